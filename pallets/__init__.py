@@ -1,0 +1,1 @@
+"""The runtime's pallets and, in ``frame``, the kernel that they are written in."""
