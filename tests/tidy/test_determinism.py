@@ -1,0 +1,89 @@
+"""What may not appear where every node must compute the same (docs/architecture.md, "Determinism")."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# The runtime and all that it verifies with. The proving side of `proofs` works on files and may
+# use numpy's floats nowhere either, so it is not excepted.
+PURE = ("primitives", "proofs", "pallets")
+
+# Touches files by design: see their module docstrings.
+KEYSTORE = {"primitives/keystore.py"}
+
+BANNED_CALLS = {"hash", "id", "float"}
+BANNED_MODULES = {
+    "time",
+    "random",
+    "secrets",
+    "threading",
+    "asyncio",
+    "trio",
+    "anyio",
+    "socket",
+    "locale",
+    "plyvel",
+    "substrateinterface",
+}
+# Memory addresses and salted hashes are allowed where Python's data model asks for `__hash__`.
+DATA_MODEL = {"__hash__", "__repr__", "__eq__"}
+
+
+def modules() -> list[Path]:
+    return sorted(path for name in PURE for path in (ROOT / name).rglob("*.py"))
+
+
+def offences(tree: ast.AST, *, keystore: bool) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names) if not keystore:
+                for alias in names:
+                    if alias.name.split(".")[0] in BANNED_MODULES:
+                        yield f"line {node.lineno}: imports {alias.name}"
+            case ast.ImportFrom(module=str(module), level=0) if not keystore:
+                if module.split(".")[0] in BANNED_MODULES:
+                    yield f"line {node.lineno}: imports {module}"
+            case ast.Constant(value=float()):
+                yield f"line {node.lineno}: a float literal"
+            case ast.BinOp(op=ast.Div()) if not _is_path_join(node):
+                yield f"line {node.lineno}: true division (use // with its rounding in mind)"
+            case ast.For(iter=ast.Set() | ast.SetComp()):
+                yield f"line {node.lineno}: iterates a set, whose order varies"
+            case ast.For(iter=ast.Call(func=ast.Name(id="set" | "frozenset"))):
+                yield f"line {node.lineno}: iterates a set, whose order varies"
+
+
+def _is_path_join(node: ast.BinOp) -> bool:
+    """A `/` with a string on its right, or on a name that says path or directory, joins paths."""
+    if isinstance(node.right, ast.Constant | ast.JoinedStr):
+        return not isinstance(node.right, ast.Constant) or isinstance(node.right.value, str)
+    text = ast.unparse(node.left).lower()
+    return any(word in text for word in ("path", "directory", "folder", "files("))
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_pure_module_uses_nothing_that_differs_between_nodes(path: Path) -> None:
+    relative = str(path.relative_to(ROOT))
+    tree = ast.parse(path.read_text())
+    assert list(offences(tree, keystore=relative in KEYSTORE)) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [
+        ("import time", "imports time"),
+        ("from random import choice", "imports random"),
+        ("x = 0.5", "float literal"),
+        ("x = a / b", "true division"),
+        ("for x in {1, 2}: pass", "iterates a set"),
+        ("for x in set(y): pass", "iterates a set"),
+    ],
+)
+def test_the_check_sees_each_hazard(source: str, word: str) -> None:
+    found = list(offences(ast.parse(source), keystore=False))
+    assert len(found) == 1
+    assert word in found[0]
