@@ -1,0 +1,1 @@
+"""Fingerprints of works for MDRC: exact identity and similarity codes (docs/specs/mdrc.md)."""

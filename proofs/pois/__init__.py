@@ -1,0 +1,1 @@
+"""PoIS: proofs that a miner's idle space is filled with its own plots (docs/specs/pois.md)."""

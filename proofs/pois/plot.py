@@ -1,0 +1,243 @@
+"""Plots on disk: making one, opening it, checking it and answering a challenge from it.
+
+A plot file is what `chiapos` writes, followed by a trailer of 64 bytes, so that truncation, a wrong
+plot and bit rot are told apart from "no proof for this challenge":
+
+    offset  bytes  meaning
+    0       8      magic "CESSPLOT"
+    8       1      version, 1
+    9       1      k
+    10      6      zero
+    16      8      length of the plot before the trailer, u64 little-endian
+    24      32     SHA-256 of the plot before the trailer
+    56      8      first 8 bytes of SHA-256 of the 56 bytes above
+
+A damaged plot raises `StorageCorrupt`; nothing a disk does to the file crashes the process or makes
+a false answer leave it, because each proof is verified before it is returned.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from primitives.errors import CessError, StorageCorrupt
+
+from .challenge import plot_seed
+from .params import (
+    CHALLENGE_BYTES,
+    PLOT_K_MAX,
+    PLOT_K_MIN,
+    SEED_BYTES,
+    plot_bytes,
+    plot_disk_bytes_max,
+    plot_temp_bytes_max,
+)
+from .verify import proof_is_valid
+
+__all__ = [
+    "PlotError",
+    "PlotFile",
+    "create_plot",
+    "plot_bytes",
+    "plot_name",
+    "plot_seed",
+    "plot_temp_bytes_max",
+]
+
+TRAILER_MAGIC = b"CESSPLOT"
+TRAILER_VERSION = 1
+TRAILER_BYTES = 64
+# chiapos: 19 bytes of magic, 32 of id, 1 of k, then a length-prefixed format name.
+HEADER_MAGIC = b"Proof of Space Plot"
+HEADER_BYTES = 58
+FORMAT = b"\x00\x04v1.0"
+READ_BYTES = 1 << 20
+BUFFER_MIB_MIN = 64
+ERROR_TEXT_MAX = 500
+
+
+class PlotError(CessError):
+    """A plot could not be made: no room, no memory or the plotter failed; the text says which."""
+
+
+def plot_name(seed: bytes, k: int) -> str:
+    """The file name of a plot: everything about it follows from seed and k."""
+    return f"plot-k{k}-{seed.hex()}.plot"
+
+
+def create_plot(
+    directory: Path, temp_directory: Path, seed: bytes, k: int, *, threads: int = 1
+) -> Path:
+    """Make the plot of `seed` in `directory` and return its path; at once if it is there already.
+
+    The plot grows in a directory of its own below `temp_directory`, is checksummed, synced and only
+    then renamed into place, so `directory` never holds part of a plot. Leftovers of an earlier
+    attempt are removed. Blocks until done: call it from a worker thread or process.
+    Units: at most `plot_temp_bytes_max(k)` bytes of temporary space, checked before the start.
+    Cost: k = 18 2 s of CPU, doubling (and a little more) with each k.
+    Raises: PlotError; ValueError for a bad seed or k.
+    """
+    if len(seed) != SEED_BYTES:
+        raise ValueError(f"a plot's seed has {SEED_BYTES} bytes, not {len(seed)}")
+    target = directory / plot_name(seed, k)
+    try:
+        if PlotFile(target).seed == seed:
+            return target
+    except StorageCorrupt:
+        target.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass
+    workplace = temp_directory / f"{target.name}.making"
+    try:
+        shutil.rmtree(workplace, ignore_errors=True)
+        workplace.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        _require_room(workplace, plot_temp_bytes_max(k))
+        _run_plotter(workplace, target.name, seed, k, threads)
+        _append_trailer(workplace / target.name, k)
+        _move(workplace / target.name, target)
+    except OSError as error:
+        raise PlotError(f"the plot {target.name} could not be made: {error}") from error
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+    return target
+
+
+def _require_room(directory: Path, needed: int) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise PlotError(
+            f"plotting in {directory} needs {needed} bytes and {free} are free; "
+            "free some space or name another temporary directory"
+        )
+
+
+def _run_plotter(directory: Path, name: str, seed: bytes, k: int, threads: int) -> None:
+    buffer_mib = max(BUFFER_MIB_MIN, 1 << max(0, k - 21))
+    script = Path(__file__).with_name("plotter.py")
+    # -P: the script's own directory, with modules named like ours, stays off the import path.
+    numbers = [str(k), seed.hex(), str(threads), str(buffer_mib)]
+    done = subprocess.run(  # noqa: S603  our own script; numbers, hex and paths, no shell
+        [sys.executable, "-P", str(script), str(directory), name, *numbers],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()[-ERROR_TEXT_MAX:]
+        raise PlotError(f"the plotter stopped with status {done.returncode}: {said or 'silently'}")
+
+
+def _append_trailer(path: Path, k: int) -> None:
+    length, digest = _digest(path, None)
+    head = TRAILER_MAGIC + bytes([TRAILER_VERSION, k]) + bytes(6) + length.to_bytes(8, "little")
+    body = head + digest
+    with path.open("ab") as file:
+        file.write(body + hashlib.sha256(body).digest()[:8])
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename into place; across file systems, copy beside the target first."""
+    if source.stat().st_dev != target.parent.stat().st_dev:
+        beside = target.with_name(target.name + ".part")
+        with source.open("rb") as reader, beside.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, READ_BYTES)
+            writer.flush()
+            os.fsync(writer.fileno())
+        source = beside
+    source.replace(target)
+    directory = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _digest(path: Path, length: int | None) -> tuple[int, bytes]:
+    """Length and SHA-256 of the first `length` bytes of a file, or of all of it."""
+    digest = hashlib.sha256()
+    read = 0
+    with path.open("rb") as file:
+        while length is None or read < length:
+            wanted = READ_BYTES if length is None else min(READ_BYTES, length - read)
+            chunk = file.read(wanted)
+            if not chunk:
+                break
+            digest.update(chunk)
+            read += len(chunk)
+    return read, digest.digest()
+
+
+class PlotFile:
+    """A plot that was opened and whose header and trailer agree. Holds no file open.
+
+    Raises: FileNotFoundError when there is none; StorageCorrupt when it is damaged, in which case
+    the plot is to be deleted and made again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        size = path.stat().st_size
+        try:
+            with path.open("rb") as file:
+                header = file.read(HEADER_BYTES)
+                file.seek(max(0, size - TRAILER_BYTES))
+                trailer = file.read(TRAILER_BYTES)
+        except OSError as error:
+            raise self._corrupt(f"it cannot be read: {error}") from error
+        body = trailer[:56]
+        if body[:9] != TRAILER_MAGIC + bytes([TRAILER_VERSION]) or (
+            hashlib.sha256(body).digest()[:8] != trailer[56:]
+        ):
+            raise self._corrupt("its end is missing")
+        self.k = body[9]
+        self.plot_bytes = int.from_bytes(body[16:24], "little")
+        self._digest = body[24:56]
+        if self.plot_bytes + TRAILER_BYTES != size:
+            raise self._corrupt(f"it has {size} bytes where {self.plot_bytes} and a trailer belong")
+        self.seed = header[19:51]
+        if header[:19] != HEADER_MAGIC or header[51] != self.k or header[52:] != FORMAT:
+            raise self._corrupt("its header is not that of a plain plot")
+        if not PLOT_K_MIN <= self.k <= PLOT_K_MAX or self.plot_bytes > plot_disk_bytes_max(self.k):
+            raise self._corrupt(f"no plot of k = {self.k} has {self.plot_bytes} bytes")
+
+    def check(self) -> None:
+        """Read the whole plot and compare its hash, at the disk's speed. Raises: StorageCorrupt."""
+        try:
+            _, digest = _digest(self.path, self.plot_bytes)
+        except OSError as error:
+            raise self._corrupt(f"it cannot be read: {error}") from error
+        if digest != self._digest:
+            raise self._corrupt("its bytes have changed")
+
+    def prove(self, challenge: bytes) -> bytes | None:
+        """A proof for `challenge`, verified; None when the plot has none (about 4 in 10 times).
+
+        Cost: 1 ms and 64 random reads. Raises: StorageCorrupt when the tables are damaged there;
+        ValueError for a challenge of another length than 32.
+        """
+        from chiapos import DiskProver
+
+        if len(challenge) != CHALLENGE_BYTES:
+            raise ValueError(f"a challenge has {CHALLENGE_BYTES} bytes, not {len(challenge)}")
+        # The library throws both kinds, for unreadable bytes and for impossible ones.
+        try:
+            prover = DiskProver(str(self.path))
+            found = prover.get_qualities_for_challenge(challenge)
+            proof = prover.get_full_proof(challenge, 0, False) if found else None
+        except (RuntimeError, ValueError) as error:
+            raise self._corrupt(f"its tables do not decode ({error})") from error
+        if proof is None:
+            return None
+        if not proof_is_valid(self.seed, self.k, challenge, proof):
+            raise self._corrupt("it gives a wrong proof")
+        return bytes(proof)
+
+    def _corrupt(self, what: str) -> StorageCorrupt:
+        return StorageCorrupt(f"the plot {self.path} is damaged: {what}; delete it and plot again")
