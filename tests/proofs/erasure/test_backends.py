@@ -66,7 +66,7 @@ class AddsToItsTarget(NumpyMultiplier):
         before = [target.copy() for target in targets]
         super().multiply(matrix, sources, targets)
         for target, old in zip(targets, before, strict=True):
-            target ^= old
+            np.bitwise_xor(target, old, out=target)
 
 
 @pytest.mark.parametrize("broken", [WrongProduct, WrongTail, WritesOutside, AddsToItsTarget])
