@@ -1,0 +1,36 @@
+"""What a miner keeps on disk: fragments, their commitments, co-signatures and plots."""
+
+from .errors import (
+    AlreadyReceiving,
+    DirectoryInUse,
+    DiskFailed,
+    DiskFull,
+    DiskRefused,
+    FragmentMismatch,
+    LayoutMismatch,
+    QuotaReached,
+    StoreError,
+)
+from .index import FragmentEntry, FragmentIndex
+from .layout import Layout
+from .records import Cosignature
+from .volume import SpaceUse, Upload, Volume
+
+__all__ = [
+    "AlreadyReceiving",
+    "Cosignature",
+    "DirectoryInUse",
+    "DiskFailed",
+    "DiskFull",
+    "DiskRefused",
+    "FragmentEntry",
+    "FragmentIndex",
+    "FragmentMismatch",
+    "Layout",
+    "LayoutMismatch",
+    "QuotaReached",
+    "SpaceUse",
+    "StoreError",
+    "Upload",
+    "Volume",
+]
