@@ -1,0 +1,616 @@
+"""Audits: each block draws miners, and each drawn miner must prove what it holds.
+
+A round has two parts. The service part samples rows of all the miner's fragments and is answered
+with one aggregate KZG proof; the idle part draws plots and is answered with proofs of space. The
+chain verifies both in the call. No answer by the deadline and a wrong answer are faults by
+default, and a part is answered once: there is nothing to try again with.
+
+What a round asks is fixed when it begins, without a loop over fragments: ``slots`` is the number of
+the miner's holdings then. A position falls on a slot and a row; it counts if the holding stood at
+the start. A holding that is removed later counts on, so the miner keeps its bytes, and the chain its
+commitments, until the round closes. A holding that was removed before does not count, on either side.
+So deleting a file cannot make an honest miner fail, and dropping one cannot save a dishonest one.
+
+Slots of removed holdings are taken out between rounds, by moving the last holding into the gap, so
+that ``holding_count`` stays the number of fragments held and dead slots cannot thin out the sample.
+
+Invariants:
+- slots of a miner are dense in ``0..holding_count``;
+- a miner has at most one open round, and each open part waits under its deadline;
+- every round ends in an accepted proof or a fault for each of its parts, by its deadlines.
+
+Bounds: ``DRAWS_PER_BLOCK_MAX`` rounds open in a block, so that no more deadlines fall on one;
+``CLEANUPS_PER_BLOCK_MAX`` removed holdings are looked at in a block.
+
+Ports needed: ``miners`` (Sminer), ``files`` (FileBank), ``rewards`` (CessTreasury), ``randomness``
+(Babe). Provided, see below the calls: to FileBank ``open_holding``, ``close_holding``,
+``commitments_of``; to Sminer ``is_challenged``, ``forget``.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pallets.audit.ports import Files, Miners, Randomness, Rewards
+from pallets.audit.rounds import DRAWS_PER_BLOCK_MAX, drawn_indexes, fine_permille, is_counted
+from pallets.audit.types import (
+    AuditRecord,
+    ChallengeInfo,
+    FaultKind,
+    FaultyPositions,
+    Holding,
+    IdleAnswers,
+    RowCommitments,
+)
+from pallets.audit.weights import IDLE_PROOF, SERVICE_PROOF
+from pallets.frame import (
+    Blake2_128Concat,
+    Doc,
+    Origin,
+    Pallet,
+    PalletConfig,
+    PalletError,
+    StorageDoubleMap,
+    StorageMap,
+    StorageValue,
+    Twox64Concat,
+    Weight,
+    call,
+    ensure,
+    ensure_signed,
+    event,
+)
+from primitives.errors import ProofRejected
+from primitives.scale import U8, U16, U32, U64, U128
+from primitives.types import AccountId, BlockNumber, Bytes48, FileHash, FragmentHash, Hash
+from proofs.podr2 import challenge
+from proofs.podr2.params import row_count
+from proofs.podr2.verify import verify
+from proofs.podr2.wire import ScalarBytes, ServiceProof
+from proofs.pois.verify import estimate_bytes, verify_answers
+
+__all__ = ["Audit"]
+
+CLEANUPS_PER_BLOCK_MAX = 64
+"""Removed holdings that one block looks at."""
+
+TOMBSTONES_PER_CLEANUP_MAX = 8
+"""Removed holdings at the end of a miner's slots that one cleanup takes out with its own."""
+
+
+class Audit(Pallet):
+    """Challenges, proofs and faults of storage miners."""
+
+    class Config(PalletConfig):
+        """Constants of the chain, and the neighbours."""
+
+        fragment_bytes: Annotated[U64, Doc("Bytes of a fragment.")]
+        rows_sampled_max: Annotated[U16, Doc("The most rows that a service round samples.")]
+        plot_k: Annotated[U8, Doc("The size parameter of the plots.")]
+        plot_draws: Annotated[U16, Doc("Draws of an idle round.")]
+        challenge_period_blocks: Annotated[
+            BlockNumber, Doc("Blocks between two rounds of a miner, on average.")
+        ]
+        service_deadline_blocks: Annotated[
+            BlockNumber, Doc("Blocks that a miner has for the service part of a round.")
+        ]
+        idle_deadline_blocks: Annotated[
+            BlockNumber, Doc("Blocks that a miner has for the idle part of a round.")
+        ]
+        faults_max: Annotated[
+            U32, Doc("Service faults in a row after which a miner is thrown out.")
+        ]
+        miners: Miners
+        files: Files
+        rewards: Rewards
+        randomness: Randomness
+
+    config: Config
+
+    # Accounts are chosen by users, so their hash must resist crafted prefixes; slots and block
+    # numbers cannot be crafted.
+    holding_count = StorageMap(
+        AccountId,
+        U32,
+        hasher=Blake2_128Concat,
+        default=U32(0),
+        doc="How many slots of a miner are in use, removed holdings included.",
+    )
+    holdings = StorageDoubleMap(
+        AccountId,
+        U32,
+        Holding,
+        hashers=(Blake2_128Concat, Twox64Concat),
+        doc="What a miner answers for, by slot.",
+    )
+    commitments = StorageDoubleMap(
+        AccountId,
+        U32,
+        RowCommitments,
+        hashers=(Blake2_128Concat, Twox64Concat),
+        doc="The row commitments of the fragment in a slot.",
+    )
+    removed_queue = StorageMap(
+        U64,
+        tuple[AccountId, U32],
+        hasher=Twox64Concat,
+        doc="Slots whose holding was removed and that are to be taken out.",
+    )
+    removed_head = StorageValue(U64, default=U64(0), doc="Index of the queue's first entry.")
+    removed_tail = StorageValue(U64, default=U64(0), doc="Index after the queue's last entry.")
+    challenge_snap_shot = StorageMap(
+        AccountId, ChallengeInfo, hasher=Blake2_128Concat, doc="Open rounds by miner."
+    )
+    challenge_slip = StorageDoubleMap(
+        BlockNumber,
+        AccountId,
+        bool,
+        hashers=(Twox64Concat, Blake2_128Concat),
+        doc="Miners whose service answer is due at this block.",
+    )
+    idle_slip = StorageDoubleMap(
+        BlockNumber,
+        AccountId,
+        bool,
+        hashers=(Twox64Concat, Blake2_128Concat),
+        doc="Miners whose idle answer is due at this block.",
+    )
+    counted_clear = StorageMap(
+        AccountId,
+        U32,
+        hasher=Blake2_128Concat,
+        default=U32(0),
+        doc="Service answers missed since the last accepted one.",
+    )
+    counted_service_failed = StorageMap(
+        AccountId,
+        U32,
+        hasher=Blake2_128Concat,
+        default=U32(0),
+        doc="Service answers rejected since the last accepted one.",
+    )
+    audit_record = StorageMap(
+        AccountId, AuditRecord, hasher=Blake2_128Concat, doc="The audits of a miner so far."
+    )
+
+    @event(index=0)
+    class ChallengeIssued:
+        """``miner`` must answer ``round``, its service part until ``deadline``."""
+
+        miner: AccountId
+        round: U32
+        deadline: BlockNumber
+
+    @event(index=1)
+    class ServiceProofAccepted:
+        """``miner`` proved that it holds the ``rows`` sampled rows of ``round``."""
+
+        miner: AccountId
+        round: U32
+        rows: U32
+
+    @event(index=2)
+    class IdleProofAccepted:
+        """``miner`` proved about ``space`` bytes of plots in ``round``."""
+
+        miner: AccountId
+        round: U32
+        space: U128
+
+    @event(index=3)
+    class Fault:
+        """``miner`` failed a part of ``round``."""
+
+        miner: AccountId
+        round: U32
+        kind: FaultKind
+
+    class NoChallenge(PalletError, index=3):
+        """No round of this miner is open."""
+
+    class Expired(PalletError, index=14):
+        """The deadline of this part has passed."""
+
+    class Submitted(PalletError, index=17):
+        """This part was answered already, or asked nothing."""
+
+    class WrongRound(PalletError, index=22):
+        """Another round of this miner is open; read `ChallengeSnapShot`."""
+
+    class InvalidFaultList(PalletError, index=23):
+        """Faulty positions must ascend, without repeats, below the number of sampled positions."""
+
+    def on_initialize(self, n: BlockNumber) -> Weight:
+        """Close what was due, take out removed holdings, open new rounds."""
+        missed = self._close_overdue(n)
+        cleaned = self._clean()
+        opened = self._draw(n)
+        return Weight(
+            reads=6 + 12 * missed + 6 * cleaned + 8 * opened,
+            writes=2 + 10 * missed + 7 * cleaned + 4 * opened,
+        )
+
+    @call(index=1, weight=IDLE_PROOF)
+    def submit_idle_proof(self, origin: Origin, round: U32, answers: IdleAnswers) -> None:  # noqa: A002
+        """Answer the idle part of the caller's round.
+
+        Each valid answer counts towards an estimate of the space; one invalid answer loses the part.
+        *Origin*: signed by the miner. *Errors*: NoChallenge, WrongRound, Submitted, Expired.
+        *Events*: IdleProofAccepted or Fault.
+        """
+        who = ensure_signed(origin)
+        info = self._open_round(who, round)
+        ensure(not info.idle_done, self.Submitted)
+        ensure(self.now() <= info.idle_deadline, self.Expired)
+
+        del self.idle_slip[info.idle_deadline, who]
+        space = self._idle_estimate(who, info, answers)
+        if space is None:
+            info = self._idle_fault(who, info, FaultKind.IdleRejected)
+        else:
+            info = info.replace(idle_done=True, idle_passed=True, idle_space=space)
+            self.deposit_event(self.IdleProofAccepted(miner=who, round=round, space=space))
+        self._store(who, info)
+
+    @call(index=2, weight=SERVICE_PROOF)
+    def submit_service_proof(
+        self,
+        origin: Origin,
+        round: U32,  # noqa: A002
+        faulty: FaultyPositions,
+        y: ScalarBytes,
+        proof: Bytes48,
+    ) -> None:
+        """Answer the service part of the caller's round with one proof over all sampled rows.
+
+        Rows that the miner names as ``faulty`` are left out of the proof; their fragments are open
+        for restoral at once, for a smaller fine. A wrong proof is a fault and closes the part.
+        *Origin*: signed by the miner. *Errors*: NoChallenge, WrongRound, Submitted, Expired,
+        InvalidFaultList. *Events*: ServiceProofAccepted, Fault.
+        """
+        who = ensure_signed(origin)
+        info = self._open_round(who, round)
+        ensure(not info.service_done, self.Submitted)
+        ensure(self.now() <= info.deadline, self.Expired)
+        rows = row_count(int(self.config.fragment_bytes))
+        positions = challenge.sample_positions(
+            info.seed, int(info.slots) * rows, int(self.config.rows_sampled_max)
+        )
+        ensure(_ascends_below(faulty, len(positions)), self.InvalidFaultList)
+
+        del self.challenge_slip[info.deadline, who]
+        asked = self._asked(who, info, positions, rows)
+        lost = {int(index) for index in faulty} & asked.keys()
+        proved = [index for index in asked if index not in lost]
+        if self._is_proved(info, asked, proved, ServiceProof(y=y, proof=proof)):
+            self._accept_service(who, info, len(proved))
+            lost_slots = sorted({positions[index] // rows for index in lost})
+            self._declare_lost(who, info, [U32(slot) for slot in lost_slots])
+            info = info.replace(service_done=True, service_passed=True)
+            self._store(who, info)
+        else:
+            self._service_fault(who, info, FaultKind.ServiceRejected)
+
+    # Port of FileBank: what a miner answers for.
+
+    def open_holding(
+        self,
+        miner: AccountId,
+        file_hash: FileHash,
+        segment_index: int,
+        fragment_index: int,
+        fragment_hash: FragmentHash,
+        commitments: Sequence[Bytes48],
+    ) -> U32:
+        """``miner`` answers for a fragment from now on; return its slot."""
+        slot = self.holding_count.get(miner)
+        self.holdings[miner, slot] = Holding(
+            file_hash=file_hash,
+            segment_index=U32(segment_index),
+            fragment_index=U8(fragment_index),
+            fragment_hash=fragment_hash,
+            since=self.now(),
+            removed=None,
+        )
+        self.commitments[miner, slot] = RowCommitments(commitments)
+        self.holding_count[miner] = U32(slot + 1)
+        return slot
+
+    def close_holding(self, miner: AccountId, slot: int) -> None:
+        """``miner`` ceases to answer for a slot, except in a round that is open."""
+        holding = self.holdings[miner, U32(slot)]
+        assert holding.removed is None, "because FileBank closes each holding once"
+        self.holdings[miner, U32(slot)] = holding.replace(removed=self.now())
+        self._enqueue_removed(miner, U32(slot))
+
+    def commitments_of(self, miner: AccountId, slot: int) -> tuple[Bytes48, ...]:
+        """The row commitments in a slot."""
+        return tuple(self.commitments[miner, U32(slot)])
+
+    # Port of Sminer.
+
+    def is_challenged(self, who: AccountId) -> bool:
+        """Whether a round of ``who`` is open."""
+        return who in self.challenge_snap_shot
+
+    def forget(self, who: AccountId) -> None:
+        """Drop the counters of a miner that withdrew."""
+        self.audit_record.take(who)
+        self.counted_clear.take(who)
+        self.counted_service_failed.take(who)
+
+    # Private: opening rounds.
+
+    def _draw(self, n: BlockNumber) -> int:
+        """Open rounds for the miners that this block draws. A drawn miner with a round keeps it."""
+        miners = self.config.miners
+        count = miners.count()
+        randomness = self.config.randomness.random(b"cess/audit-draw/v1")
+        opened = 0
+        for index in drawn_indexes(randomness, count, int(self.config.challenge_period_blocks)):
+            who = miners.miner_at(index)
+            if not self.is_challenged(who) and self._begin(n, who):
+                opened += 1
+        return opened
+
+    def _begin(self, n: BlockNumber, who: AccountId) -> bool:
+        """Open a round of ``who``, unless it has nothing to be asked about."""
+        front, rear = self.config.miners.idle_range(who)
+        has_service = self.config.miners.service_space(who) > 0
+        has_idle = rear > front
+        if not has_service and not has_idle:
+            return False
+        record = self._record(who)
+        number = U32(record.round + 1)
+        self.audit_record[who] = record.replace(round=number)
+        randomness = self.config.randomness.random(b"cess/audit-round/v1" + who)
+        seed = challenge.round_seed(self.genesis_hash(), int(n), randomness, who, int(number))
+        info = ChallengeInfo(
+            round=number,
+            start=n,
+            seed=Hash(seed),
+            slots=self.holding_count.get(who),
+            idle_front=front,
+            idle_rear=rear,
+            deadline=BlockNumber(n + self.config.service_deadline_blocks),
+            idle_deadline=BlockNumber(n + self.config.idle_deadline_blocks),
+            service_done=not has_service,
+            idle_done=not has_idle,
+            service_passed=not has_service,
+            idle_passed=not has_idle,
+            idle_space=U128(0),
+        )
+        self.challenge_snap_shot[who] = info
+        if has_service:
+            self.challenge_slip[info.deadline, who] = True
+        if has_idle:
+            self.idle_slip[info.idle_deadline, who] = True
+        self.deposit_event(
+            self.ChallengeIssued(miner=who, round=number, deadline=info.deadline)
+        )
+        return True
+
+    # Private: judging answers.
+
+    def _open_round(self, who: AccountId, number: U32) -> ChallengeInfo:
+        info = self.challenge_snap_shot.get(who)
+        if info is None:
+            raise self.NoChallenge
+        ensure(info.round == number, self.WrongRound)
+        return info
+
+    def _asked(
+        self, who: AccountId, info: ChallengeInfo, positions: Sequence[int], rows: int
+    ) -> dict[int, Bytes48]:
+        """The commitment of each position that counts, by the position's index."""
+        by_slot: dict[int, RowCommitments | None] = {}
+        asked: dict[int, Bytes48] = {}
+        for index, position in enumerate(positions):
+            slot, row = divmod(position, rows)
+            if slot not in by_slot:
+                counts = is_counted(self.holdings.get(who, U32(slot)), int(info.start))
+                by_slot[slot] = self.commitments[who, U32(slot)] if counts else None
+            commitments = by_slot[slot]
+            if commitments is not None:
+                asked[index] = commitments[row]
+        return asked
+
+    def _is_proved(
+        self,
+        info: ChallengeInfo,
+        asked: dict[int, Bytes48],
+        proved: Sequence[int],
+        proof: ServiceProof,
+    ) -> bool:
+        """Whether ``proof`` opens the rows at ``proved``. Nothing asked is nothing to prove."""
+        if not proved:
+            return True
+        weights = challenge.coefficients(info.seed, max(proved) + 1)
+        try:
+            verify(
+                [asked[index] for index in proved],
+                [weights[index] for index in proved],
+                challenge.evaluation_point(info.seed),
+                proof,
+            )
+        except ProofRejected:
+            return False
+        return True
+
+    def _idle_estimate(
+        self, who: AccountId, info: ChallengeInfo, answers: IdleAnswers
+    ) -> U128 | None:
+        """The proved bytes, or None when an answer is wrong."""
+        k = int(self.config.plot_k)
+        front, rear = int(info.idle_front), int(info.idle_rear)
+        draws = int(self.config.plot_draws)
+        pairs = [(int(answer.t), bytes(answer.proof)) for answer in answers]
+        try:
+            accepted = verify_answers(
+                self.genesis_hash(), who, k, info.seed, front, rear, draws, pairs
+            )
+        except ProofRejected:
+            return None
+        return U128(estimate_bytes(accepted, draws, rear - front, k))
+
+    def _accept_service(self, who: AccountId, info: ChallengeInfo, rows: int) -> None:
+        record = self._record(who)
+        self.audit_record[who] = record.replace(
+            passed=U32(record.passed + 1), last_audit=self.now()
+        )
+        self.counted_clear.take(who)
+        self.counted_service_failed.take(who)
+        self.deposit_event(
+            self.ServiceProofAccepted(miner=who, round=info.round, rows=U32(rows))
+        )
+
+    def _declare_lost(
+        self, who: AccountId, info: ChallengeInfo, slots: Sequence[U32]
+    ) -> None:
+        """Open restoral orders for the fragments in ``slots`` and fine the miner once."""
+        if not slots:
+            return
+        self.config.miners.punish(who, fine_permille(FaultKind.ServiceDeclared, 1))
+        for slot in slots:
+            holding = self.holdings[who, slot]
+            if holding.removed is None:
+                self.config.files.report_lost(
+                    who,
+                    holding.file_hash,
+                    int(holding.segment_index),
+                    int(holding.fragment_index),
+                )
+        self._count_fault(who, info, FaultKind.ServiceDeclared)
+
+    def _service_fault(self, who: AccountId, info: ChallengeInfo, kind: FaultKind) -> None:
+        """Fine the miner, more for each fault in a row, and throw it out after ``faults_max``."""
+        counter = (
+            self.counted_clear
+            if kind == FaultKind.ServiceMissed
+            else self.counted_service_failed
+        )
+        counter[who] = U32(counter.get(who) + 1)
+        consecutive = int(self.counted_clear.get(who) + self.counted_service_failed.get(who))
+        self._count_fault(who, info, kind)
+        self.config.miners.punish(who, fine_permille(kind, consecutive))
+        if consecutive < self.config.faults_max:
+            self._store(who, info.replace(service_done=True))
+            return
+        if not info.idle_done:
+            del self.idle_slip[info.idle_deadline, who]
+        del self.challenge_snap_shot[who]
+        self.config.miners.force_exit(who)
+
+    def _idle_fault(
+        self, who: AccountId, info: ChallengeInfo, kind: FaultKind
+    ) -> ChallengeInfo:
+        """An idle fault costs the reward of the round, nothing else."""
+        self._count_fault(who, info, kind)
+        return info.replace(idle_done=True)
+
+    def _count_fault(self, who: AccountId, info: ChallengeInfo, kind: FaultKind) -> None:
+        record = self._record(who)
+        self.audit_record[who] = record.replace(faults=U32(record.faults + 1))
+        self.deposit_event(self.Fault(miner=who, round=info.round, kind=kind))
+
+    def _store(self, who: AccountId, info: ChallengeInfo) -> None:
+        """Keep the round, or close it when both parts are done."""
+        if not (info.service_done and info.idle_done):
+            self.challenge_snap_shot[who] = info
+            return
+        del self.challenge_snap_shot[who]
+        has_passed = info.service_passed and info.idle_passed
+        power = (
+            self.config.miners.proved_power(who, info.idle_space) if has_passed else U128(0)
+        )
+        self.config.rewards.record_power(who, power)
+
+    def _record(self, who: AccountId) -> AuditRecord:
+        record = self.audit_record.get(who)
+        if record is None:
+            return AuditRecord(round=U32(0), passed=U32(0), faults=U32(0), last_audit=None)
+        return record
+
+    # Private: deadlines and removed holdings.
+
+    def _close_overdue(self, n: BlockNumber) -> int:
+        """Judge the parts whose deadline was the block before ``n``.
+
+        All rounds last equally long and a block opens at most DRAWS_PER_BLOCK_MAX, so one look
+        takes all of a block's deadlines.
+        """
+        if n == 0:
+            return 0
+        due = BlockNumber(n - 1)
+        missed = self.challenge_slip.prefix_keys(due, limit=DRAWS_PER_BLOCK_MAX)
+        for who in missed:
+            del self.challenge_slip[due, who]
+            self._service_fault(who, self.challenge_snap_shot[who], FaultKind.ServiceMissed)
+        unproved = self.idle_slip.prefix_keys(due, limit=DRAWS_PER_BLOCK_MAX)
+        for who in unproved:
+            del self.idle_slip[due, who]
+            info = self.challenge_snap_shot[who]
+            self._store(who, self._idle_fault(who, info, FaultKind.IdleMissed))
+        return len(missed) + len(unproved)
+
+    def _enqueue_removed(self, miner: AccountId, slot: U32) -> None:
+        tail = self.removed_tail.get()
+        self.removed_queue[tail] = (miner, slot)
+        self.removed_tail.put(U64(tail + 1))
+
+    def _clean(self) -> int:
+        """Take out removed holdings of miners without a round; the others wait for another turn."""
+        head, tail = self.removed_head.get(), self.removed_tail.get()
+        end = min(tail, head + CLEANUPS_PER_BLOCK_MAX)
+        for index in range(head, end):
+            entry = self.removed_queue.take(U64(index))
+            assert entry is not None, "because the queue is dense between head and tail"
+            miner, slot = entry
+            if not self._take_out(miner, slot):
+                self._enqueue_removed(miner, slot)
+        if end > head:
+            self.removed_head.put(U64(end))
+        return end - head
+
+    def _take_out(self, miner: AccountId, slot: U32) -> bool:
+        """Close the gap at ``slot`` with the miner's last holding. False: it must wait.
+
+        Removed holdings at the end go first; their own queue entries find nothing to do later.
+        """
+        holding = self.holdings.get(miner, slot)
+        if holding is None or holding.removed is None:
+            return True
+        if self.is_challenged(miner):
+            return False
+        for _ in range(TOMBSTONES_PER_CLEANUP_MAX):
+            last = U32(self.holding_count.get(miner) - 1)
+            moved = self.holdings.take(miner, last)
+            commitments = self.commitments.take(miner, last)
+            assert moved is not None and commitments is not None, "because slots are dense"
+            self._set_count(miner, last)
+            if last == slot:
+                return True
+            if moved.removed is None:
+                self.holdings[miner, slot] = moved
+                self.commitments[miner, slot] = commitments
+                self.config.files.holding_moved(
+                    moved.file_hash,
+                    int(moved.segment_index),
+                    int(moved.fragment_index),
+                    int(slot),
+                )
+                return True
+        return False
+
+    def _set_count(self, miner: AccountId, count: U32) -> None:
+        if count > 0:
+            self.holding_count[miner] = count
+        else:
+            del self.holding_count[miner]
+
+
+def _ascends_below(indexes: Sequence[int], end: int) -> bool:
+    """Whether ``indexes`` strictly ascend and stay below ``end``."""
+    return all(
+        (position == 0 or indexes[position - 1] < index) and index < end
+        for position, index in enumerate(indexes)
+    )

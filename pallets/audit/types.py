@@ -1,0 +1,112 @@
+"""What an audit is on the wire. Space is in bytes, times are block numbers."""
+
+from primitives.scale import U8, U16, U32, U64, U128, BoundedBytes, BoundedVec, ScaleEnum, struct
+from primitives.types import BlockNumber, Bytes48, FileHash, FragmentHash, Hash
+from proofs.podr2.params import FRAGMENT_ROWS_MAX
+
+__all__ = [
+    "AuditRecord",
+    "ChallengeInfo",
+    "FaultKind",
+    "FaultyPositions",
+    "Holding",
+    "IdleAnswer",
+    "IdleAnswers",
+    "IdleProofBytes",
+    "RowCommitments",
+]
+
+POSITIONS_MAX = 460
+"""The most rows that one service round samples: 1 % loss is found with 99 %."""
+
+IDLE_ANSWERS_MAX = 256
+"""The most draws that one idle round asks."""
+
+
+class FaultKind(ScaleEnum):
+    """What was wrong with an answer, or that there was none.
+
+    ``ServiceDeclared`` is a miner's own word about rows that it lost; it costs least.
+    """
+
+    ServiceMissed = 0
+    ServiceRejected = 1
+    ServiceDeclared = 2
+    IdleMissed = 3
+    IdleRejected = 4
+
+
+class RowCommitments(BoundedVec[Bytes48], limit=FRAGMENT_ROWS_MAX):
+    """The KZG commitments of a fragment's rows, in order."""
+
+
+class FaultyPositions(BoundedVec[U16], limit=POSITIONS_MAX):
+    """Indexes into a round's sampled positions whose rows are lost, ascending."""
+
+
+class IdleProofBytes(BoundedBytes, limit=512):
+    """One proof of space: 8 x k bytes."""
+
+
+@struct(path="pallet_audit::types::IdleAnswer")
+class IdleAnswer:
+    """The proof that the plot of draw ``t`` has for its challenge."""
+
+    t: U16
+    proof: IdleProofBytes
+
+
+class IdleAnswers(BoundedVec[IdleAnswer], limit=IDLE_ANSWERS_MAX):
+    """Answers to an idle round, at most one for each draw."""
+
+
+@struct(path="pallet_audit::types::Holding")
+class Holding:
+    """A fragment that a miner answers for, from block ``since`` on.
+
+    Once ``removed`` it is asked about no more, except in a round that began earlier.
+    """
+
+    file_hash: FileHash
+    segment_index: U32
+    fragment_index: U8
+    fragment_hash: FragmentHash
+    since: BlockNumber
+    removed: BlockNumber | None
+
+
+@struct(path="pallet_audit::types::ChallengeInfo")
+class ChallengeInfo:
+    """An open round of one miner, and what it was asked from the state at ``start``.
+
+    The service part samples rows of the first ``slots`` holdings and is due by ``deadline``; the
+    idle part draws plots from ``idle_front`` up to, not including, ``idle_rear`` and is due by
+    ``idle_deadline``. A part that asks nothing is done and passed from the beginning.
+    """
+
+    round: U32
+    start: BlockNumber
+    seed: Hash
+    slots: U32
+    idle_front: U64
+    idle_rear: U64
+    deadline: BlockNumber
+    idle_deadline: BlockNumber
+    service_done: bool
+    idle_done: bool
+    service_passed: bool
+    idle_passed: bool
+    idle_space: U128
+
+
+@struct(path="pallet_audit::types::AuditRecord")
+class AuditRecord:
+    """The audits of one miner: the number of the last round and the counts over all of them.
+
+    ``last_audit`` is the block of the last accepted service proof.
+    """
+
+    round: U32
+    passed: U32
+    faults: U32
+    last_audit: BlockNumber | None
