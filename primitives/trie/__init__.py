@@ -1,0 +1,28 @@
+"""Substrate's base-16 Patricia trie: roots, incremental updates, iteration and proofs.
+
+Layout V1 for states (values above 32 bytes by hash), V0 for extrinsics roots. No extension nodes:
+every node carries a partial path. ``node`` holds the bytes, ``trie`` the algorithm, ``proof`` what
+a stranger's proof must stand, ``root`` whole maps at once.
+"""
+
+from primitives.trie.node import Layout, Node, Ref
+from primitives.trie.proof import verify_proof
+from primitives.trie.root import EMPTY_ROOT, MemoryNodes, ordered_root, root
+from primitives.trie.trie import EMPTY, KEY_BYTES_MAX, NewNode, NodeReader, Trie, TrieUpdate
+
+__all__ = [
+    "EMPTY",
+    "EMPTY_ROOT",
+    "KEY_BYTES_MAX",
+    "Layout",
+    "MemoryNodes",
+    "NewNode",
+    "Node",
+    "NodeReader",
+    "Ref",
+    "Trie",
+    "TrieUpdate",
+    "ordered_root",
+    "root",
+    "verify_proof",
+]

@@ -1,0 +1,283 @@
+"""One node of the trie: its shape in memory and its bytes on the wire.
+
+A path is a string of hexadecimal digits, one per nibble: slicing, comparing and packing them are
+then single calls, and their order is the order of the keys.
+
+```text
+header        1 B and more   01nnnnnn leaf · 10nnnnnn branch · 11nnnnnn branch with value
+                             001nnnnn leaf, value by hash · 0001nnnn branch, value by hash
+                             n = nibbles; all ones: add the bytes that follow, up to one below 255
+partial path  ceil(n / 2)    packed nibbles; if n is odd, the first byte's high half is zero
+children      2 B            branches only: bitmap, little-endian
+value         …              compact length and bytes, or 32 bytes of hash
+child merkle  …              per child: compact length and the hash, or the child itself if < 32 B
+```
+
+Decoding is strict: what it accepts, encoding writes again. A node that no builder would make (a
+branch of one child without a value, an empty node inside) is refused. Bounds: ``KEY_NIBBLES_MAX``
+nibbles in a path, values below ``VALUE_BYTES_LIMIT``; a child inside its parent has fewer than 32
+bytes, so nesting is shallow.
+Source: polkadot-spec, "State storage and the storage trie"; Substrate's layouts V0 and V1.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from hashlib import blake2b
+from typing import Final
+
+from primitives.errors import DecodeError
+
+__all__ = [
+    "EMPTY_NODE",
+    "HASH_BYTES",
+    "KEY_NIBBLES_MAX",
+    "NIBBLE_OF",
+    "NIBBLES",
+    "VALUE_BYTES_LIMIT",
+    "VALUE_INLINE_BYTES_MAX",
+    "Child",
+    "Layout",
+    "Node",
+    "Ref",
+    "decode_node",
+    "encode_length",
+    "encode_node",
+    "hash_of",
+]
+
+HASH_BYTES: Final = 32
+EMPTY_NODE: Final = b"\x00"
+VALUE_INLINE_BYTES_MAX: Final = 32
+"""Layout V1 stores longer values by their hash (Substrate: threshold 33)."""
+KEY_NIBBLES_MAX: Final = 65_535
+VALUE_BYTES_LIMIT: Final = 1 << 30
+NIBBLES: Final = "0123456789abcdef"
+NIBBLE_OF: Final = {digit: index for index, digit in enumerate(NIBBLES)}
+
+_LEAF, _BRANCH, _BRANCH_VALUE = 0x40, 0x80, 0xC0
+_LEAF_HASHED, _BRANCH_HASHED = 0x20, 0x10
+_SHORT: Final = tuple(bytes([length << 2]) for length in range(64))
+
+
+class Layout(Enum):
+    """How values are stored: V0 all in their node, V1 those above 32 bytes by hash."""
+
+    V0 = 0
+    V1 = 1
+
+
+def hash_of(data: bytes) -> bytes:
+    """BLAKE2b-256 as plain bytes: what links nodes."""
+    return blake2b(data, digest_size=HASH_BYTES).digest()
+
+
+class Ref:
+    """Names a node that is kept elsewhere: its hash, and the number its keeper gave it."""
+
+    __slots__ = ("id", "merkle")
+
+    def __init__(self, merkle: bytes, id: int) -> None:  # noqa: A002  # the word of the field
+        self.merkle = merkle
+        self.id = id
+
+    def __repr__(self) -> str:
+        return f"Ref({self.merkle.hex()}, {self.id})"
+
+
+class Node:
+    """A leaf (``children`` is None) or a branch (16 places).
+
+    ``value_hash`` is set where the wire holds the value by its hash; ``value`` is then the value
+    itself, or None where it is not known (a node just decoded). ``merkle`` is the encoding of a
+    node that lives inside its parent. Nodes that an update returned are never changed again.
+    """
+
+    __slots__ = ("children", "id", "merkle", "partial", "value", "value_hash")
+
+    def __init__(
+        self,
+        partial: str,
+        value: bytes | None,
+        value_hash: bytes | None,
+        children: "list[Child] | None",
+        id: int,  # noqa: A002  # the word of the field
+    ) -> None:
+        self.partial = partial
+        self.value = value
+        self.value_hash = value_hash
+        self.children = children
+        self.id = id
+        self.merkle = b""
+
+    @property
+    def has_value(self) -> bool:
+        """Whether a key ends here."""
+        return self.value is not None or self.value_hash is not None
+
+
+Child = Node | Ref | None
+
+
+def _header(kind: int, room: int, count: int) -> bytes:
+    """The header of a node with ``count`` nibbles; ``room`` is what the first byte can hold."""
+    if count < room:
+        return bytes([kind | count])
+    rest = count - room
+    return bytes([kind | room]) + b"\xff" * (rest // 255) + bytes([rest % 255])
+
+
+def encode_length(length: int) -> bytes:
+    """``Compact<u32>`` of a length."""
+    if length < 64:
+        return _SHORT[length]
+    if length < 1 << 14:
+        return (length << 2 | 1).to_bytes(2, "little")
+    assert length < VALUE_BYTES_LIMIT, "because the state refuses such values"
+    return (length << 2 | 2).to_bytes(4, "little")
+
+
+def encode_node(node: Node) -> bytes:
+    """The bytes of ``node``; children inside it must have their ``merkle``."""
+    partial, children, value_hash = node.partial, node.children, node.value_hash
+    count = len(partial)
+    if children is None:
+        kind, room = (_LEAF, 63) if value_hash is None else (_LEAF_HASHED, 31)
+    elif value_hash is not None:
+        kind, room = _BRANCH_HASHED, 15
+    else:
+        kind, room = (_BRANCH if node.value is None else _BRANCH_VALUE), 63
+    parts = [_header(kind, room, count), bytes.fromhex("0" + partial if count & 1 else partial)]
+    if children is not None:
+        bitmap = 0
+        merkles: list[bytes] = []
+        for slot, child in enumerate(children):
+            if child is not None:
+                bitmap |= 1 << slot
+                merkle = child.merkle
+                merkles.append(_SHORT[len(merkle)])
+                merkles.append(merkle)
+        parts.append(bitmap.to_bytes(2, "little"))
+    if value_hash is not None:
+        parts.append(value_hash)
+    elif node.value is not None:
+        parts.append(encode_length(len(node.value)))
+        parts.append(node.value)
+    if children is not None:
+        parts += merkles
+    return b"".join(parts)
+
+
+def decode_node(data: bytes, ids: Sequence[int] = ()) -> Node | None:
+    """The node that ``data`` encodes, None for the empty trie's.
+
+    ``ids`` number the children that are named by hash, in order; without them they are 0.
+    Raises: DecodeError.
+    """
+    if data == EMPTY_NODE:
+        return None
+    node, at = _decode(data)
+    if at != len(data):
+        raise DecodeError(f"trie node: {len(data) - at} bytes follow the node")
+    if ids:
+        named = [child for child in node.children or () if isinstance(child, Ref)]
+        if len(named) != len(ids):
+            raise DecodeError(f"trie node: {len(ids)} numbers for {len(named)} children")
+        for ref, number in zip(named, ids, strict=True):
+            ref.id = number
+    return node
+
+
+def _take(data: bytes, at: int, count: int, what: str) -> tuple[bytes, int]:
+    end = at + count
+    if end > len(data):
+        raise DecodeError(f"trie node: it ends inside its {what}")
+    return data[at:end], end
+
+
+def _decode_length(data: bytes, at: int, what: str) -> tuple[int, int]:
+    first, _ = _take(data, at, 1, what)
+    mode = first[0] & 3
+    if mode == 0:
+        return first[0] >> 2, at + 1
+    if mode == 3:
+        raise DecodeError(f"trie node: the length of its {what} is over the limit")
+    width = 2 if mode == 1 else 4
+    raw, end = _take(data, at, width, what)
+    length = int.from_bytes(raw, "little") >> 2
+    if length < (64 if mode == 1 else 1 << 14):
+        raise DecodeError(f"trie node: the length of its {what} is not in its shortest form")
+    return length, end
+
+
+def _decode_header(data: bytes) -> tuple[bool, bool, bool, int, int]:
+    """(branch, has value, value by hash, nibbles, next position)."""
+    first, at = _take(data, 0, 1, "header")
+    byte = first[0]
+    if byte >= _BRANCH_VALUE:
+        branch, value, hashed, room = True, True, False, 63
+    elif byte >= _BRANCH:
+        branch, value, hashed, room = True, False, False, 63
+    elif byte >= _LEAF:
+        branch, value, hashed, room = False, True, False, 63
+    elif byte >= _LEAF_HASHED:
+        branch, value, hashed, room = False, True, True, 31
+    elif byte >= _BRANCH_HASHED:
+        branch, value, hashed, room = True, True, True, 15
+    else:
+        raise DecodeError(f"trie node: header {byte:#04x} is not one of a node")
+    count = byte & room
+    if count == room:
+        while True:
+            more, at = _take(data, at, 1, "header")
+            count += more[0]
+            if count > KEY_NIBBLES_MAX:
+                raise DecodeError(f"trie node: its path has over {KEY_NIBBLES_MAX} nibbles")
+            if more[0] < 255:
+                break
+    return branch, value, hashed, count, at
+
+
+def _decode(data: bytes) -> tuple[Node, int]:
+    branch, has_value, hashed, count, at = _decode_header(data)
+    packed, at = _take(data, at, (count + 1) // 2, "path")
+    partial = packed.hex()
+    if count & 1:
+        if partial[0] != "0":
+            raise DecodeError("trie node: the padding of its path is not zero")
+        partial = partial[1:]
+    bitmap = 0
+    if branch:
+        raw, at = _take(data, at, 2, "children")
+        bitmap = int.from_bytes(raw, "little")
+        if bitmap == 0 or (not has_value and bitmap & (bitmap - 1) == 0):
+            raise DecodeError("trie node: a branch with too few children")
+    value = value_hash = None
+    if hashed:
+        value_hash, at = _take(data, at, HASH_BYTES, "value's hash")
+    elif has_value:
+        length, at = _decode_length(data, at, "value")
+        value, at = _take(data, at, length, "value")
+    children: list[Child] | None = None
+    if branch:
+        children, at = _decode_children(data, at, bitmap)
+    return Node(partial, value, value_hash, children, 0), at
+
+
+def _decode_children(data: bytes, at: int, bitmap: int) -> tuple[list[Child], int]:
+    children: list[Child] = [None] * 16
+    for slot in range(16):
+        if not bitmap >> slot & 1:
+            continue
+        length, at = _decode_length(data, at, "child")
+        if length > HASH_BYTES or length == 0:
+            raise DecodeError(f"trie node: a child of {length} bytes")
+        merkle, at = _take(data, at, length, "child")
+        if length == HASH_BYTES:
+            children[slot] = Ref(merkle, 0)
+            continue
+        child, end = _decode(merkle)  # shorter than 32 bytes, so it nests only a few deep
+        if end != length:
+            raise DecodeError("trie node: bytes follow a child inside it")
+        child.merkle = merkle
+        children[slot] = child
+    return children, at
