@@ -10,6 +10,7 @@ from pallets.frame.config import Doc, PalletConfig, PalletGenesis
 from pallets.frame.dispatch import (
     DispatchClass,
     DispatchInfo,
+    Outcome,
     Pays,
     PostInfo,
     RuntimePanic,
@@ -31,6 +32,7 @@ from pallets.frame.overlay import DictState, Overlay, StateReader
 from pallets.frame.pallet import Holes, Pallet
 from pallets.frame.runtime import FrameRuntime, pallet
 from pallets.frame.storage import (
+    EventsEntry,
     StorageDoubleMap,
     StorageEntry,
     StorageMap,
@@ -55,6 +57,7 @@ __all__ = [
     "DispatchFailure",
     "DispatchInfo",
     "Doc",
+    "EventsEntry",
     "FrameRuntime",
     "Hasher",
     "Holes",
@@ -62,6 +65,7 @@ __all__ = [
     "InherentData",
     "InherentError",
     "Origin",
+    "Outcome",
     "Overlay",
     "Pallet",
     "PalletConfig",

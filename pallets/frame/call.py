@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast, get_type_hints
 
-from primitives.scale import U32, Compact, codec
-
 from pallets.frame.dispatch import CLASSES, ClassName, DispatchClass, DispatchInfo
 from pallets.frame.weight import Weight
 from primitives.errors import DecodeError
+from primitives.scale import U32, Compact, codec
 
 if TYPE_CHECKING:
     from pallets.frame.pallet import Pallet
@@ -200,10 +199,10 @@ class BoundCall:
 
 
 class CallTable:
-    """Every call of one runtime, from (index, attribute, pallet class name, specs) of each pallet."""
+    """Every call of one runtime, from each pallet's (index, attribute, class name, specs)."""
 
     def __init__(self, pallets: tuple[tuple[int, str, str, tuple[CallSpec, ...]], ...]) -> None:
-        self._count = codec(cast("type[U32]", Annotated[U32, Compact]))
+        self.count: Final = codec(cast("type[U32]", Annotated[U32, Compact]))
         self._by_head: dict[bytes, BoundCall] = {}
         self._by_name: dict[tuple[str, str], BoundCall] = {}
         for index, attribute, pallet, specs in pallets:
@@ -255,7 +254,7 @@ class CallTable:
         return self.decode_from(data, at, depth + 1)
 
     def _decode_calls(self, data: bytes, at: int, depth: int) -> tuple[Any, int]:
-        count, at = self._count.decode_from(data, at)
+        count, at = self.count.decode_from(data, at)
         if count > NESTED_CALLS_MAX:
             raise DecodeError(f"a vector of {count} calls; at most {NESTED_CALLS_MAX}")
         calls = []
@@ -265,4 +264,4 @@ class CallTable:
         return tuple(calls), at
 
     def _encode_calls(self, calls: tuple[Call, ...]) -> bytes:
-        return self._count.encode(U32(len(calls))) + b"".join(item.encode() for item in calls)
+        return self.count.encode(U32(len(calls))) + b"".join(item.encode() for item in calls)

@@ -7,11 +7,10 @@ failed call raises and is charged its declared weight.
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from primitives.scale import ScaleEnum, struct
-
 from pallets.frame.error import DispatchError
 from pallets.frame.weight import Weight, WeightV2
 from primitives.errors import CessError
+from primitives.scale import ScaleEnum, struct
 
 __all__ = [
     "DispatchClass",

@@ -8,9 +8,8 @@ programmer's error: a panic, see ``dispatch.RuntimePanic``.
 
 from typing import ClassVar
 
-from primitives.scale import U8, FixedBytes, ScaleEnum, Variant, struct
-
 from primitives.errors import CessError
+from primitives.scale import U8, FixedBytes, ScaleEnum, Variant, struct
 
 __all__ = [
     "ArithmeticFault",

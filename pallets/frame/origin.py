@@ -7,9 +7,8 @@ inherent, put there by the block's author).
 from dataclasses import dataclass
 from typing import ClassVar
 
-from primitives.types import AccountId
-
 from pallets.frame.error import BadOrigin
+from primitives.types import AccountId
 
 __all__ = ["NONE", "ROOT", "Origin", "ensure_none", "ensure_root", "ensure_signed"]
 

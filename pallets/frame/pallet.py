@@ -14,17 +14,16 @@ retired ones and those of CESS that this chain does not have; where it is given 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from primitives.types import BlockNumber, Hash
-
 from pallets.frame.call import Call, CallSpec, call_specs
 from pallets.frame.config import PalletConfig
 from pallets.frame.context import Context
-from pallets.frame.dispatch import PostInfo
+from pallets.frame.dispatch import Outcome, PostInfo
 from pallets.frame.error import PalletError
 from pallets.frame.event import event_index
 from pallets.frame.origin import Origin
 from pallets.frame.storage import StorageEntry, StorageMap
 from pallets.frame.weight import Weight
+from primitives.types import BlockNumber, Hash
 
 if TYPE_CHECKING:
     from pallets.frame.inherent import InherentData, InherentError
@@ -52,6 +51,7 @@ class Pallet:
     error_types: ClassVar[tuple[type[PalletError], ...]] = ()
     storage_entries: ClassVar[tuple[StorageEntry[Any], ...]] = ()
     is_inherent_provider: ClassVar[bool] = False
+    is_inherent_required: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -72,9 +72,14 @@ class Pallet:
                 items.append(value.counter)
         cls.storage_entries = tuple(items)
         holes = cls.holes
-        _check(cls, "call", [spec.index for spec in cls.call_specs], holes and holes.calls)
-        _check(cls, "event", [event_index(e) or 0 for e in cls.event_types], holes and holes.events)
-        _check(cls, "error", [error.index for error in cls.error_types], holes and holes.errors)
+        used = {
+            "call": [spec.index for spec in cls.call_specs],
+            "event": [event_index(found) or 0 for found in cls.event_types],
+            "error": [error.index for error in cls.error_types],
+        }
+        for kind, indices in used.items():
+            missing: tuple[int, ...] | None = getattr(holes, f"{kind}s", None)
+            _check(cls, kind, indices, missing)
         names = [item.name for item in items]
         assert len(set(names)) == len(names), f"{cls.__name__} declares a storage name twice"
 
@@ -100,6 +105,10 @@ class Pallet:
         """Run ``call`` in a layer of its own; raises what the call raises, with nothing changed."""
         return self.context.dispatch(call, origin)
 
+    def try_dispatch(self, call: Call, origin: Origin) -> Outcome:
+        """Run ``call`` in a layer of its own; an expected failure is the outcome's ``error``."""
+        return self.context.runtime.try_dispatch(call, origin)
+
     # Hooks.
 
     def on_initialize(self, n: BlockNumber) -> Weight:  # noqa: ARG002 - a hook to override
@@ -112,7 +121,8 @@ class Pallet:
     def integrity_test(self) -> None:
         """Assert that the configuration makes sense; run when a runtime is built."""
 
-    # Inherents; a pallet that has one sets ``is_inherent_provider``.
+    # Inherents; a pallet that has one sets ``is_inherent_provider``, and ``is_inherent_required``
+    # if no block may lack it.
 
     def create_inherent(self, data: "InherentData") -> tuple[str, dict[str, Any]] | None:  # noqa: ARG002
         """Name and arguments of the call that the author must put into the block."""

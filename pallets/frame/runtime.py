@@ -15,21 +15,19 @@ not depend on the state (call table, event heads, indices) is computed once for 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, NamedTuple, cast, get_type_hints
 
-from primitives.scale import U8, codec
-
 from pallets.frame.call import Call, CallTable
 from pallets.frame.context import Context
-from pallets.frame.dispatch import PostInfo
+from pallets.frame.dispatch import Outcome, PostInfo
 from pallets.frame.error import (
     ArithmeticFault,
     DispatchArithmetic,
     DispatchError,
     DispatchFailure,
     DispatchModule,
-    DispatchOther,
     ErrorBytes,
     ModuleError,
     PalletError,
@@ -39,15 +37,18 @@ from pallets.frame.origin import Origin
 from pallets.frame.overlay import Overlay, StateReader
 from pallets.frame.pallet import Pallet
 from pallets.frame.weight import Weight
-from primitives.errors import CessError, DecodeError
+from primitives.errors import DecodeError
+from primitives.scale import U8, codec
 
 __all__ = ["EXPECTED", "EventRecord", "FrameRuntime", "Slot", "pallet"]
 
-EXPECTED = (CessError, ArithmeticError)
-"""What may fail in a call by a caller's doing; anything else is a panic."""
+EXPECTED = (DispatchFailure, ArithmeticError)
+"""What may fail in a call by a caller's doing; anything else is a panic (``RuntimePanic``), or the
+fault of a disk (``StorageCorrupt``), which must not pass for a failed call."""
 
 
-class Slot(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Slot:
     """A pallet's place in a runtime."""
 
     attribute: str
@@ -138,10 +139,14 @@ class FrameRuntime:
         return {head: event for event, (head, _) in cls.event_heads().items()}
 
     @classmethod
-    @cache
-    def index_of(cls, kind: type[Pallet]) -> int:
+    def index_of(cls, kind: type[object]) -> int:
         """Index of the pallet of this class."""
-        return next(slot.index for slot in cls.slots if slot.kind is kind)
+        return cls._indices()[kind]
+
+    @classmethod
+    @cache
+    def _indices(cls) -> dict[type[object], int]:
+        return {slot.kind: slot.index for slot in cls.slots}
 
     # Dispatch.
 
@@ -160,35 +165,63 @@ class FrameRuntime:
             return _AS_DECLARED
         return result if isinstance(result, PostInfo) else PostInfo(cast(Weight, result))
 
-    def dispatch_error(self, failure: CessError | ArithmeticError) -> DispatchError:
+    def try_dispatch(self, call: Call, origin: Origin) -> Outcome:
+        """Run ``call`` in a layer of its own; an expected failure is the outcome's ``error``."""
+        try:
+            post = self.dispatch(call, origin)
+        except EXPECTED as failure:
+            return Outcome(self.dispatch_error(failure), _AS_DECLARED)
+        return Outcome(None, post)
+
+    def dispatch_error(self, failure: DispatchFailure | ArithmeticError) -> DispatchError:
         """What an expected failure is on the wire."""
         if isinstance(failure, PalletError):
-            kind = cast("type[Pallet]", type(failure).pallet)
+            index = U8(self.index_of(type(failure).pallet))
             error = ErrorBytes(bytes((failure.index, 0, 0, 0)))
-            return DispatchModule(error=ModuleError(index=U8(self.index_of(kind)), error=error))
+            return DispatchModule(error=ModuleError(index=index, error=error))
         if isinstance(failure, DispatchFailure):
             return failure.wire()
         if isinstance(failure, ZeroDivisionError):
             return DispatchArithmetic(error=ArithmeticFault.DivisionByZero)
-        if isinstance(failure, ArithmeticError):
-            return DispatchArithmetic(error=ArithmeticFault.Overflow)
-        return DispatchOther()
+        return DispatchArithmetic(error=ArithmeticFault.Overflow)
 
     # Events.
 
     def event_records(self) -> list[EventRecord]:
         """The log of this block so far, decoded."""
-        return [self._decode_record(record) for record in self.overlay.events]
+        return [self._decode_record(record, 0)[0] for record in self.overlay.events]
 
-    def _decode_record(self, record: bytes) -> EventRecord:
-        extrinsic = int.from_bytes(record[1:5], "little") if record[0] == 0 else None
-        at = 5 if record[0] == 0 else 1
-        event = self._events_by_head().get(record[at : at + 2])
+    @classmethod
+    def decode_events(cls, raw: bytes) -> list[EventRecord]:
+        """The records of a stored ``System.Events``."""
+        count, at = cls.calls().count.decode_from(raw, 0)
+        records = []
+        for _ in range(count):
+            record, at = cls._decode_record(raw, at)
+            records.append(record)
+        if at != len(raw):
+            raise DecodeError(f"{len(raw) - at} bytes after the last event")
+        return records
+
+    @classmethod
+    def _decode_record(cls, raw: bytes, at: int) -> tuple[EventRecord, int]:
+        phase = raw[at : at + 1]
+        extrinsic = int.from_bytes(raw[at + 1 : at + 5], "little") if phase == b"\0" else None
+        at += 5 if phase == b"\0" else 1
+        head = raw[at : at + 2]
+        event = cls._events_by_head().get(head)
         if event is None:
-            raise DecodeError(f"no event has the index {record[at : at + 2].hex()}")
-        value, _ = codec(event).decode_from(record, at + 2)
-        slot = next(slot for slot in self.slots if slot.index == record[at])
-        return EventRecord(extrinsic, slot.kind.__name__, value)
+            raise DecodeError(f"no event has the index {head.hex()}")
+        value: object
+        value, at = codec(event).decode_from(raw, at + 2)
+        if raw[at : at + 1] != b"\0":
+            raise DecodeError("an event with topics, or a cut one; this chain writes no topics")
+        return EventRecord(extrinsic, cls._pallet_names()[head[0]], value), at + 1
+
+    @classmethod
+    @cache
+    def _pallet_names(cls) -> dict[int, str]:
+        return {slot.index: slot.kind.__name__ for slot in cls.slots}
 
 
 _AS_DECLARED = PostInfo()

@@ -10,15 +10,14 @@ wire: the pallet's class name and the attribute in PascalCase.
 Bounds: every listing takes ``limit``; nothing here loops over state without one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, overload
-
-from primitives.hashing import twox_128
-from primitives.scale import U32, Codec, codec
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar, cast, overload
 
 from pallets.frame.hasher import Blake2_128Concat, Hasher
 from primitives.errors import DecodeError
+from primitives.hashing import twox_128
+from primitives.scale import U32, Codec, Compact, codec
 
 if TYPE_CHECKING:
     from pallets.frame.overlay import Overlay
@@ -26,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoundDoubleMap",
+    "BoundEvents",
     "BoundMap",
     "BoundValue",
+    "EventsEntry",
     "StorageDoubleMap",
     "StorageEntry",
     "StorageMap",
@@ -505,3 +506,50 @@ class StorageDoubleMap(StorageEntry[V], Generic[K1, K2, V, G]):
         bound: BoundDoubleMap[K1, K2, V, G] = BoundDoubleMap(self, instance.overlay)
         instance.__dict__[self.attribute] = bound  # found there the next time
         return bound
+
+
+class BoundEvents:
+    """The event log in the state of one block."""
+
+    __slots__ = ("_key", "_overlay")
+
+    def __init__(self, entry: "EventsEntry", overlay: "Overlay") -> None:
+        self._key = entry.key()
+        self._overlay = overlay
+
+    def put(self, records: Sequence[bytes]) -> None:
+        """Write encoded records (``Overlay.events``)."""
+        self._overlay.put(self._key, _COUNT.encode(U32(len(records))) + b"".join(records))
+
+    def kill(self) -> None:
+        """Remove the log."""
+        self._overlay.delete(self._key)
+
+    def raw(self) -> bytes | None:
+        """The stored log, for ``FrameRuntime.decode_events``."""
+        return self._overlay.get(self._key)
+
+
+class EventsEntry(StorageEntry[bytes]):
+    """Declares the log of a block's events; what a record is, only a runtime knows."""
+
+    def __init__(self, *, doc: str = "") -> None:
+        super().__init__(bytes, (), (), b"", doc, None)
+
+    @overload
+    def __get__(self, instance: None, owner: type[object]) -> "EventsEntry": ...
+
+    @overload
+    def __get__(self, instance: "Pallet", owner: type[object]) -> BoundEvents: ...
+
+    def __get__(
+        self, instance: "Pallet | None", owner: type[object]
+    ) -> "EventsEntry | BoundEvents":
+        if instance is None:
+            return self
+        bound = BoundEvents(self, instance.overlay)
+        instance.__dict__[self.attribute] = bound  # found there the next time
+        return bound
+
+
+_COUNT: Final = codec(cast("type[U32]", Annotated[U32, Compact]))

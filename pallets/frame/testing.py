@@ -17,10 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from primitives.hashing import blake2_256
-from primitives.scale import encode
-from primitives.types import BlockNumber
-
 from pallets.frame.call import Call
 from pallets.frame.config import PalletGenesis
 from pallets.frame.context import FINALIZATION, INITIALIZATION, NUMBER_KEY, block_hash_key
@@ -29,6 +25,9 @@ from pallets.frame.genesis import build_genesis
 from pallets.frame.origin import Origin
 from pallets.frame.overlay import DictState, StateReader
 from pallets.frame.runtime import FrameRuntime
+from primitives.hashing import blake2_256
+from primitives.scale import encode
+from primitives.types import BlockNumber
 
 __all__ = ["GENESIS_HASH", "TestExternalities", "ext"]
 

@@ -6,9 +6,8 @@ to its error texts.
 
 from typing import Final
 
-from primitives.scale import U8, U64, Result, ScaleEnum, Variant, struct
-
 from primitives.errors import CessError
+from primitives.scale import U8, U64, Result, ScaleEnum, Variant, struct
 
 __all__ = [
     "LONGEST",
