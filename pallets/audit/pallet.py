@@ -28,6 +28,7 @@ Ports needed: ``miners`` (Sminer), ``files`` (FileBank), ``rewards`` (CessTreasu
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from pallets.audit.ports import Files, Miners, Randomness, Rewards
@@ -247,7 +248,7 @@ class Audit(Pallet):
         if space is None:
             info = self._idle_fault(who, info, FaultKind.IdleRejected)
         else:
-            info = info.replace(idle_done=True, idle_passed=True, idle_space=space)
+            info = replace(info, idle_done=True, idle_passed=True, idle_space=space)
             self.deposit_event(self.IdleProofAccepted(miner=who, round=round, space=space))
         self._store(who, info)
 
@@ -285,7 +286,7 @@ class Audit(Pallet):
             self._accept_service(who, info, len(proved))
             lost_slots = sorted({positions[index] // rows for index in lost})
             self._declare_lost(who, info, [U32(slot) for slot in lost_slots])
-            info = info.replace(service_done=True, service_passed=True)
+            info = replace(info, service_done=True, service_passed=True)
             self._store(who, info)
         else:
             self._service_fault(who, info, FaultKind.ServiceRejected)
@@ -319,7 +320,7 @@ class Audit(Pallet):
         """``miner`` ceases to answer for a slot, except in a round that is open."""
         holding = self.holdings[miner, U32(slot)]
         assert holding.removed is None, "because FileBank closes each holding once"
-        self.holdings[miner, U32(slot)] = holding.replace(removed=self.now())
+        self.holdings[miner, U32(slot)] = replace(holding, removed=self.now())
         self._enqueue_removed(miner, U32(slot))
 
     def commitments_of(self, miner: AccountId, slot: int) -> tuple[Bytes48, ...]:
@@ -361,7 +362,7 @@ class Audit(Pallet):
             return False
         record = self._record(who)
         number = U32(record.round + 1)
-        self.audit_record[who] = record.replace(round=number)
+        self.audit_record[who] = replace(record, round=number)
         randomness = self.config.randomness.random(b"cess/audit-round/v1" + who)
         seed = challenge.round_seed(self.genesis_hash(), int(n), randomness, who, int(number))
         info = ChallengeInfo(
@@ -384,9 +385,7 @@ class Audit(Pallet):
             self.challenge_slip[info.deadline, who] = True
         if has_idle:
             self.idle_slip[info.idle_deadline, who] = True
-        self.deposit_event(
-            self.ChallengeIssued(miner=who, round=number, deadline=info.deadline)
-        )
+        self.deposit_event(self.ChallengeIssued(miner=who, round=number, deadline=info.deadline))
         return True
 
     # Private: judging answers.
@@ -454,18 +453,14 @@ class Audit(Pallet):
 
     def _accept_service(self, who: AccountId, info: ChallengeInfo, rows: int) -> None:
         record = self._record(who)
-        self.audit_record[who] = record.replace(
-            passed=U32(record.passed + 1), last_audit=self.now()
+        self.audit_record[who] = replace(
+            record, passed=U32(record.passed + 1), last_audit=self.now()
         )
         self.counted_clear.take(who)
         self.counted_service_failed.take(who)
-        self.deposit_event(
-            self.ServiceProofAccepted(miner=who, round=info.round, rows=U32(rows))
-        )
+        self.deposit_event(self.ServiceProofAccepted(miner=who, round=info.round, rows=U32(rows)))
 
-    def _declare_lost(
-        self, who: AccountId, info: ChallengeInfo, slots: Sequence[U32]
-    ) -> None:
+    def _declare_lost(self, who: AccountId, info: ChallengeInfo, slots: Sequence[U32]) -> None:
         """Open restoral orders for the fragments in ``slots`` and fine the miner once."""
         if not slots:
             return
@@ -484,32 +479,28 @@ class Audit(Pallet):
     def _service_fault(self, who: AccountId, info: ChallengeInfo, kind: FaultKind) -> None:
         """Fine the miner, more for each fault in a row, and throw it out after ``faults_max``."""
         counter = (
-            self.counted_clear
-            if kind == FaultKind.ServiceMissed
-            else self.counted_service_failed
+            self.counted_clear if kind == FaultKind.ServiceMissed else self.counted_service_failed
         )
         counter[who] = U32(counter.get(who) + 1)
         consecutive = int(self.counted_clear.get(who) + self.counted_service_failed.get(who))
         self._count_fault(who, info, kind)
         self.config.miners.punish(who, fine_permille(kind, consecutive))
         if consecutive < self.config.faults_max:
-            self._store(who, info.replace(service_done=True))
+            self._store(who, replace(info, service_done=True))
             return
         if not info.idle_done:
             del self.idle_slip[info.idle_deadline, who]
         del self.challenge_snap_shot[who]
         self.config.miners.force_exit(who)
 
-    def _idle_fault(
-        self, who: AccountId, info: ChallengeInfo, kind: FaultKind
-    ) -> ChallengeInfo:
+    def _idle_fault(self, who: AccountId, info: ChallengeInfo, kind: FaultKind) -> ChallengeInfo:
         """An idle fault costs the reward of the round, nothing else."""
         self._count_fault(who, info, kind)
-        return info.replace(idle_done=True)
+        return replace(info, idle_done=True)
 
     def _count_fault(self, who: AccountId, info: ChallengeInfo, kind: FaultKind) -> None:
         record = self._record(who)
-        self.audit_record[who] = record.replace(faults=U32(record.faults + 1))
+        self.audit_record[who] = replace(record, faults=U32(record.faults + 1))
         self.deposit_event(self.Fault(miner=who, round=info.round, kind=kind))
 
     def _store(self, who: AccountId, info: ChallengeInfo) -> None:
@@ -519,9 +510,7 @@ class Audit(Pallet):
             return
         del self.challenge_snap_shot[who]
         has_passed = info.service_passed and info.idle_passed
-        power = (
-            self.config.miners.proved_power(who, info.idle_space) if has_passed else U128(0)
-        )
+        power = self.config.miners.proved_power(who, info.idle_space) if has_passed else U128(0)
         self.config.rewards.record_power(who, power)
 
     def _record(self, who: AccountId) -> AuditRecord:

@@ -17,6 +17,7 @@ Ports needed: ``currency`` (Balances). Provided: to Audit ``record_power``; to S
 ``take_earned``, ``pay``, ``forfeit``.
 """
 
+from dataclasses import replace
 from typing import Annotated, Protocol
 
 from pallets.cess_treasury.accounts import (
@@ -149,7 +150,7 @@ class CessTreasury(Pallet):
             int(self.config.year_one_reward), int(self.config.eras_per_year), int(ended)
         )
         self.config.currency.mint_into(REWARD_POT, total)
-        self.round_reward[ended] = pool.replace(total=total)
+        self.round_reward[ended] = replace(pool, total=total)
         self.currency_reward.put(Balance(self.currency_reward.get() + total))
         self.deposit_event(self.Deposit(balance=total))
         self.deposit_event(self.EraRewarded(era=ended, total=total, power=pool.power))
@@ -203,13 +204,13 @@ class CessTreasury(Pallet):
             self._settle(who)
             record = None
         if record is not None:
-            pool = pool.replace(power=U128(pool.power - record.power))
+            pool = replace(pool, power=U128(pool.power - record.power))
         elif power == 0:
             return
         else:
-            pool = pool.replace(unsettled=U32(pool.unsettled + 1))
+            pool = replace(pool, unsettled=U32(pool.unsettled + 1))
         self.power_record[who] = PowerRecord(era=era, power=power)
-        self.round_reward[era] = pool.replace(power=U128(pool.power + power))
+        self.round_reward[era] = replace(pool, power=U128(pool.power + power))
 
     # Port of Sminer.
 
@@ -241,15 +242,13 @@ class CessTreasury(Pallet):
             return
         del self.power_record[who]
         pool = self.round_reward[record.era]
-        share = Balance(
-            int(pool.total) * int(record.power) // int(pool.power) if pool.power else 0
-        )
+        share = Balance(int(pool.total) * int(record.power) // int(pool.power) if pool.power else 0)
         if pool.unsettled > 1:
-            self.round_reward[record.era] = pool.replace(
-                issued=Balance(pool.issued + share), unsettled=U32(pool.unsettled - 1)
+            self.round_reward[record.era] = replace(
+                pool, issued=Balance(pool.issued + share), unsettled=U32(pool.unsettled - 1)
             )
         else:
-            self._close(record.era, pool.replace(issued=Balance(pool.issued + share)))
+            self._close(record.era, replace(pool, issued=Balance(pool.issued + share)))
         if share > 0:
             self.earned[who] = Balance(self.earned.get(who) + share)
 
@@ -260,8 +259,8 @@ class CessTreasury(Pallet):
             return
         pool = self.round_reward[record.era]
         if pool.unsettled > 1:
-            self.round_reward[record.era] = pool.replace(
-                power=U128(pool.power - record.power), unsettled=U32(pool.unsettled - 1)
+            self.round_reward[record.era] = replace(
+                pool, power=U128(pool.power - record.power), unsettled=U32(pool.unsettled - 1)
             )
         else:
             del self.round_reward[record.era]

@@ -24,6 +24,7 @@ Mdrc ``is_owner``.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from pallets.file_bank import weights
@@ -526,8 +527,8 @@ class FileBank(Pallet):
 
         if order.count > 0 and order.miner != who:
             self.config.miners.punish(order.miner, LAPSED_CLAIM_PERMILLE)
-        self.restoral_order[restoral_fragment] = order.replace(
-            count=U32(order.count + 1), miner=who, deadline=BlockNumber(now + life)
+        self.restoral_order[restoral_fragment] = replace(
+            order, count=U32(order.count + 1), miner=who, deadline=BlockNumber(now + life)
         )
         self.deposit_event(self.ClaimRestoralOrder(miner=who, order_id=restoral_fragment))
 
@@ -618,7 +619,7 @@ class FileBank(Pallet):
         self.lost_commitments[file_hash, place] = RowCommitments(commitments)
         self._end_holding(miner, fragment.slot)
         self._put_fragment(
-            file_hash, segment_index, fragment_index, fragment.replace(avail=False, tag=None)
+            file_hash, segment_index, fragment_index, replace(fragment, avail=False, tag=None)
         )
         if fragment.hash in self.restoral_order:
             return
@@ -633,9 +634,7 @@ class FileBank(Pallet):
             gen_block=self.now(),
             deadline=BlockNumber(0),
         )
-        self.deposit_event(
-            self.GenerateRestoralOrder(miner=miner, fragment_hash=fragment.hash)
-        )
+        self.deposit_event(self.GenerateRestoralOrder(miner=miner, fragment_hash=fragment.hash))
 
     def holding_moved(
         self, file_hash: FileHash, segment_index: int, fragment_index: int, slot: int
@@ -645,12 +644,12 @@ class FileBank(Pallet):
         if segment is not None:
             fragment = segment.fragment_list[fragment_index]
             self._put_fragment(
-                file_hash, segment_index, fragment_index, fragment.replace(slot=U32(slot))
+                file_hash, segment_index, fragment_index, replace(fragment, slot=U32(slot))
             )
             return
         pending = self.deal_segments[file_hash, U32(segment_index)]
         fragments = list(pending.fragments)
-        fragments[fragment_index] = fragments[fragment_index].replace(slot=U32(slot))
+        fragments[fragment_index] = replace(fragments[fragment_index], slot=U32(slot))
         self._put_pending(file_hash, U32(segment_index), pending, fragments)
 
     # Port of Mdrc.
@@ -706,9 +705,7 @@ class FileBank(Pallet):
                 hash=item.hash, fragments=DealFragments(fragments)
             )
         self.deal_schedule[deadline, file_hash] = True
-        self._enqueue_place(
-            PlaceTask(file_hash=file_hash, attempt=U8(0), next_segment=U32(0))
-        )
+        self._enqueue_place(PlaceTask(file_hash=file_hash, attempt=U8(0), next_segment=U32(0)))
 
     def _join(self, file_hash: FileHash, info: FileInfo, user_brief: UserBrief) -> None:
         """Add an owner to a stored file; it pays the full space and sends nothing."""
@@ -718,7 +715,7 @@ class FileBank(Pallet):
         self.config.territories.add_used_space(
             user, user_brief.territory_name, self._space(info.segment_count)
         )
-        self.file[file_hash] = info.replace(owner=Owners((*info.owner, user_brief)))
+        self.file[file_hash] = replace(info, owner=Owners((*info.owner, user_brief)))
         self._list_owner(file_hash, user_brief, info.file_size)
 
     def _list_owner(self, file_hash: FileHash, brief: UserBrief, file_size: U128) -> None:
@@ -758,7 +755,7 @@ class FileBank(Pallet):
                     self._place_segment(task.file_hash, deal, U32(segment))
                 budget -= end - index
                 if end < deal.segment_count:
-                    self.place_queue[head] = task.replace(next_segment=U32(end))
+                    self.place_queue[head] = replace(task, next_segment=U32(end))
                     break
                 self.deposit_event(
                     self.HoldersDrawn(deal_hash=task.file_hash, deadline=deal.deadline)
@@ -785,9 +782,7 @@ class FileBank(Pallet):
         ]
         taken = {fragment.miner for fragment in fragments if fragment.miner is not None}
         late = {fragment.late for fragment in fragments if fragment.late is not None}
-        missing = [
-            position for position, fragment in enumerate(fragments) if not fragment.reported
-        ]
+        missing = [position for position, fragment in enumerate(fragments) if not fragment.reported]
         second_choice: list[AccountId] = []
         for candidate in self._candidates(file_hash, deal, index):
             if not missing:
@@ -804,9 +799,7 @@ class FileBank(Pallet):
             self._try_assign(candidate, file_hash, deal, index, fragments, missing)
         self._put_pending(file_hash, index, segment, fragments)
 
-    def _candidates(
-        self, file_hash: FileHash, deal: DealInfo, index: U32
-    ) -> Sequence[AccountId]:
+    def _candidates(self, file_hash: FileHash, deal: DealInfo, index: U32) -> Sequence[AccountId]:
         """Miners that can hold a fragment, in random order, from a bounded look at the registry."""
         miners = self.config.miners
         seed = self.config.randomness.random(
@@ -849,7 +842,7 @@ class FileBank(Pallet):
                 return
             self.assigned_more[who, fragment.hash] = AssignedFragments((*more, work))
         self.config.miners.lock_space(who, self._fragment_space())
-        fragments[position] = fragment.replace(miner=who)
+        fragments[position] = replace(fragment, miner=who)
         missing.pop(0)
 
     def _released(
@@ -860,7 +853,7 @@ class FileBank(Pallet):
             return fragment
         self._unassign(fragment.miner, fragment.hash, file_hash, index, position)
         self.config.miners.unlock_space(fragment.miner, self._fragment_space())
-        return fragment.replace(miner=None, late=fragment.miner)
+        return replace(fragment, miner=None, late=fragment.miner)
 
     def _unassign(
         self,
@@ -899,9 +892,7 @@ class FileBank(Pallet):
         segment: DealSegment,
         fragments: Sequence[DealFragment],
     ) -> None:
-        self.deal_segments[file_hash, index] = segment.replace(
-            fragments=DealFragments(fragments)
-        )
+        self.deal_segments[file_hash, index] = replace(segment, fragments=DealFragments(fragments))
 
     def _handle_overdue(self, n: BlockNumber) -> int:
         """Draw the missing holders of overdue deals again, or drop what was drawn often enough."""
@@ -927,10 +918,8 @@ class FileBank(Pallet):
         del self.deal_schedule[deal.deadline, file_hash]
         deadline = self._deadline(deal.segment_count)
         self.deal_schedule[deadline, file_hash] = True
-        self.deal_map[file_hash] = deal.replace(attempt=attempt, deadline=deadline)
-        self._enqueue_place(
-            PlaceTask(file_hash=file_hash, attempt=attempt, next_segment=U32(0))
-        )
+        self.deal_map[file_hash] = replace(deal, attempt=attempt, deadline=deadline)
+        self._enqueue_place(PlaceTask(file_hash=file_hash, attempt=attempt, next_segment=U32(0)))
 
     # Private: reports.
 
@@ -956,7 +945,7 @@ class FileBank(Pallet):
             who, deal_hash, int(index), position, fragment.hash, report.commitments
         )
         fragments = list(segment.fragments)
-        fragments[position] = fragment.replace(reported=True, slot=slot)
+        fragments[position] = replace(fragment, reported=True, slot=slot)
         if not all(item.reported for item in fragments):
             self._put_pending(deal_hash, index, segment, fragments)
             return deal
@@ -965,7 +954,7 @@ class FileBank(Pallet):
             fragment_list=FragmentInfos(_held(item, self.now()) for item in fragments),
         )
         del self.deal_segments[deal_hash, index]
-        return deal.replace(complete_count=U32(deal.complete_count + 1))
+        return replace(deal, complete_count=U32(deal.complete_count + 1))
 
     def _ensure_committed(
         self,
@@ -992,9 +981,7 @@ class FileBank(Pallet):
             fragment.hash,
             report.commitments,
         )
-        ensure(
-            report.co_signature.verify(deal.user.user, message), self.InvalidCoSignature
-        )
+        ensure(report.co_signature.verify(deal.user.user, message), self.InvalidCoSignature)
 
     def _complete(self, file_hash: FileHash, deal: DealInfo) -> None:
         """Every segment is held: the file is active, unless the lease has ended meanwhile."""
@@ -1030,9 +1017,7 @@ class FileBank(Pallet):
         if not fragment.reported or fragment.miner != miner:
             return
         self._end_holding(miner, fragment.slot)
-        fragments[position] = fragment.replace(
-            miner=None, reported=False, late=miner, slot=U32(0)
-        )
+        fragments[position] = replace(fragment, miner=None, reported=False, late=miner, slot=U32(0))
         self._put_pending(file_hash, U32(segment_index), segment, fragments)
 
     # Private: taking down.
@@ -1064,7 +1049,7 @@ class FileBank(Pallet):
         del self.territory_files[(owner, brief.territory_name), file_hash]
         owners = [*info.owner[:position], *info.owner[position + 1 :]]
         if owners:
-            self.file[file_hash] = info.replace(owner=Owners(owners))
+            self.file[file_hash] = replace(info, owner=Owners(owners))
         else:
             del self.file[file_hash]
             self._enqueue_removal(file_hash, info.segment_count)
@@ -1088,7 +1073,7 @@ class FileBank(Pallet):
                 self._remove_segment(task.file_hash, U32(segment))
             budget -= end - index
             if end < task.segment_count:
-                self.removal_queue[head] = task.replace(next_segment=U32(end))
+                self.removal_queue[head] = replace(task, next_segment=U32(end))
                 break
             del self.removal_queue[head]
             del self.removing[task.file_hash]
@@ -1132,9 +1117,7 @@ class FileBank(Pallet):
         files = self.territory_files.prefix_keys(key, limit=limit)
         for file_hash in files:
             self._give_up(owner, file_hash)
-            self.deposit_event(
-                self.DeleteFile(operator=owner, owner=owner, file_hash=file_hash)
-            )
+            self.deposit_event(self.DeleteFile(operator=owner, owner=owner, file_hash=file_hash))
         if len(files) < limit:
             self.config.territories.finish_clearing()
         return len(files) + 1
@@ -1199,7 +1182,7 @@ class FileBank(Pallet):
             order.file_hash,
             index,
             position,
-            fragment.replace(avail=True, tag=self.now(), miner=who, slot=slot),
+            replace(fragment, avail=True, tag=self.now(), miner=who, slot=slot),
         )
 
     def _put_fragment(
@@ -1208,8 +1191,8 @@ class FileBank(Pallet):
         segment = self.file_segments[file_hash, U32(segment_index)]
         fragments = list(segment.fragment_list)
         fragments[position] = fragment
-        self.file_segments[file_hash, U32(segment_index)] = segment.replace(
-            fragment_list=FragmentInfos(fragments)
+        self.file_segments[file_hash, U32(segment_index)] = replace(
+            segment, fragment_list=FragmentInfos(fragments)
         )
 
 

@@ -30,6 +30,7 @@ Ports needed: ``currency`` (Balances), ``space`` (StorageHandler), ``audits`` (A
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from pallets.frame import (
@@ -397,8 +398,8 @@ class Sminer(Pallet):
         if added > 0:
             self.config.currency.reserve(who, added)
         info = self._judged(
-            info.replace(
-                debt=Balance(info.debt - paid), collaterals=Balance(info.collaterals + added)
+            replace(
+                info, debt=Balance(info.debt - paid), collaterals=Balance(info.collaterals + added)
             )
         )
         self.miner_items[miner] = info
@@ -411,7 +412,7 @@ class Sminer(Pallet):
         *Origin*: signed by the miner. *Errors*: NotMiner. *Events*: UpdateBeneficiary.
         """
         who = ensure_signed(origin)
-        self.miner_items[who] = self._existing(who).replace(beneficiary=beneficiary)
+        self.miner_items[who] = replace(self._existing(who), beneficiary=beneficiary)
         self.deposit_event(self.UpdateBeneficiary(acc=who, new=beneficiary))
 
     @call(index=3, weight=Weight(reads=1, writes=1))
@@ -423,7 +424,7 @@ class Sminer(Pallet):
         who = ensure_signed(origin)
         info = self._existing(who)
         ensure(_is_printable(endpoint), self.InvalidEndpoint)
-        self.miner_items[who] = info.replace(endpoint=endpoint)
+        self.miner_items[who] = replace(info, endpoint=endpoint)
         self.deposit_event(self.UpdateEndPoint(acc=who, old=info.endpoint, new=endpoint))
 
     @call(index=4, weight=Weight(reads=1, writes=1))
@@ -443,7 +444,7 @@ class Sminer(Pallet):
         ensure(info.declaration_space - less >= used, self.UnableReduceDeclaration)
 
         self.miner_items[who] = self._judged(
-            info.replace(declaration_space=U128(info.declaration_space - less))
+            replace(info, declaration_space=U128(info.declaration_space - less))
         )
         self.deposit_event(self.DecreaseDeclarationSpace(miner=who, space=less))
 
@@ -485,7 +486,7 @@ class Sminer(Pallet):
             self.InsufficientStakingPeriod,
         )
         due = BlockNumber(now + max(1, self.config.exit_lock_block))
-        self.miner_items[miner] = info.replace(state=MinerState.Lock)
+        self.miner_items[miner] = replace(info, state=MinerState.Lock)
         self.miner_lock[miner] = due
         self.exit_schedule[due, miner] = True
         self.deposit_event(self.MinerExitPrep(miner=miner))
@@ -535,7 +536,7 @@ class Sminer(Pallet):
         more = self._declared(tib_count)
         declared = U128(info.declaration_space + more)
         ensure(info.collaterals >= self._limit(declared), self.CollateralNotUp)
-        self.miner_items[who] = info.replace(declaration_space=declared)
+        self.miner_items[who] = replace(info, declaration_space=declared)
         self.deposit_event(self.IncreaseDeclarationSpace(miner=who, space=more))
 
     # Port of FileBank and Audit: who is there.
@@ -560,9 +561,7 @@ class Sminer(Pallet):
     def can_hold(self, who: AccountId, size: int) -> bool:
         """Whether ``who`` may take ``size`` bytes of new fragments."""
         info = self.miner_items.get(who)
-        return (
-            info is not None and info.state == MinerState.Positive and info.idle_space >= size
-        )
+        return info is not None and info.state == MinerState.Positive and info.idle_space >= size
 
     # Port of FileBank: space.
 
@@ -570,15 +569,16 @@ class Sminer(Pallet):
         """Promise ``size`` bytes of idle space to a declared file."""
         info = self._existing(who)
         ensure(info.idle_space >= size, self.InsufficientReplaceable)
-        self.miner_items[who] = info.replace(
-            idle_space=U128(info.idle_space - size), lock_space=U128(info.lock_space + size)
+        self.miner_items[who] = replace(
+            info, idle_space=U128(info.idle_space - size), lock_space=U128(info.lock_space + size)
         )
 
     def unlock_space(self, who: AccountId, size: U128) -> None:
         """Take a promise back. A miner that left has no idle space to return it to."""
         info = self._existing(who)
         gone = self.is_leaving(who)
-        self.miner_items[who] = info.replace(
+        self.miner_items[who] = replace(
+            info,
             idle_space=info.idle_space if gone else U128(info.idle_space + size),
             lock_space=U128(info.lock_space - size),
         )
@@ -588,13 +588,13 @@ class Sminer(Pallet):
     def lock_to_service(self, who: AccountId, size: U128) -> None:
         """The miner holds what it was promised for: ``size`` bytes of plots are displaced."""
         info = self._existing(who)
-        self._put_service(who, info.replace(lock_space=U128(info.lock_space - size)), size)
+        self._put_service(who, replace(info, lock_space=U128(info.lock_space - size)), size)
 
     def idle_to_service(self, who: AccountId, size: U128) -> None:
         """The miner restored a fragment: ``size`` bytes of plots are displaced."""
         info = self._existing(who)
         ensure(info.idle_space >= size, self.InsufficientReplaceable)
-        self._put_service(who, info.replace(idle_space=U128(info.idle_space - size)), size)
+        self._put_service(who, replace(info, idle_space=U128(info.idle_space - size)), size)
 
     def release_service(self, who: AccountId, size: U128) -> None:
         """The miner ceases to hold ``size`` bytes of fragments.
@@ -605,7 +605,8 @@ class Sminer(Pallet):
         info = self._existing(who)
         pending = self.pending_replacements.get(who)
         returned = U128(0) if self.is_leaving(who) else U128(min(pending, size))
-        self.miner_items[who] = info.replace(
+        self.miner_items[who] = replace(
+            info,
             service_space=U128(info.service_space - size),
             idle_space=U128(info.idle_space + returned),
         )
@@ -650,13 +651,16 @@ class Sminer(Pallet):
         count = U64(pending.to_index - pending.from_index)
         self._ensure_declared(info, count)
         claimed = self._plot_bytes(count)
-        ensure(self._estimate(who, pending, answers) * CERTIFIED_PART >= claimed,
-               self.InsufficientIdleProof)
+        ensure(
+            self._estimate(who, pending, answers) * CERTIFIED_PART >= claimed,
+            self.InsufficientIdleProof,
+        )
 
         del self.pending_idle[who]
-        self.miner_items[who] = info.replace(
+        self.miner_items[who] = replace(
+            info,
             idle_space=U128(info.idle_space + claimed),
-            space_proof_info=info.space_proof_info.replace(rear=pending.to_index),
+            space_proof_info=replace(info.space_proof_info, rear=pending.to_index),
         )
         self.config.space.add_total_idle_space(claimed)
         return claimed
@@ -669,8 +673,8 @@ class Sminer(Pallet):
         size = self._plot_bytes(count)
         pending = self.pending_replacements.get(who)
         ensure(pending >= size and plots.rear - plots.front >= count, self.InsufficientReplaceable)
-        self.miner_items[who] = info.replace(
-            space_proof_info=plots.replace(front=U64(plots.front + count))
+        self.miner_items[who] = replace(
+            info, space_proof_info=replace(plots, front=U64(plots.front + count))
         )
         self._put_pending(who, U128(pending - size))
         return size
@@ -709,15 +713,14 @@ class Sminer(Pallet):
         )
         taken = Balance(wanted - left)
         info = self._judged(
-            info.replace(
+            replace(
+                info,
                 collaterals=Balance(info.collaterals - taken),
                 debt=Balance(info.debt + fine - taken),
             )
         )
         self.miner_items[who] = info
-        self.deposit_event(
-            self.Punished(miner=who, fine=fine, debt=info.debt, state=info.state)
-        )
+        self.deposit_event(self.Punished(miner=who, fine=fine, debt=info.debt, state=info.state))
         return fine
 
     def force_exit(self, who: AccountId) -> None:
@@ -775,10 +778,10 @@ class Sminer(Pallet):
         if info.state not in (MinerState.Positive, MinerState.Frozen):
             return info
         is_covered = info.debt == 0 and info.collaterals >= self._limit(info.declaration_space)
-        return info.replace(state=MinerState.Positive if is_covered else MinerState.Frozen)
+        return replace(info, state=MinerState.Positive if is_covered else MinerState.Frozen)
 
     def _put_service(self, who: AccountId, info: MinerInfo, size: U128) -> None:
-        self.miner_items[who] = info.replace(service_space=U128(info.service_space + size))
+        self.miner_items[who] = replace(info, service_space=U128(info.service_space + size))
         if not self.is_leaving(who):
             self._put_pending(who, U128(self.pending_replacements.get(who) + size))
         self.config.space.sub_total_idle_space(size)
@@ -816,8 +819,8 @@ class Sminer(Pallet):
                 continue  # thrown out since it asked
             subject = b"cess/idle-certificate/v1" + who + pending.from_index.to_bytes(8, "little")
             deadline = BlockNumber(n + self.config.idle_deadline_block)
-            self.pending_idle[who] = pending.replace(
-                seed=self.config.randomness.random(subject), deadline=deadline
+            self.pending_idle[who] = replace(
+                pending, seed=self.config.randomness.random(subject), deadline=deadline
             )
             self.deposit_event(self.IdleSeedDrawn(miner=who, deadline=deadline))
         if end > head:
@@ -855,8 +858,8 @@ class Sminer(Pallet):
         self.pending_replacements.take(who)
         self.miner_lock.take(who)
         plots = info.space_proof_info
-        self.miner_items[who] = info.replace(
-            state=state, idle_space=U128(0), space_proof_info=plots.replace(front=plots.rear)
+        self.miner_items[who] = replace(
+            info, state=state, idle_space=U128(0), space_proof_info=replace(plots, front=plots.rear)
         )
         self.deposit_event(
             self.MinerExited(miner=who, state=state, service_space=info.service_space)

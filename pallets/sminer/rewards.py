@@ -4,6 +4,8 @@ Pure arithmetic. Nothing is lost to rounding: what the daily part cannot divide 
 At most 91 orders are unfinished at a time, because claims of one day share an order.
 """
 
+from dataclasses import replace
+
 from pallets.sminer.types import RELEASE_DAYS, Reward, RewardOrder, RewardOrders
 from primitives.scale import U8, U32
 from primitives.types import Balance
@@ -23,14 +25,15 @@ def claim(reward: Reward, earned: Balance, day: U32) -> tuple[Reward, Balance]:
         count = min(RELEASE_DAYS, int(day) - int(order.day))
         due += (count - int(order.receive_count)) * int(order.each_amount)
         if count < RELEASE_DAYS:
-            orders.append(order.replace(receive_count=U8(count)))
+            orders.append(replace(order, receive_count=U8(count)))
     if each > 0:
         if orders and orders[-1].day == day:
             merged = Balance(int(orders[-1].each_amount) + each)
-            orders[-1] = orders[-1].replace(each_amount=merged)
+            orders[-1] = replace(orders[-1], each_amount=merged)
         else:
             orders.append(RewardOrder(receive_count=U8(0), each_amount=Balance(each), day=day))
-    updated = reward.replace(
+    updated = replace(
+        reward,
         total_reward=Balance(reward.total_reward + earned),
         reward_issued=Balance(reward.reward_issued + due),
         order_list=RewardOrders(orders),

@@ -21,6 +21,7 @@ Sminer ``add_total_idle_space``, ``sub_total_idle_space``, ``add_total_service_s
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Protocol
 
 from pallets.frame import (
@@ -284,9 +285,7 @@ class StorageHandler(Pallet):
         )
 
     @call(index=1, weight=Weight(reads=7, writes=4))
-    def expanding_territory(
-        self, origin: Origin, territory_name: TerrName, gib_count: U32
-    ) -> None:
+    def expanding_territory(self, origin: Origin, territory_name: TerrName, gib_count: U32) -> None:
         """Add ``gib_count`` units to an active territory for the days it has left.
 
         A day that has begun is paid in full.
@@ -302,7 +301,8 @@ class StorageHandler(Pallet):
 
         days_left = -(-(int(info.deadline) - int(self.now())) // int(self.config.one_day))
         spend = self._pay(who, gib_count, U32(days_left))
-        self.territory[who, territory_name] = info.replace(
+        self.territory[who, territory_name] = replace(
+            info,
             total_space=U128(info.total_space + space),
             remaining_space=U128(info.remaining_space + space),
         )
@@ -322,25 +322,22 @@ class StorageHandler(Pallet):
         who = ensure_signed(origin)
         ensure(0 < days_count <= LEASE_DAYS_MAX, self.BoundariesNotMet)
         info = self._existing(who, territory_name)
-        ensure(
-            info.state in (TerritoryState.Active, TerritoryState.Frozen), self.LeaseExpired
-        )
+        ensure(info.state in (TerritoryState.Active, TerritoryState.Frozen), self.LeaseExpired)
 
         now = self.now()
         units = U32(info.total_space // self.config.space_unit_bytes)
         spend = self._pay(who, units, days_count)
         self._unschedule(info)
         is_over = info.deadline <= now
-        info = info.replace(
+        info = replace(
+            info,
             start=now if is_over else info.start,
             deadline=BlockNumber((now if is_over else info.deadline) + self._blocks(days_count)),
             state=TerritoryState.Active,
         )
         self.territory[who, territory_name] = info
         self._schedule_freeze(info)
-        self.deposit_event(
-            self.RenewalTerritory(name=territory_name, days=days_count, spend=spend)
-        )
+        self.deposit_event(self.RenewalTerritory(name=territory_name, days=days_count, spend=spend))
 
     # Port of FileBank: the space of one owner's files.
 
@@ -349,7 +346,8 @@ class StorageHandler(Pallet):
         info = self._existing(who, TerrName(name))
         self._ensure_active(info)
         ensure(info.remaining_space >= size, self.InsufficientStorage)
-        self.territory[who, TerrName(name)] = info.replace(
+        self.territory[who, TerrName(name)] = replace(
+            info,
             locked_space=U128(info.locked_space + size),
             remaining_space=U128(info.remaining_space - size),
         )
@@ -357,7 +355,8 @@ class StorageHandler(Pallet):
     def unlock_user_space(self, who: AccountId, name: bytes, size: U128) -> None:
         """Give back what ``lock_user_space`` took."""
         info = self._existing(who, TerrName(name))
-        self.territory[who, TerrName(name)] = info.replace(
+        self.territory[who, TerrName(name)] = replace(
+            info,
             locked_space=U128(info.locked_space - size),
             remaining_space=U128(info.remaining_space + size),
         )
@@ -365,7 +364,8 @@ class StorageHandler(Pallet):
     def unlock_and_use(self, who: AccountId, name: bytes, size: U128) -> None:
         """Turn locked space into used space: the file is stored."""
         info = self._existing(who, TerrName(name))
-        self.territory[who, TerrName(name)] = info.replace(
+        self.territory[who, TerrName(name)] = replace(
+            info,
             locked_space=U128(info.locked_space - size),
             used_space=U128(info.used_space + size),
         )
@@ -375,7 +375,8 @@ class StorageHandler(Pallet):
         info = self._existing(who, TerrName(name))
         self._ensure_active(info)
         ensure(info.remaining_space >= size, self.InsufficientStorage)
-        self.territory[who, TerrName(name)] = info.replace(
+        self.territory[who, TerrName(name)] = replace(
+            info,
             used_space=U128(info.used_space + size),
             remaining_space=U128(info.remaining_space - size),
         )
@@ -383,7 +384,8 @@ class StorageHandler(Pallet):
     def sub_used_space(self, who: AccountId, name: bytes, size: U128) -> None:
         """Return used space: a file was deleted."""
         info = self._existing(who, TerrName(name))
-        self.territory[who, TerrName(name)] = info.replace(
+        self.territory[who, TerrName(name)] = replace(
+            info,
             used_space=U128(info.used_space - size),
             remaining_space=U128(info.remaining_space + size),
         )
@@ -464,9 +466,7 @@ class StorageHandler(Pallet):
         return info
 
     def _ensure_active(self, info: TerritoryInfo) -> None:
-        ensure(
-            info.state == TerritoryState.Active and self.now() < info.deadline, self.NotActive
-        )
+        ensure(info.state == TerritoryState.Active and self.now() < info.deadline, self.NotActive)
 
     def _ensure_available(self, space: U128) -> None:
         capacity = self.total_idle_space.get() + self.total_service_space.get()
@@ -491,9 +491,7 @@ class StorageHandler(Pallet):
     def _unschedule(self, info: TerritoryInfo) -> None:
         due = self.territory_schedule.take(info.token)
         queue = (
-            self.territory_frozen
-            if info.state == TerritoryState.Active
-            else self.territory_expired
+            self.territory_frozen if info.state == TerritoryState.Active else self.territory_expired
         )
         del queue[due, info.token]
 
@@ -501,13 +499,13 @@ class StorageHandler(Pallet):
         """Freeze, and queue the expiry; never in a block that the cursor has passed."""
         frozen = self._blocks(self.config.frozen_days)
         expires = BlockNumber(max(info.deadline + frozen, n + 1))
-        self.territory[who, name] = info.replace(state=TerritoryState.Frozen)
+        self.territory[who, name] = replace(info, state=TerritoryState.Frozen)
         self.territory_expired[expires, info.token] = True
         self.territory_schedule[info.token] = expires
         self.deposit_event(self.LeaseFrozen(acc=who, name=name, expires=expires))
 
     def _expire(self, who: AccountId, name: TerrName, info: TerritoryInfo, _: BlockNumber) -> None:
-        self.territory[who, name] = info.replace(state=TerritoryState.Expired)
+        self.territory[who, name] = replace(info, state=TerritoryState.Expired)
         self.purchased_space.put(U128(self.purchased_space.get() - info.total_space))
         del self.territory_schedule[info.token]
         self._enqueue_clearing(who, name)
