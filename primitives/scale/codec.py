@@ -14,7 +14,7 @@ them wherever it occurs.
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypeVar, overload
 
 from ..errors import DecodeError
 from .compiler import Compiled, Session
@@ -135,4 +135,4 @@ def decode(kind: object, data: bytes) -> Any: ...
 
 def decode(kind: Any, data: bytes) -> Any:
     """The value of type ``kind`` that is exactly ``data``. Raises: DecodeError."""
-    return cast("Codec[Any]", codec(kind)).decode(data)
+    return codec(kind).decode(data)

@@ -424,14 +424,12 @@ class DecoderWriter(Writer):
         least = min_size(item)
         if least == 0:
             most = "ZERO_SIZED_ITEMS_MAX"
-            self.line(
-                f"if {count} > {most}: raise refuse_over_limit(at, {count}, {most}, 'a Vec of nothing')"
-            )
+            self.line(f"if {count} > {most}:")
+            self.line(f" raise refuse_over_limit(at, {count}, {most}, 'a Vec of nothing')")
         else:
             times = "" if least == 1 else f" * {least}"
-            self.line(
-                f"if {count}{times} > len(data) - at: raise refuse_count(at, {count}, len(data) - at)"
-            )
+            self.line(f"if {count}{times} > len(data) - at:")
+            self.line(f" raise refuse_count(at, {count}, len(data) - at)")
         items = self._items(count, item)
         value = self.name()
         made = f"tuple({items})"
@@ -445,20 +443,12 @@ class DecoderWriter(Writer):
         items, step = self.name(), self.name()
         match shape_of(item):
             case ArrayShape(cls) if cls.LENGTH > 0:
-                size = cls.LENGTH
-                one = f"new_bytes({self.session.constant('bytes', cls)}, data[{step}:{step} + {size}])"
-                self.line(
-                    f"{items} = [{one} for {step} in range(at, at + {count} * {size}, {size})]"
-                )
-                self.line(f"at += {count} * {size}")
+                size, name = cls.LENGTH, self.session.constant("bytes", cls)
+                one = f"new_bytes({name}, data[{step}:{step} + {size}])"
             case IntShape(cls):
                 size, name = cls.BYTES, self.session.constant("int", cls)
                 signed = ", signed=True" if cls.SIGNED else ""
                 one = f"new_int({name}, from_bytes(data[{step}:{step} + {size}], 'little'{signed}))"
-                self.line(
-                    f"{items} = [{one} for {step} in range(at, at + {count} * {size}, {size})]"
-                )
-                self.line(f"at += {count} * {size}")
             case _:
                 self.line(f"{items} = []")
                 self.line(f"for {step} in range({count}):")
@@ -467,6 +457,9 @@ class DecoderWriter(Writer):
                 self._flush()
                 self.line(f"{items}.append({value})")
                 self.indent -= 1
+                return items
+        self.line(f"{items} = [{one} for {step} in range(at, at + {count} * {size}, {size})]")
+        self.line(f"at += {count} * {size}")
         return items
 
     def _variant(self, variant: VariantShape) -> str:

@@ -39,6 +39,7 @@ from typing import (
     Self,
     TypeAlias,
     TypeVar,
+    cast,
     dataclass_transform,
     overload,
 )
@@ -109,7 +110,8 @@ def struct(
 
     def decorate(plain: type[T]) -> type[T]:
         def create(namespace: dict[str, Any]) -> type[T]:
-            return type(plain)(plain.__name__, plain.__bases__, namespace)
+            again: type[T] = type.__new__(type(plain), plain.__name__, plain.__bases__, namespace)
+            return again
 
         made = _frozen(plain, create)
         setattr(made, _STRUCT, True)
@@ -160,7 +162,7 @@ def _frozen(plain: type[T], create: Callable[[dict[str, Any]], type[T]]) -> type
         namespace["replace"] = _replace
     made = create(namespace)
     made.__qualname__ = plain.__qualname__
-    made.__init__ = _initialiser(made, names, defaults)  # type: ignore[misc]
+    made.__init__ = _initialiser(made, names, defaults)  # type: ignore[method-assign]
     return made
 
 
@@ -204,7 +206,7 @@ def builder_of(cls: type) -> type:
     return found
 
 
-def _refuse_set(self: object, name: str, value: object) -> None:
+def _refuse_set(self: object, name: str, _value: object) -> None:
     raise dataclasses.FrozenInstanceError(f"cannot assign to {type(self).__name__}.{name}")
 
 
@@ -268,8 +270,11 @@ class VariantType(type):
         if index in base.__scale_leaves__:
             taken = base.__scale_leaves__[index].__name__
             raise TypeError(f"{cls_name}: index {index} of {base.__name__} belongs to {taken}")
-        plain = super().__new__(mcs, cls_name, bases, namespace)
-        leaf = _frozen(plain, lambda body: type.__new__(mcs, cls_name, bases, body))
+        plain: type[Any] = super().__new__(mcs, cls_name, bases, namespace)
+        leaf = cast(
+            VariantType,
+            _frozen(plain, lambda body: type.__new__(mcs, cls_name, bases, body)),
+        )
         leaf.__scale_index__ = index
         leaf.__scale_name__ = name or cls_name
         base.__scale_leaves__[index] = leaf
@@ -340,6 +345,7 @@ class FixedBytes(bytes, metaclass=Slotted):
         setattr(cls, _PATH, path)
 
     def __new__(cls, data: bytes | bytearray | memoryview, /) -> Self:
+        """Copy ``data``. Raises: ValueError where it has another length."""
         made = bytes.__new__(cls, _only_bytes(cls, data))
         if len(made) != cls.LENGTH:
             if cls.LENGTH < 0:
@@ -368,6 +374,7 @@ class BoundedBytes(bytes, metaclass=Slotted):
         setattr(cls, _PATH, path)
 
     def __new__(cls, data: bytes | bytearray | memoryview = b"", /) -> Self:
+        """Copy ``data``. Raises: ValueError where it is longer than the limit."""
         made = bytes.__new__(cls, _only_bytes(cls, data))
         if len(made) > cls.LIMIT:
             if cls.LIMIT < 0:
@@ -382,7 +389,7 @@ class BoundedBytes(bytes, metaclass=Slotted):
         return bytes.__repr__(self)
 
 
-class BoundedVec(tuple[A, ...], metaclass=Slotted):
+class BoundedVec(tuple[A, ...], metaclass=Slotted):  # noqa: SLOT001  # Slotted sets them
     """At most ``limit`` items: ``class Notes(BoundedVec[Note], limit=10)``. A tuple."""
 
     LIMIT: ClassVar[int] = -1
@@ -396,6 +403,7 @@ class BoundedVec(tuple[A, ...], metaclass=Slotted):
         setattr(cls, _PATH, path)
 
     def __new__(cls, items: Iterable[A] = (), /) -> Self:
+        """Keep ``items``. Raises: ValueError where they are more than the limit."""
         made = tuple.__new__(cls, items)
         if len(made) > cls.LIMIT:
             if cls.LIMIT < 0:

@@ -1,6 +1,6 @@
-"""Sized integers: ``U8`` to ``U256`` and ``I8`` to ``I256``, subclasses of ``int`` that know their range.
+"""Sized integers: ``U8`` to ``U256`` and ``I8`` to ``I256``, subclasses of ``int`` with a range.
 
-``+ - * // % **`` with any ``int`` give the class of the sized operand (of the left one where both
+``+ - * // %`` with any ``int`` give the class of the sized operand (of the left one where both
 are sized) and raise ``ArithmeticOverflow`` outside of its range; what saturates or wraps says so in
 its name. Comparison and hashing are those of ``int``; bit operations give a plain ``int``.
 
@@ -41,6 +41,7 @@ class Compact:
     """Marks a compact integer: ``Annotated[U32, Compact]``. Never instantiated."""
 
     def __new__(cls) -> Self:
+        """Refuse."""
         raise TypeError("Compact is a marker: write Annotated[U32, Compact]")
 
 
@@ -49,7 +50,7 @@ class Slotted(type):
 
     def __new__(
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
-    ) -> Self:
+    ) -> "Slotted":
         """Make the class with empty ``__slots__``."""
         namespace.setdefault("__slots__", ())
         return super().__new__(mcs, name, bases, namespace, **options)
@@ -72,6 +73,7 @@ class SizedInt(int, metaclass=Slotted):
             cls.MAX = (1 << (8 * size - (1 if signed else 0))) - 1
 
     def __new__(cls, value: int = 0, /) -> Self:
+        """Make one of a number in range. Raises: ArithmeticOverflow."""
         if not isinstance(value, int):
             raise TypeError(f"{cls.__name__} is made from an int, not {type(value).__name__}")
         if cls.MIN <= value <= cls.MAX:
