@@ -1,0 +1,47 @@
+"""Every bound of a chain client, in one record."""
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["ChainLimits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainLimits:
+    """How long a client waits, how much it asks at once, how much it remembers."""
+
+    connect_timeout_s: float = 15.0
+    """For the first connection, retries included."""
+
+    request_timeout_s: float = 30.0
+    """For one request, reconnecting included."""
+
+    silence_s: float = 60.0
+    """A subscription that brings nothing for so long is made anew."""
+
+    outage_s: float = math.inf
+    """How long a subscription tries to reconnect before it gives up."""
+
+    reconnect_delay_min_s: float = 0.2
+    reconnect_delay_max_s: float = 10.0
+
+    connections_max: int = 4
+    """Requests under way at once."""
+
+    keys_page: int = 500
+    """Keys that one request lists, and values that one request reads."""
+
+    message_bytes_max: int = 64 << 20
+    """The longest reply that is read."""
+
+    poll_interval_s: float = 0.4
+    """Between two looks at the chain while a transaction is watched."""
+
+    blocks_remembered: int = 256
+    """Blocks whose extrinsic hashes are kept, so that many transactions are watched by one read."""
+
+    era_blocks: int = 64
+    """For so many blocks a transaction is valid."""
+
+    nonce_retries: int = 8
+    """Signatures that are tried when other programs use the same account at the same time."""
