@@ -138,6 +138,7 @@ def _frozen(plain: type[T], create: Callable[[dict[str, Any]], type[T]]) -> type
         raise TypeError(f"{what}: a record cannot extend another; make it a field")
     if hasattr(plain, "__post_init__"):
         raise TypeError(f"{what}: decoding would not run __post_init__; use a bounded field type")
+    doc = plain.__dict__.get("__doc__")
     dataclasses.dataclass(frozen=True, init=False)(plain)
     fields = dataclasses.fields(plain)  # type: ignore[arg-type]  # it is one now
     names = tuple(field.name for field in fields)
@@ -153,6 +154,7 @@ def _frozen(plain: type[T], create: Callable[[dict[str, Any]], type[T]]) -> type
         if name not in names and name not in ("__dict__", "__weakref__")
     }
     namespace.update(
+        __doc__=doc,
         __slots__=names,
         __setattr__=_refuse_set,
         __delattr__=_refuse_delete,
