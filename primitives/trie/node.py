@@ -20,7 +20,6 @@ bytes, so nesting is shallow.
 Source: polkadot-spec, "State storage and the storage trie"; Substrate's layouts V0 and V1.
 """
 
-from collections.abc import Sequence
 from enum import Enum
 from hashlib import blake2b
 from typing import Final
@@ -31,8 +30,8 @@ __all__ = [
     "EMPTY_NODE",
     "HASH_BYTES",
     "KEY_NIBBLES_MAX",
-    "NIBBLE_OF",
     "NIBBLES",
+    "NIBBLE_OF",
     "VALUE_BYTES_LIMIT",
     "VALUE_INLINE_BYTES_MAX",
     "Child",
@@ -167,10 +166,10 @@ def encode_node(node: Node) -> bytes:
     return b"".join(parts)
 
 
-def decode_node(data: bytes, ids: Sequence[int] = ()) -> Node | None:
+def decode_node(data: bytes) -> Node | None:
     """The node that ``data`` encodes, None for the empty trie's.
 
-    ``ids`` number the children that are named by hash, in order; without them they are 0.
+    Children named by hash have number 0, and a value kept by hash is not filled in.
     Raises: DecodeError.
     """
     if data == EMPTY_NODE:
@@ -178,12 +177,6 @@ def decode_node(data: bytes, ids: Sequence[int] = ()) -> Node | None:
     node, at = _decode(data)
     if at != len(data):
         raise DecodeError(f"trie node: {len(data) - at} bytes follow the node")
-    if ids:
-        named = [child for child in node.children or () if isinstance(child, Ref)]
-        if len(named) != len(ids):
-            raise DecodeError(f"trie node: {len(ids)} numbers for {len(named)} children")
-        for ref, number in zip(named, ids, strict=True):
-            ref.id = number
     return node
 
 

@@ -281,7 +281,9 @@ class _Edit:
             if child is None:
                 node.children[slot] = self._leaf(path[at:], value)
                 return root
-            node.children[slot] = node = self.own(child)
+            owned = self.own(child)
+            node.children[slot] = owned
+            node = owned
         self._split(node, path, at, value)
         return root
 

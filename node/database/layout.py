@@ -1,0 +1,233 @@
+"""Columns of the database and the bytes of their records (docs/specs/on-disk.md has the table).
+
+A column is the first byte of a key. Records that no hash vouches for are sealed: the last 8 bytes
+are BLAKE2b-64 of key and content, so that a flipped bit, or a value under another's key, is found
+at the next read. Headers are checked against their own hash, trie nodes against their parent's.
+"""
+
+from hashlib import blake2b
+from struct import pack, unpack
+from typing import Final
+
+from node.database.errors import DatabaseFailed, corrupt
+from primitives.errors import DecodeError
+from primitives.scale import U16, U32, U64, codec, struct
+from primitives.trie import NewNode, Node, Ref
+from primitives.trie.node import decode_node, hash_of
+from primitives.types import Hash
+
+__all__ = [
+    "BODY",
+    "CANONICAL",
+    "FORMAT_KEY",
+    "HEADER",
+    "HEADS_KEY",
+    "JOURNAL",
+    "JUSTIFICATION",
+    "MAGIC",
+    "NODE",
+    "STATE",
+    "UNFINALIZED",
+    "VERSION",
+    "Format",
+    "Heads",
+    "decode_body",
+    "decode_format",
+    "decode_heads",
+    "decode_journal",
+    "decode_node_record",
+    "decode_root",
+    "encode_body",
+    "encode_format",
+    "encode_heads",
+    "encode_journal",
+    "encode_node_record",
+    "encode_root",
+    "node_key",
+    "number_key",
+    "seal",
+    "unseal",
+]
+
+MAGIC: Final = b"CESSNODE"
+VERSION: Final = 1
+
+FORMAT_KEY: Final = b"mformat"
+HEADS_KEY: Final = b"mheads"
+HEADER: Final = b"h"
+BODY: Final = b"b"
+JUSTIFICATION: Final = b"j"
+CANONICAL: Final = b"n"
+UNFINALIZED: Final = b"u"
+STATE: Final = b"s"
+JOURNAL: Final = b"i"
+NODE: Final = b"t"
+
+SEAL_BYTES: Final = 8
+
+
+@struct
+class Format:
+    """What the directory is; written once."""
+
+    version: U16
+    archive: bool
+
+
+@struct
+class Heads:
+    """Where the chain stands; rewritten with every batch."""
+
+    genesis: Hash
+    best: Hash
+    best_number: U32
+    finalized: Hash
+    finalized_number: U32
+    next_node: U64
+    oldest_state: U32
+    oldest_body: U32
+
+
+_BODY = codec(tuple[bytes, ...])
+_FORMAT = codec(Format)
+_HEADS = codec(Heads)
+
+
+def encode_format(archive: bool) -> bytes:
+    """The record that says what the directory is."""
+    return seal(FORMAT_KEY, MAGIC + _FORMAT.encode(Format(U16(VERSION), archive)))
+
+
+def decode_format(record: bytes) -> Format:
+    """The record that says what the directory is. Raises: StorageCorrupt, DatabaseFailed."""
+    content = unseal(FORMAT_KEY, record)
+    if content[: len(MAGIC)] != MAGIC:
+        raise corrupt("it is not a chain database of this program")
+    version = int.from_bytes(content[len(MAGIC) : len(MAGIC) + 2], "little")
+    if version != VERSION:
+        raise DatabaseFailed(
+            f"the chain database has format {version}, this program reads {VERSION}: run the "
+            "version that made it, or `cess node purge-chain` and sync again"
+        )
+    try:
+        return _FORMAT.decode(content[len(MAGIC) :])
+    except DecodeError as error:
+        raise corrupt(f"its format record: {error}") from error
+
+
+def encode_heads(heads: Heads) -> bytes:
+    """Where the chain stands."""
+    return seal(HEADS_KEY, _HEADS.encode(heads))
+
+
+def decode_heads(record: bytes) -> Heads:
+    """Where the chain stands. Raises: StorageCorrupt."""
+    try:
+        return _HEADS.decode(unseal(HEADS_KEY, record))
+    except DecodeError as error:
+        raise corrupt(f"its heads record: {error}") from error
+
+
+def _checksum(key: bytes, content: bytes) -> bytes:
+    return blake2b(content, digest_size=SEAL_BYTES, salt=hash_of(key)[:16]).digest()
+
+
+def seal(key: bytes, content: bytes) -> bytes:
+    """``content`` with its checksum."""
+    return content + _checksum(key, content)
+
+
+def unseal(key: bytes, record: bytes) -> bytes:
+    """The content of a sealed record. Raises: StorageCorrupt."""
+    content, checksum = record[:-SEAL_BYTES], record[-SEAL_BYTES:]
+    if checksum != _checksum(key, content):
+        raise corrupt(f"the record {key[:1].decode()}:{key[1:].hex()} fails its checksum")
+    return content
+
+
+def number_key(column: bytes, number: int) -> bytes:
+    """The key of a height: big-endian, so that heights come in order."""
+    return column + pack(">I", number)
+
+
+def node_key(number: int) -> bytes:
+    """The key of the trie node with this number."""
+    return NODE + pack(">Q", number)
+
+
+def encode_body(body: tuple[bytes, ...]) -> bytes:
+    """The extrinsics of a block."""
+    return _BODY.encode(body)
+
+
+def decode_body(content: bytes) -> tuple[bytes, ...]:
+    """The extrinsics of a block."""
+    try:
+        return _BODY.decode(content)
+    except DecodeError as error:
+        raise corrupt(f"a body: {error}") from error
+
+
+def encode_root(root: Ref) -> bytes:
+    """A state: hash and number of its root node."""
+    return root.merkle + pack("<Q", root.id)
+
+
+def decode_root(content: bytes) -> Ref:
+    """A state: hash and number of its root node."""
+    if len(content) != 40:
+        raise corrupt(f"a state record of {len(content)} bytes")
+    return Ref(content[:32], unpack("<Q", content[32:])[0])
+
+
+def encode_journal(inserted: tuple[int, ...], removed: tuple[int, ...]) -> bytes:
+    """The trie nodes that a block wrote and those that it no longer reaches."""
+    return pack(f"<I{len(inserted)}Q{len(removed)}Q", len(inserted), *inserted, *removed)
+
+
+def decode_journal(content: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The trie nodes that a block wrote and those that it no longer reaches."""
+    count, rest = divmod(len(content) - 4, 8)
+    first = int.from_bytes(content[:4], "little")
+    if rest or first > count:
+        raise corrupt("a journal of the wrong length")
+    numbers = unpack(f"<{count}Q", content[4:])
+    return numbers[:first], numbers[first:]
+
+
+def encode_node_record(new: NewNode) -> bytes:
+    """A trie node: length, encoding, the children's numbers, the value if it is kept by hash."""
+    node = new.node
+    numbers = [child.id for child in node.children or () if isinstance(child, Ref)]
+    value = b"" if node.value_hash is None or node.value is None else node.value
+    head = pack("<I", len(new.encoding))
+    return b"".join((head, new.encoding, pack(f"<{len(numbers)}Q", *numbers), value))
+
+
+def decode_node_record(ref: Ref, record: bytes) -> Node:
+    """The node that ``ref`` names. Raises: StorageCorrupt."""
+    at = 4 + int.from_bytes(record[:4], "little")
+    encoding = record[4:at]
+    if hash_of(encoding) != ref.merkle:
+        raise corrupt(f"trie node {ref.id} does not match its hash {ref.merkle.hex()}")
+    try:
+        node = decode_node(encoding)
+    except DecodeError as error:
+        raise corrupt(f"trie node {ref.id}: {error}") from error
+    if node is None:
+        raise corrupt(f"trie node {ref.id} is empty")
+    children = [child for child in node.children or () if isinstance(child, Ref)]
+    end = at + 8 * len(children)
+    if end > len(record):
+        raise corrupt(f"trie node {ref.id} is cut short")
+    for child, number in zip(children, unpack(f"<{len(children)}Q", record[at:end]), strict=True):
+        child.id = number
+    node.id = ref.id
+    value = record[end:]
+    if node.value_hash is not None:
+        if hash_of(value) != node.value_hash:
+            raise corrupt(f"the value in trie node {ref.id} does not match its hash")
+        node.value = value
+    elif value:
+        raise corrupt(f"bytes follow trie node {ref.id}")
+    return node
