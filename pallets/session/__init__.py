@@ -1,0 +1,14 @@
+"""Sessions: the accounts behind the keys that make and finalize blocks."""
+
+from pallets.session.pallet import Epochs, Finality, Session
+from pallets.session.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, KeyTypeId, SessionKeys
+
+__all__ = [
+    "BABE_KEY_TYPE",
+    "GRANDPA_KEY_TYPE",
+    "Epochs",
+    "Finality",
+    "KeyTypeId",
+    "Session",
+    "SessionKeys",
+]
