@@ -67,6 +67,7 @@ from primitives.types import AccountId, Balance, BlockNumber, Hash, Nonce
 __all__ = [
     "Executive",
     "ExecutiveConfig",
+    "OPERATIONAL_FEE_MULTIPLIER",
     "ExecutiveRuntime",
     "Finalized",
     "InherentRejected",
@@ -391,7 +392,7 @@ class Executive:
             DecodeError: it is no extrinsic of this runtime.
         """
         if self._number is None:
-            self._begin(at_hash, self._context.number() + 1, Digest(logs=()))
+            self._begin(at_hash, BlockNumber(self._context.number() + 1), Digest(logs=()))
         number = self._number
         assert number is not None, "because it was set above"
         self._check_length(ext)
@@ -411,7 +412,7 @@ class Executive:
             priority=U64(self._priority(info, checked.length, tip, int(fee))),
             requires=() if extra.nonce == nonce else (_tag(who, int(extra.nonce) - 1),),
             provides=(_tag(who, int(extra.nonce)),),
-            longevity=U64(max(0, checked.death - number)),
+            longevity=U64(max(0, checked.death - int(number))),
             propagate=True,
         )
 
@@ -651,7 +652,7 @@ def _panics(what: str) -> Iterator[None]:
     """Everything that is not an expected refusal becomes a RuntimePanic."""
     try:
         yield
-    except (TransactionInvalid, TransactionUnknown, StorageCorrupt, RuntimePanic):
+    except (TransactionInvalid, TransactionUnknown, InvalidBlock, StorageCorrupt, RuntimePanic):
         raise
     except Exception as error:
         raise RuntimePanic(f"{what}: {type(error).__name__}: {error}") from error
