@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from primitives.errors import DecodeError
+from primitives.scale import U8
+from primitives.scale.type_info import Registry, TypeInfo, VariantInfo, Variants
 
 __all__ = ["IMMORTAL", "PERIOD_MAX", "PERIOD_MIN", "Era"]
 
@@ -91,6 +93,15 @@ class Era:
         if period < PERIOD_MIN or phase >= period:
             raise DecodeError(f"at {at}: the era 0x{word:04x} has a phase outside its period")
         return Era(period, phase), at + 2
+
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        """An enum by the first byte: ``Immortal`` and 255 ``Mortal`` ones with the second byte."""
+        byte = registry.field(None, U8)
+        mortal = (VariantInfo(f"Mortal{first}", (byte,), first) for first in range(1, 256))
+        variants = Variants((VariantInfo("Immortal", (), 0), *mortal))
+        return TypeInfo(("sp_runtime", "generic", "era", "Era"), (), variants)
 
 
 IMMORTAL: Final = Era(0, 0)
