@@ -2,14 +2,16 @@
 
 Each type gets two functions: ``encode_N(value, write, depth)`` calls ``write`` with pieces of the
 encoding, ``decode_N(data, at, depth)`` returns the value and the offset after it. Records, tuples,
-options and vectors are written out in line; a recursive type, or what would make a function too
-long, is called. Neighbouring fields of fixed size are read and written by one ``struct`` call.
+options and vectors are written out in line; a recursive class, or what would make a function too
+long, is called. ``depth`` counts the recursive classes around a value, which does not depend on
+what is written in line. Neighbouring fields of fixed size are read and written by one ``struct``
+call.
 
 ``IndexError`` and ``struct.error`` in generated decoders mean that the data ended, and become
 ``DecodeError`` there. A ``Session`` compiles a type and all that it calls; it shares nothing with
 other sessions, so that threads may compile at the same time.
 
-Bounds: ``LINES_MAX`` lines in line, ``guards.DEPTH_MAX`` nested calls.
+Bounds: ``LINES_MAX`` lines before parts are called; ``guards.DEPTH_MAX`` recursive classes.
 """
 
 from collections.abc import Callable
@@ -39,6 +41,7 @@ from .shapes import (
     UnitShape,
     VariantShape,
     VecShape,
+    is_recursive,
     min_size,
     shape_of,
 )
@@ -82,7 +85,7 @@ class Session:
         self._known = known
         self._numbers: dict[Any, int] = {}
         self._waiting: list[tuple[Any, int]] = []
-        self._constants: dict[tuple[str, Any], str] = {}
+        self._constants: dict[tuple[str, Any, Any], str] = {}
         self.scope: dict[str, Any] = {
             "DecodeError": DecodeError,
             "ShortData": (IndexError, struct_error),
@@ -131,7 +134,7 @@ class Session:
 
     def constant(self, prefix: str, value: Any) -> str:
         """The name under which generated code finds ``value``."""
-        key = (prefix, value)
+        key = (prefix, value, type(value[0]) if isinstance(value, tuple) else None)
         name = self._constants.get(key)
         if name is None:
             name = self._constants[key] = f"{prefix}_{len(self._constants)}"
@@ -148,7 +151,6 @@ class Writer:
         self.lines: list[str] = []
         self.indent = 2
         self._names = 0
-        self._within: list[Any] = []
 
     def line(self, text: str) -> None:
         """Append a line at the current indentation."""
@@ -160,8 +162,14 @@ class Writer:
         return f"v{self._names}"
 
     def must_call(self, kind: Any) -> bool:
-        """Whether a type inside of another one is called: it is recursive, or there is no room."""
-        return kind in self._within or len(self.lines) > LINES_MAX or self.indent > INDENT_MAX
+        """Whether a part is called: it is recursive, or there is no room in line."""
+        is_part = isinstance(shape_of(kind), COMPOSITES)
+        is_full = len(self.lines) > LINES_MAX or self.indent > INDENT_MAX
+        return is_part and (is_full or is_recursive(kind))
+
+    def depth(self, kind: Any) -> str:
+        """The depth that a called part is at."""
+        return "depth + 1" if is_recursive(kind) else "depth"
 
 
 class DecoderWriter(Writer):
@@ -178,7 +186,6 @@ class DecoderWriter(Writer):
 
     def function(self, name: str) -> str:
         """The source of the decoder."""
-        self._within.append(self.kind)
         value = self._body(self.kind)
         self._flush()
         what = self.session.constant("what", _title(self.kind))
@@ -197,16 +204,11 @@ class DecoderWriter(Writer):
 
     def _read(self, kind: Any) -> str:
         """Write what reads a part; return the expression of its value."""
-        if not isinstance(shape_of(kind), COMPOSITES):
+        if not self.must_call(kind):
             return self._body(kind)
-        if self.must_call(kind):
-            self._flush()
-            value = self.name()
-            self.line(f"{value}, at = decode_{self.session.number(kind)}(data, at, depth + 1)")
-            return value
-        self._within.append(kind)
-        value = self._body(kind)
-        self._within.pop()
+        self._flush()
+        value, number = self.name(), self.session.number(kind)
+        self.line(f"{value}, at = decode_{number}(data, at, {self.depth(kind)})")
         return value
 
     def _body(self, kind: Any) -> str:
@@ -292,6 +294,10 @@ class DecoderWriter(Writer):
 
     def _int(self, cls: Any) -> str:
         value = self.name()
+        if cls.BYTES == 1:
+            found = self._fixed("B", 1)
+            self._later(f"{value} = {self._bytes_table(cls)}[{found}]")
+            return value
         name = self.session.constant("int", cls)
         code = _UNSIGNED.get(cls.BYTES)
         if code is None:
@@ -302,6 +308,13 @@ class DecoderWriter(Writer):
             number = self._fixed(code.lower() if cls.SIGNED else code, cls.BYTES)
         self._later(f"{value} = new_int({name}, {number})")
         return value
+
+    def _bytes_table(self, cls: Any) -> str:
+        """The name of a tuple of all 256 values, by their bytes: nothing is made for each byte."""
+        values = tuple(
+            cls(int.from_bytes(bytes((byte,)), "little", signed=cls.SIGNED)) for byte in range(256)
+        )
+        return self.session.constant("byte", values)
 
     def _compact(self, cls: Any) -> str:
         value = self._count()
@@ -445,6 +458,11 @@ class DecoderWriter(Writer):
             case ArrayShape(cls) if cls.LENGTH > 0:
                 size, name = cls.LENGTH, self.session.constant("bytes", cls)
                 one = f"new_bytes({name}, data[{step}:{step} + {size}])"
+            case IntShape(cls) if cls.BYTES == 1:
+                table = self._bytes_table(cls)
+                self.line(f"{items} = [{table}[{step}] for {step} in data[at:at + {count}]]")
+                self.line(f"at += {count}")
+                return items
             case IntShape(cls):
                 size, name = cls.BYTES, self.session.constant("int", cls)
                 signed = ", signed=True" if cls.SIGNED else ""
@@ -495,7 +513,6 @@ class EncoderWriter(Writer):
 
     def function(self, name: str) -> str:
         """The source of the encoder."""
-        self._within.append(self.kind)
         self._body(self.kind, "value")
         self._flush()
         head = [
@@ -507,15 +524,12 @@ class EncoderWriter(Writer):
 
     def _write(self, kind: Any, value: str) -> None:
         """Write what encodes a part."""
-        if not isinstance(shape_of(kind), COMPOSITES):
+        if not self.must_call(kind):
             self._body(kind, value)
-        elif self.must_call(kind):
-            self._flush()
-            self.line(f"encode_{self.session.number(kind)}({value}, write, depth + 1)")
-        else:
-            self._within.append(kind)
-            self._body(kind, value)
-            self._within.pop()
+            return
+        self._flush()
+        number = self.session.number(kind)
+        self.line(f"encode_{number}({value}, write, {self.depth(kind)})")
 
     def _body(self, kind: Any, value: str) -> None:
         match shape_of(kind):

@@ -203,6 +203,8 @@ def builder_of(cls: type) -> type:
             "__delattr__": object.__delattr__,
         }
         found = type.__new__(type(cls), f"{cls.__name__}Builder", cls.__bases__, body)
+        trial: Any = object.__new__(found)
+        trial.__class__ = cls  # fails here, and not in a decoder, where layouts differ
         setattr(cls, _BUILDER, found)
     assert isinstance(found, type), "because it was just made"
     return found
@@ -306,6 +308,8 @@ class ScaleEnum(enum.Enum):
         for member in cls:
             if type(member.value) is not int or not 0 <= member.value <= 255:
                 raise TypeError(f"{cls.__name__}.{member.name}: the value must be one byte")
+        if len(cls.__members__) != len(cls):
+            raise TypeError(f"{cls.__name__}: two members have the same byte")
         setattr(cls, _PATH, path)
 
 

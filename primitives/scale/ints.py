@@ -7,7 +7,7 @@ its name. Comparison and hashing are those of ``int``; bit operations give a pla
 Bounds: a value takes exactly ``BYTES`` bytes on the wire, little-endian.
 """
 
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, NoReturn, Self
 
 from ..errors import ArithmeticOverflow
 
@@ -127,6 +127,11 @@ class SizedInt(int, metaclass=Slotted):
     def __rmod__(self, other: int, /) -> Self:
         value = int.__rmod__(self, other)
         return value if value is NotImplemented else type(self)(value)
+
+    def __truediv__(self, _: int, /) -> NoReturn:
+        raise TypeError("floats differ between machines: divide with // and its rounding in mind")
+
+    __rtruediv__ = __truediv__
 
     def __neg__(self) -> Self:
         return type(self)(int.__neg__(self))

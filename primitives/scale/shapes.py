@@ -44,6 +44,7 @@ __all__ = [
     "UnitShape",
     "VariantShape",
     "VecShape",
+    "is_recursive",
     "min_size",
     "shape_of",
 ]
@@ -294,6 +295,40 @@ def _shape_of_union(kind: Any, options: tuple[Any, ...]) -> Shape:
         (ok,), (err,) = get_args(options[0]), get_args(options[1])
         return ResultShape(ok, err)
     raise TypeError(f"{kind!r}: a union on the wire is Option, Result, or a Variant of its own")
+
+
+def parts_of(shape: Shape) -> tuple[Any, ...]:
+    """The types that a shape refers to."""
+    match shape:
+        case VecShape(_, item, _) | OptionShape(item):
+            return (item,)
+        case TupleShape(items):
+            return items
+        case ResultShape(ok, err):
+            return (ok, err)
+        case StructShape(_, found):
+            return tuple(field.kind for field in found)
+        case VariantShape(_, leaves):
+            return tuple(field.kind for leaf in leaves for field in leaf.record.fields)
+        case _:
+            return ()
+
+
+@cache
+def is_recursive(kind: Any) -> bool:
+    """Whether the type is a class that occurs within itself. Every recursion has such a class."""
+    if not isinstance(kind, type) or get_origin(kind) is not None:
+        return False
+    seen: dict[Any, None] = {}
+    waiting = list(parts_of(shape_of(kind)))
+    while waiting:
+        each = waiting.pop()
+        if each == kind:
+            return True
+        if each not in seen:
+            seen[each] = None
+            waiting.extend(parts_of(shape_of(each)))
+    return False
 
 
 def min_size(kind: Any) -> int:
