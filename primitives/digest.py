@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from primitives.scale import U32, U64, FixedBytes, ScaleEnum, Variant, struct
+from primitives.scale.type_info import Registry, TypeInfo
+from primitives.tuple_like import tuple_like
 from primitives.types import BlockNumber
 
 __all__ = [
@@ -59,6 +61,10 @@ GRANDPA_ENGINE: Final = EngineId(b"FRNK")
 
 class DigestItem(Variant, path="sp_runtime::generic::digest::DigestItem"):
     """One item of a digest."""
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(DigestItem, "sp_runtime::generic::digest::DigestItem", registry)
 
 
 class Other(DigestItem, index=0):

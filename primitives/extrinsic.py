@@ -32,6 +32,8 @@ from primitives.era import Era
 from primitives.errors import DecodeError
 from primitives.hashing import blake2_256
 from primitives.scale import U32, U128, Compact, FixedBytes, Variant, codec, struct
+from primitives.scale.type_info import ParameterInfo, Registry, TypeInfo
+from primitives.tuple_like import tuple_like
 from primitives.types import AccountId, Hash
 
 __all__ = [
@@ -85,6 +87,15 @@ class Address32(FixedBytes, length=32):
 
 class MultiAddress(Variant, path="sp_runtime::multiaddress::MultiAddress"):
     """How a call or a transaction names an account; the chain knows accounts by ``Id`` only."""
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        params = (
+            ParameterInfo("AccountId", registry.type_id(AccountId)),
+            ParameterInfo("AccountIndex", registry.type_id(U32)),
+        )
+        path = "sp_runtime::multiaddress::MultiAddress"
+        return tuple_like(MultiAddress, path, registry, params)
 
 
 class MultiAddressId(MultiAddress, index=0, name="Id"):

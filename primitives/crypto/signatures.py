@@ -14,6 +14,8 @@ import sr25519
 from primitives.crypto import secp256k1
 from primitives.hashing import blake2_256
 from primitives.scale import FixedBytes, Variant
+from primitives.scale.type_info import Registry, TypeInfo
+from primitives.tuple_like import tuple_like
 from primitives.types import AccountId
 
 __all__ = [
@@ -59,6 +61,10 @@ class MultiSignature(Variant, path="sp_runtime::MultiSignature"):
     def verify(self, account: bytes, message: bytes) -> bool:
         """Whether the key of ``account`` made this signature of ``message``."""
         return verify_multi(self, message, account)
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(MultiSignature, "sp_runtime::MultiSignature", registry)
 
 
 class Ed25519Signature(MultiSignature, index=0, name="Ed25519"):
