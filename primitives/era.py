@@ -14,8 +14,6 @@ from typing import Final
 
 from primitives.errors import DecodeError
 from primitives.scale import U8
-from primitives.scale.type_info import FieldInfo, Registry, TypeInfo, VariantInfo, Variants
-from primitives.scale import U8
 from primitives.scale.type_info import Registry, TypeInfo, VariantInfo, Variants
 
 __all__ = ["IMMORTAL", "PERIOD_MAX", "PERIOD_MIN", "Era"]
@@ -95,15 +93,6 @@ class Era:
         if period < PERIOD_MIN or phase >= period:
             raise DecodeError(f"at {at}: the era 0x{word:04x} has a phase outside its period")
         return Era(period, phase), at + 2
-
-    @classmethod
-    def __type_info__(cls, registry: Registry) -> TypeInfo:
-        """As Substrate tells it: the first byte is a variant, the second its field."""
-        byte = FieldInfo(None, registry.type_id(U8))
-        mortal = (VariantInfo(f"Mortal{index}", (byte,), index) for index in range(1, 256))
-        cases = (VariantInfo("Immortal", (), 0), *mortal)
-        path = ("sp_runtime", "generic", "era", "Era")
-        return TypeInfo(path, (), Variants(cases))
 
     @classmethod
     def __type_info__(cls, registry: Registry) -> TypeInfo:
