@@ -31,9 +31,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from primitives.types import Bytes48, FileHash, FragmentHash
-
 from primitives.errors import StorageCorrupt
+from primitives.types import Bytes48, FileHash, FragmentHash
 
 COMMITMENTS_MAGIC = b"CESSKZGC"
 COSIGNATURE_MAGIC = b"CESSCOSG"

@@ -24,9 +24,8 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
-from primitives.types import Bytes48, FragmentHash
-
 from primitives.errors import StorageCorrupt
+from primitives.types import Bytes48, FragmentHash
 
 from .errors import (
     AlreadyReceiving,

@@ -1,0 +1,217 @@
+"""Decides which fragments stay, which may be deleted, and which are reported as lost.
+
+Three lists are compared: what the chain says we hold (of a finalized block), what it assigned to
+us, and what is on the disk.
+
+- A fragment on the disk that nobody asked for in DROP_AFTER_BLOCKS blocks is deleted. A holding
+  that was removed stays listed by the chain, and so stays here, until no open round can ask for it.
+- A holding whose bytes are gone is reported, except while the service part of a round is open:
+  there the answer declares what is missing.
+- When at once more than LOSSES_UNASKED_MAX fragments and a quarter of all are gone, that is rather
+  a disk which was not mounted: nothing is reported until the operator runs `cess miner repair`.
+
+Bounds: sets of fragment hashes, at most as many as the index and the chain list; one report is
+under way at a time.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from primitives.types import FileHash, FragmentHash
+
+from .facts import Ended, HeldFragment, MinerView, Outcome
+
+DROP_AFTER_BLOCKS = 64
+LOSSES_UNASKED_MAX = 4
+LOSS_SHARE = 4
+RETRY_BLOCKS = 16
+
+
+# Facts.
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingsListed:
+    """All holdings in the finalized state of block `number`, and the fragments on the disk."""
+
+    number: int
+    holdings: tuple[HeldFragment, ...]
+    on_disk: tuple[FragmentHash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentLost:
+    """A fragment's bytes are gone or wrong; its file was removed."""
+
+    fragment_hash: FragmentHash
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentFound:
+    """A fragment is on the disk (again)."""
+
+    fragment_hash: FragmentHash
+
+
+@dataclass(frozen=True, slots=True)
+class RestoringNow:
+    """Fragments that are being rebuilt and must not be deleted."""
+
+    fragment_hashes: frozenset[FragmentHash]
+
+
+@dataclass(frozen=True, slots=True)
+class LossReportEnded:
+    """A report ended."""
+
+    fragment_hash: FragmentHash
+    ended: Ended
+
+
+# Effects.
+
+
+@dataclass(frozen=True, slots=True)
+class DropFragment:
+    """Delete a fragment."""
+
+    fragment_hash: FragmentHash
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLoss:
+    """Tell the chain that a fragment of a file is lost."""
+
+    file_hash: FileHash
+    fragment_hash: FragmentHash
+
+
+Fact: TypeAlias = (
+    MinerView | HoldingsListed | FragmentLost | FragmentFound | RestoringNow | LossReportEnded
+)
+Effect: TypeAlias = DropFragment | ReportLoss
+
+
+@dataclass(frozen=True, slots=True)
+class CustodyStatistics:
+    """Counts for status. `is_suspended`: so much is missing that the operator must look."""
+
+    held: int
+    lost: int
+    unwanted: int
+    is_suspended: bool
+
+
+class Custody:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._holdings: dict[FragmentHash, FileHash] = {}
+        self._kept: set[FragmentHash] = set()
+        self._lost: set[FragmentHash] = set()
+        self._unwanted: dict[FragmentHash, int] = {}
+        self._assigned: frozenset[FragmentHash] = frozenset()
+        self._restoring: frozenset[FragmentHash] = frozenset()
+        self._retry_at: dict[FragmentHash, int] = {}
+        self._is_reporting = False
+        self._is_round_open = False
+        self._number = 0
+        self._effects: deque[Effect] = deque()
+
+    def receive(self, what: Fact) -> None:
+        """Take note of a fact."""
+        match what:
+            case MinerView():
+                self._number = what.number
+                challenge = what.challenge
+                self._is_round_open = challenge is not None and not challenge.service_done
+                self._assigned = frozenset(item.fragment_hash for item in what.assignments)
+            case HoldingsListed():
+                self._list(what)
+            case FragmentLost(fragment_hash):
+                if fragment_hash in self._holdings:
+                    self._lost.add(fragment_hash)
+            case FragmentFound(fragment_hash):
+                self._lost.discard(fragment_hash)
+                self._unwanted.pop(fragment_hash, None)
+            case RestoringNow(fragment_hashes):
+                self._restoring = fragment_hashes
+            case LossReportEnded(fragment_hash, ended):
+                self._report_ended(fragment_hash, ended)
+        self._report_next()
+
+    def next_effect(self) -> Effect | None:
+        """What is to be done next, if anything."""
+        return self._effects.popleft() if self._effects else None
+
+    def next_deadline(self) -> int | None:
+        """Nothing here is due by a block."""
+        return None
+
+    def statistics(self) -> CustodyStatistics:
+        """Counts for status."""
+        return CustodyStatistics(
+            held=len(self._holdings),
+            lost=len(self._lost),
+            unwanted=len(self._unwanted),
+            is_suspended=self._is_suspended(),
+        )
+
+    def lost(self) -> tuple[FragmentHash, ...]:
+        """What is missing, ascending."""
+        return tuple(sorted(self._lost))
+
+    # Private.
+
+    def _list(self, listed: HoldingsListed) -> None:
+        self._holdings = {
+            item.fragment_hash: item.file_hash for item in listed.holdings if not item.is_removed
+        }
+        self._kept = {item.fragment_hash for item in listed.holdings}
+        on_disk = frozenset(listed.on_disk)
+        self._lost = {one for one in self._holdings if one not in on_disk}
+        self._drop_unwanted(listed.number, listed.on_disk)
+
+    def _drop_unwanted(self, number: int, on_disk: Iterable[FragmentHash]) -> None:
+        unwanted: dict[FragmentHash, int] = {}
+        for fragment_hash in on_disk:
+            if (
+                fragment_hash in self._kept
+                or fragment_hash in self._assigned
+                or fragment_hash in self._restoring
+            ):
+                continue
+            since = self._unwanted.get(fragment_hash, number)
+            if number - since >= DROP_AFTER_BLOCKS:
+                self._effects.append(DropFragment(fragment_hash))
+            else:
+                unwanted[fragment_hash] = since
+        self._unwanted = unwanted
+
+    def _is_suspended(self) -> bool:
+        missing = len(self._lost)
+        return missing > LOSSES_UNASKED_MAX and missing * LOSS_SHARE > len(self._holdings)
+
+    def _report_next(self) -> None:
+        if self._is_reporting or self._is_round_open or self._is_suspended():
+            return
+        for fragment_hash in sorted(self._lost):
+            if self._number < self._retry_at.get(fragment_hash, 0):
+                continue
+            if fragment_hash in self._assigned or fragment_hash in self._restoring:
+                continue
+            self._is_reporting = True
+            self._effects.append(ReportLoss(self._holdings[fragment_hash], fragment_hash))
+            return
+
+    def _report_ended(self, fragment_hash: FragmentHash, ended: Ended) -> None:
+        self._is_reporting = False
+        if ended.outcome is Outcome.done:
+            self._lost.discard(fragment_hash)
+            self._holdings.pop(fragment_hash, None)
+            self._retry_at.pop(fragment_hash, None)
+        else:
+            # Refused: it is of a deal still open, reported already, or listed anew later.
+            self._retry_at[fragment_hash] = self._number + RETRY_BLOCKS

@@ -1,0 +1,328 @@
+"""The work that is done in worker processes: what is asked, what comes back, and doing it.
+
+Jobs and results are small frozen values that travel as one line of JSON each; bulk bytes stay on
+the disk and only paths travel. `perform` does a job in the calling process, holding the interpreter
+lock for most of the time: that is why workers exist.
+
+A service proof never leaves here unverified: it is checked against the commitments on chain, and
+when it does not hold, the fragments are hashed, those that rotted are named as faulty, and the rest
+is proved again.
+
+Bounds: ROWS_MAX rows in a service job, DRAWS_MAX draws in an idle job, MESSAGE_BYTES_MAX a line.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import orjson
+
+from primitives.errors import CessError, DecodeError, ProofRejected, StorageCorrupt
+
+MESSAGE_BYTES_MAX = 4 << 20
+FRAGMENT_BYTES_MAX = 128 << 20
+ROWS_MAX = 1024
+READ_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class CommitJob:
+    """Commit to the rows of the fragment in the file `path`."""
+
+    path: str
+    fragment_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """Open a fragment's commitments at the point of a sender's nonce. Hex without prefix."""
+
+    path: str
+    fragment_hash: str
+    commitments: list[str]
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRow:
+    """Row `row` of a fragment, asked at `index` of the sampled positions."""
+
+    index: int
+    path: str
+    fragment_hash: str
+    row: int
+    commitment: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceJob:
+    """Answer the service part of a round about `rows`, ascending by index."""
+
+    seed: str
+    fragment_bytes: int
+    rows: list[AskedRow]
+
+
+@dataclass(frozen=True, slots=True)
+class IdleJob:
+    """Answer `draws` draws over the plots `front` up to, not including, `rear`."""
+
+    genesis: str
+    miner: str
+    k: int
+    seed: str
+    front: int
+    rear: int
+    draws: int
+    plots: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commitments:
+    """One commitment for each row, in hex."""
+
+    commitments: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A transfer opening, in hex."""
+
+    y: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProved:
+    """A service answer. `faulty` are indexes of positions, `damaged` hashes of the fragments."""
+
+    faulty: list[int]
+    damaged: list[str]
+    y: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdleProved:
+    """Idle answers as (draw, proof in hex), and the indexes of plots to be made again."""
+
+    answers: list[tuple[int, str]]
+    damaged: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job cannot be done; doing it again changes nothing. `message` is for people."""
+
+    message: str
+
+
+Job: TypeAlias = CommitJob | OpenJob | ServiceJob | IdleJob
+Result: TypeAlias = Commitments | Opened | ServiceProved | IdleProved | Failed
+
+_JOBS: dict[str, type[Any]] = {kind.__name__: kind for kind in (CommitJob, OpenJob, IdleJob)}
+_RESULTS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Commitments, Opened, ServiceProved, IdleProved, Failed)
+}
+
+
+def encode(message: Job | Result) -> bytes:
+    """One line of JSON, with its line feed."""
+    body = {"kind": type(message).__name__, **asdict(message)}
+    return orjson.dumps(body) + b"\n"
+
+
+def decode_job(line: bytes) -> Job:
+    """What `encode` wrote. Raises: DecodeError."""
+    kind, fields = _split(line)
+    try:
+        if kind == ServiceJob.__name__:
+            rows = [AskedRow(**row) for row in fields.pop("rows")]
+            return ServiceJob(rows=rows, **fields)
+        job: Job = _JOBS[kind](**fields)
+    except (KeyError, TypeError) as error:
+        raise DecodeError(f"no job: {error}") from error
+    return job
+
+
+def decode_result(line: bytes) -> Result:
+    """What `encode` wrote. Raises: DecodeError."""
+    kind, fields = _split(line)
+    try:
+        if kind == IdleProved.__name__:
+            fields["answers"] = [(int(t), str(proof)) for t, proof in fields["answers"]]
+        result: Result = _RESULTS[kind](**fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DecodeError(f"no result: {error}") from error
+    return result
+
+
+def _split(line: bytes) -> tuple[str, dict[str, Any]]:
+    try:
+        body = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise DecodeError(f"a worker spoke no JSON: {error}") from error
+    if not isinstance(body, dict) or not isinstance(body.get("kind"), str):
+        raise DecodeError("a worker's message has no kind")
+    return body.pop("kind"), body
+
+
+def perform(job: Job) -> Result:
+    """Do a job. Expected failures come back as `Failed`."""
+    try:
+        match job:
+            case CommitJob():
+                return _commit(job)
+            case OpenJob():
+                return _open(job)
+            case ServiceJob():
+                return _prove_service(job)
+            case IdleJob():
+                return _prove_idle(job)
+    except (CessError, OSError, ValueError) as error:
+        return Failed(str(error) or type(error).__name__)
+
+
+def _read_fragment(path: str, fragment_hash: str) -> bytes:
+    """A fragment whose bytes have its hash. Raises: StorageCorrupt, OSError."""
+    with Path(path).open("rb") as file:
+        data = file.read(FRAGMENT_BYTES_MAX + 1)
+    if hashlib.sha256(data).hexdigest() != fragment_hash:
+        raise StorageCorrupt(f"the fragment {path} has changed on the disk; send it again")
+    return data
+
+
+def _commit(job: CommitJob) -> Commitments:
+    from proofs.podr2.commit import commit_fragment
+
+    data = _read_fragment(job.path, job.fragment_hash)
+    return Commitments([item.hex() for item in commit_fragment(data)])
+
+
+def _open(job: OpenJob) -> Opened:
+    from proofs.podr2.commit import open_transfer
+
+    data = _read_fragment(job.path, job.fragment_hash)
+    opening = open_transfer(
+        data,
+        bytes.fromhex(job.fragment_hash),
+        [bytes.fromhex(item) for item in job.commitments],
+        bytes.fromhex(job.nonce),
+    )
+    return Opened(opening.y.hex(), opening.proof.hex())
+
+
+# The service part.
+
+
+def _prove_service(job: ServiceJob) -> ServiceProved:
+    if len(job.rows) > ROWS_MAX:
+        raise ValueError(f"{len(job.rows)} rows exceed {ROWS_MAX}")
+    absent = _fragments_of(job.rows, lambda row: not _has_length(row.path, job.fragment_bytes))
+    answer = _try_prove(job, absent)
+    if answer is not None:
+        return answer
+    rotten = _fragments_of(
+        job.rows,
+        lambda row: row.fragment_hash in absent or not _is_sound(row.path, row.fragment_hash),
+    )
+    answer = _try_prove(job, rotten)
+    if answer is None:
+        raise StorageCorrupt(
+            "the proof does not hold although every fragment has its hash; the commitments on "
+            "chain are of other bytes"
+        )
+    return answer
+
+
+def _fragments_of(
+    rows: Sequence[AskedRow], is_meant: Callable[[AskedRow], bool]
+) -> dict[str, bool]:
+    """The hashes of the rows' fragments that `is_meant` picks, each looked at once, in order."""
+    seen: dict[str, bool] = {}
+    for row in rows:
+        if row.fragment_hash not in seen:
+            seen[row.fragment_hash] = is_meant(row)
+    return {fragment_hash: True for fragment_hash, picked in seen.items() if picked}
+
+
+def _try_prove(job: ServiceJob, damaged: dict[str, bool]) -> ServiceProved | None:
+    """The verified answer without the fragments in `damaged`; None when it does not hold."""
+    from proofs.podr2 import challenge
+    from proofs.podr2.prove import prove
+    from proofs.podr2.verify import verify
+
+    faulty = [row.index for row in job.rows if row.fragment_hash in damaged]
+    asked = [row for row in job.rows if row.fragment_hash not in damaged]
+    if not asked:
+        return ServiceProved(faulty, list(damaged), bytes(32).hex(), bytes(48).hex())
+    seed = bytes.fromhex(job.seed)
+    weights = challenge.coefficients(seed, max(row.index for row in asked) + 1)
+    chosen = [weights[row.index] for row in asked]
+    z = challenge.evaluation_point(seed)
+    try:
+        proof = prove(_stream(asked, job.fragment_bytes), chosen, z)
+        verify([bytes.fromhex(row.commitment) for row in asked], chosen, z, proof)
+    except (ProofRejected, OSError, ValueError):
+        return None
+    return ServiceProved(faulty, list(damaged), proof.y.hex(), proof.proof.hex())
+
+
+def _stream(rows: Sequence[AskedRow], fragment_bytes: int) -> Iterator[bytes]:
+    """The bytes of the rows, one after another, so that memory stays at one row."""
+    from proofs.podr2.params import ROW_BYTES
+
+    for row in rows:
+        start = row.row * ROW_BYTES
+        length = min(ROW_BYTES, fragment_bytes - start)
+        with Path(row.path).open("rb") as file:
+            file.seek(start)
+            yield file.read(length)
+
+
+def _has_length(path: str, length: int) -> bool:
+    try:
+        return Path(path).stat().st_size == length
+    except OSError:
+        return False
+
+
+def _is_sound(path: str, fragment_hash: str) -> bool:
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as file:
+            while chunk := file.read(READ_BYTES):
+                digest.update(chunk)
+    except OSError:
+        return False
+    return digest.hexdigest() == fragment_hash
+
+
+# The idle part.
+
+
+def _prove_idle(job: IdleJob) -> IdleProved:
+    from proofs.pois.challenge import idle_draws, plot_seed
+    from proofs.pois.plot import PlotFile, plot_name
+
+    genesis, miner = bytes.fromhex(job.genesis), bytes.fromhex(job.miner)
+    plots: dict[int, PlotFile | None] = {}
+    damaged: dict[int, bool] = {}
+    answers: list[tuple[int, str]] = []
+    for draw in idle_draws(bytes.fromhex(job.seed), job.front, job.rear, job.draws):
+        if draw.index in damaged:
+            continue
+        try:
+            if draw.index not in plots:
+                name = plot_name(plot_seed(genesis, miner, draw.index, job.k), job.k)
+                plots[draw.index] = PlotFile(Path(job.plots) / name)
+            plot = plots[draw.index]
+            proof = None if plot is None else plot.prove(draw.challenge)
+        except (OSError, StorageCorrupt):
+            damaged[draw.index] = True
+            continue
+        if proof is not None:
+            answers.append((draw.t, proof.hex()))
+    return IdleProved(answers, list(damaged))

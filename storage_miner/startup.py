@@ -1,0 +1,200 @@
+"""Starting a miner and ending it: volume, chain, workers, HTTP and the daemon, in that order.
+
+`run_miner` returns after SIGTERM or SIGINT: nothing new is taken, what is being written is finished
+or removed, and the volume is unlocked. A second signal ends at once.
+"""
+
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import structlog
+import trio
+
+from client.chain import ChainClient, ChainLimits, ChainUnreachable
+from primitives.crypto.keys import KeyPair
+from primitives.crypto.ss58 import ss58_encode
+
+from .chain import ClientChain
+from .config import MinerConfig
+from .errors import MinerError
+from .lifecycle import Wish
+from .prover_pool import open_pool
+from .service import Daemon
+from .store import Volume
+
+BACKLOG = 128
+CONNECT_RETRY_S = 2.0
+GRACE_S = 5.0
+LIMITS = ChainLimits(connections_max=2)
+
+log = structlog.get_logger(__name__)
+
+Ready = Callable[[dict[str, Any]], None]
+
+
+async def run_miner(config: MinerConfig, key: KeyPair, ready: Ready) -> None:
+    """Run until a signal comes. `ready` is told once HTTP is served. Raises: CessError."""
+    listener = listen(config.host, config.port)
+    endpoint = config.endpoint or _url_of(listener)
+    async with trio.open_nursery() as nursery:
+        stop = trio.Event()
+        await nursery.start(_watch_signals, stop)
+        running = trio.Event()
+        nursery.start_soon(_cancel_when_stopped, stop, running, nursery.cancel_scope)
+        with listener:
+            volume = await trio.to_thread.run_sync(Volume, config.data_dir, config.space)
+            with volume:
+                await _serve(config, key, ready, listener, endpoint, volume, stop, running)
+        nursery.cancel_scope.cancel()
+
+
+async def _serve(
+    config: MinerConfig,
+    key: KeyPair,
+    ready: Ready,
+    listener: socket.socket,
+    endpoint: str,
+    volume: Volume,
+    stop: trio.Event,
+    running: trio.Event,
+) -> None:
+    if volume.swept:
+        log.info("unfinished files removed", count=volume.swept)
+    async with connected(config.rpc) as client, open_pool(config.workers) as pool:
+        chain = ClientChain(client, key)
+        facts = await chain.facts()
+        volume.layout.bind(facts.genesis, key.account_id)
+        daemon = Daemon(
+            account=key.account_id,
+            chain=chain,
+            facts=facts,
+            volume=volume,
+            pool=pool,
+            wish=Wish(
+                account=key.account_id,
+                endpoint=endpoint,
+                beneficiary=config.beneficiary_account(),
+                declared_units=config.declared_units,
+            ),
+            capacity_bytes=config.space,
+            plots_max=config.idle_plots,
+            restores=config.restore,
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve_http, daemon, listener)
+            log.info("listening", endpoint=endpoint, account=ss58_encode(key.account_id))
+            ready(
+                {
+                    "account": ss58_encode(key.account_id),
+                    "endpoint": endpoint,
+                    "data_dir": str(config.data_dir),
+                    "pid": os.getpid(),
+                }
+            )
+            nursery.start_soon(daemon.run)
+            running.set()
+            await stop.wait()
+            daemon.stop()
+            log.info("stopping")
+            with trio.move_on_after(GRACE_S):
+                while daemon.transfers.uploads:
+                    await trio.sleep(0.05)
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def connected(rpc: str) -> AsyncIterator[ChainClient]:
+    """A client of the node, as soon as there is one."""
+    while True:
+        manager = ChainClient.open(rpc, limits=LIMITS)
+        try:
+            client = await manager.__aenter__()
+        except ChainUnreachable as error:
+            log.warning("waiting for the node", error=str(error))
+            await trio.sleep(CONNECT_RETRY_S)
+        else:
+            break
+    try:
+        yield client
+    finally:
+        with trio.CancelScope(shield=True):
+            await manager.__aexit__(None, None, None)
+
+
+async def serve_http(
+    daemon: Daemon,
+    listener: socket.socket,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the fragment protocol on a bound socket, until cancelled."""
+    from hypercorn.config import Config
+    from hypercorn.trio import serve
+
+    from .app import FragmentApp
+
+    config = Config()
+    config.bind = [f"fd://{os.dup(listener.fileno())}"]
+    config.backlog = BACKLOG
+    config.keep_alive_timeout = 60
+    config.keep_alive_max_requests = 100_000
+    config.read_timeout = 60
+    config.graceful_timeout = 3
+    config.include_server_header = False
+    config.accesslog = None
+    config.errorlog = None
+    app = FragmentApp(daemon.transfers, daemon.status)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(
+            partial(serve, app, config, shutdown_trigger=trio.sleep_forever, mode="asgi")  # type: ignore[arg-type]
+        )
+        task_status.started()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises: MinerError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise MinerError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; is another program there? "
+            "Choose another `port`"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _watch_signals(
+    stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            if stop.is_set():
+                os._exit(1)
+            stop.set()
+
+
+async def _cancel_when_stopped(
+    stop: trio.Event, running: trio.Event, scope: trio.CancelScope
+) -> None:
+    """End a start that waits for its node at once, and a running miner that hangs later."""
+    await stop.wait()
+    if running.is_set():
+        await trio.sleep(2 * GRACE_S)
+    scope.cancel()

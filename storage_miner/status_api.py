@@ -1,0 +1,128 @@
+"""What GET /status and `cess miner status` tell, built from the cores' own counts.
+
+One account of space (`Volume.space`), one word for the state and one sentence for the reason. Money
+is in planck, as text, because it exceeds what JSON readers keep exactly; sizes are bytes.
+"""
+
+import os
+from typing import Any
+
+from pallets.sminer.types import MinerInfo
+from primitives.crypto.ss58 import ss58_encode
+
+from .custody import Custody
+from .deals import Deals
+from .facts import MinerView
+from .idle import Idle
+from .lifecycle import Lifecycle
+from .prover_pool import ProverPool
+from .responder import Responder
+from .restoral import Restoral
+from .store import SpaceUse
+
+VERSION = 1
+
+
+def report(
+    *,
+    account: bytes,
+    endpoint: str,
+    view: MinerView | None,
+    space: SpaceUse,
+    fragments: int,
+    uploads: int,
+    lifecycle: Lifecycle,
+    responder: Responder,
+    deals: Deals,
+    idle: Idle,
+    custody: Custody,
+    restoral: Restoral,
+    pool: ProverPool,
+) -> dict[str, Any]:
+    """The whole document. Reads memory only."""
+    deal, plot = deals.statistics(), idle.statistics()
+    kept, proofs = custody.statistics(), responder.statistics()
+    rebuilt, work = restoral.statistics(), pool.statistics()
+    return {
+        "version": VERSION,
+        "pid": os.getpid(),
+        "account": ss58_encode(account),
+        "endpoint": endpoint,
+        "state": lifecycle.phase.value,
+        "reason": lifecycle.reason,
+        "block": None if view is None else view.number,
+        **_registered(None if view is None else view.info),
+        "fragments": fragments,
+        "uploads": uploads,
+        "disk": {
+            "capacity_bytes": space.capacity,
+            "fragment_bytes": space.fragments,
+            "plot_bytes": space.plots,
+            "reserved_bytes": space.reserved,
+            "left_bytes": space.left,
+        },
+        "deals": {
+            "assigned": deal.assigned,
+            "awaited": deal.awaited,
+            "stored": deal.stored,
+            "cosigned": deal.cosigned,
+            "reported": deal.reported,
+        },
+        "plots": {
+            "on_disk": plot.plots,
+            "certified": plot.certified,
+            "wanted": plot.wanted,
+            "making": plot.making,
+            "reason": plot.reason,
+        },
+        "custody": {
+            "held": kept.held,
+            "lost": kept.lost,
+            "unwanted": kept.unwanted,
+            "is_suspended": kept.is_suspended,
+        },
+        "audits": {
+            **_audited(view),
+            "submitted": proofs.submitted,
+            "refused": proofs.refused,
+            "missed": proofs.missed,
+            "open": list(proofs.open_parts),
+        },
+        "restoral": {
+            "working_on": rebuilt.working_on,
+            "restored": rebuilt.restored,
+            "failed": rebuilt.failed,
+        },
+        "workers": {
+            "processes": work.processes,
+            "waiting": work.waiting,
+            "finished": work.finished,
+            "failed": work.failed,
+        },
+    }
+
+
+def _registered(info: MinerInfo | None) -> dict[str, Any]:
+    return {
+        "is_registered": info is not None,
+        "declared_bytes": 0 if info is None else int(info.declaration_space),
+        "idle_bytes": 0 if info is None else int(info.idle_space),
+        "service_bytes": 0 if info is None else int(info.service_space),
+        "locked_bytes": 0 if info is None else int(info.lock_space),
+        "collateral": "0" if info is None else str(int(info.collaterals)),
+        "debt": "0" if info is None else str(int(info.debt)),
+    }
+
+
+def _audited(view: MinerView | None) -> dict[str, Any]:
+    record = None if view is None else view.audits
+    challenge = None if view is None else view.challenge
+    return {
+        "rounds": 0 if record is None else int(record.round),
+        "passed": 0 if record is None else int(record.passed),
+        "faults": 0 if record is None else int(record.faults),
+        "last_passed_block": (
+            None if record is None or record.last_audit is None else int(record.last_audit)
+        ),
+        "open_round": None if challenge is None else int(challenge.round),
+    }
