@@ -243,7 +243,6 @@ class TypeRef:
     type: TypeId
 
 
-
 @struct
 class PalletV14:
     """A pallet."""

@@ -65,9 +65,9 @@ from primitives.scale import U32, U64
 from primitives.types import AccountId, Balance, BlockNumber, Hash, Nonce
 
 __all__ = [
+    "OPERATIONAL_FEE_MULTIPLIER",
     "Executive",
     "ExecutiveConfig",
-    "OPERATIONAL_FEE_MULTIPLIER",
     "ExecutiveRuntime",
     "Finalized",
     "InherentRejected",
@@ -373,9 +373,7 @@ class Executive:
         except RuntimePanic as error:
             raise InvalidBlock(f"the runtime panics: {error}") from error
         if done.digest.logs != logs:
-            raise InvalidBlock(
-                f"the digest is {done.digest.logs}, the header says {logs}"
-            )
+            raise InvalidBlock(f"the digest is {done.digest.logs}, the header says {logs}")
         return done.changes
 
     # The pool.
@@ -415,6 +413,16 @@ class Executive:
             longevity=U64(max(0, checked.death - int(number))),
             propagate=True,
         )
+
+    def dry_run(self, ext: bytes, at_hash: Hash) -> Outcome:
+        """What would happen to ``ext`` alone in a block upon ``at_hash``, whose state this is.
+
+        Use the executive for nothing else afterwards. Raises: as ``apply_extrinsic``.
+        """
+        if self._number is None:
+            self._begin(at_hash, BlockNumber(self._context.number() + 1), Digest(logs=()))
+        self._is_past_inherents = True
+        return self.apply_extrinsic(ext)
 
     def signature_check(self, ext: bytes) -> SignatureCheck | None:
         """What the verifier will be asked about ``ext``; None if it is unsigned or hopeless.

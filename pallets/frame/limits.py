@@ -1,8 +1,8 @@
 """How much fits into a block, and the wire types that publish it.
 
-A block may take a third of its slot to execute; users' extrinsics get three quarters of that and
-of the five mebibytes of a body. The same numbers are constants of the System pallet, which clients
-read, and what the executive compares with.
+How long a block may take to execute is a constant of its chain; users' extrinsics get three
+quarters of that and of the five mebibytes of a body. The same numbers are constants of the System
+pallet, which clients read, and what the executive compares with.
 
 Units: ``ref_time`` in picoseconds, lengths in bytes.
 """
@@ -10,7 +10,6 @@ Units: ``ref_time`` in picoseconds, lengths in bytes.
 from typing import Final
 
 from pallets.frame.weight import (
-    PICOSECONDS_PER_SECOND,
     READ_REF_TIME,
     WRITE_REF_TIME,
     Weight,
@@ -124,10 +123,9 @@ BLOCK_LENGTH: Final = BlockLength(
 DB_WEIGHT: Final = DbWeight(read=U64(READ_REF_TIME), write=U64(WRITE_REF_TIME))
 
 
-def block_weights(slot_ms: int) -> BlockWeights:
-    """The limits of a chain with slots of ``slot_ms`` milliseconds."""
-    slot = slot_ms * PICOSECONDS_PER_SECOND // 1000
-    full = Weight(slot // 3, _MAX_PROOF)
+def block_weights(ref_time_max: int) -> BlockWeights:
+    """The limits of a chain whose blocks may take ``ref_time_max`` picoseconds."""
+    full = Weight(ref_time_max, _MAX_PROOF)
     normal = Weight(full.ref_time * NORMAL_PERCENT // 100, _MAX_PROOF)
     kept = Weight(full.ref_time - normal.ref_time, _MAX_PROOF)
     base = BASE_EXTRINSIC.wire()

@@ -11,8 +11,16 @@ same metadata, byte for byte. Nothing is cached here: see the runtime's own API.
 """
 
 from collections.abc import Mapping
+from types import GenericAlias
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
+from pallets.frame.call import Call
+from pallets.frame.config import Doc
+from pallets.frame.event import event_index
+from pallets.frame.pallet import Pallet
+from pallets.frame.runtime import FrameRuntime, Slot
+from pallets.frame.runtime_api import ApiSpec
+from pallets.frame.storage import EventsEntry, StorageEntry, pascal_case
 from primitives import metadata as wire
 from primitives.extrinsic import (
     EXTRINSIC_VERSION,
@@ -42,18 +50,10 @@ from primitives.scale.type_info import (
 )
 from primitives.types import Hash
 
-from pallets.frame.call import Call
-from pallets.frame.config import Doc
-from pallets.frame.event import event_index
-from pallets.frame.pallet import Pallet
-from pallets.frame.runtime import FrameRuntime, Slot
-from pallets.frame.runtime_api import ApiSpec
-from pallets.frame.storage import EventsEntry, StorageEntry, pascal_case
-
 __all__ = ["RuntimeRegistry", "metadata_v14", "metadata_v15"]
 
-_ACRONYMS: Final = {"ss58_prefix": "SS58Prefix"}
-"""Constants whose name on the wire is not the PascalCase of ours."""
+_ODD_NAMES: Final = {"ss58_prefix": "SS58Prefix", "batched_calls_limit": "batched_calls_limit"}
+"""Constants whose name on the wire is not the PascalCase of ours: Substrate's exceptions."""
 
 
 class Phase(Variant, path="frame_system::Phase"):
@@ -85,18 +85,14 @@ def metadata_v14(runtime: FrameRuntime) -> bytes:
     )
     kind = U32(builder.runtime_type())
     builder.outer_enums()
-    made = wire.MetadataV14(
-        types=builder.types(), pallets=pallets, extrinsic=extrinsic, type=kind
-    )
+    made = wire.MetadataV14(types=builder.types(), pallets=pallets, extrinsic=extrinsic, type=kind)
     return wire.MAGIC + b"\x0e" + encode(wire.MetadataV14, made)
 
 
 def metadata_v15(runtime: FrameRuntime, apis: Mapping[str, ApiSpec]) -> bytes:
     """Metadata of version 15, with magic and version; ``apis`` are the runtime's."""
     builder = _Builder(runtime)
-    pallets = tuple(
-        _with_docs(builder.pallet(slot), docs_of(slot.kind)) for slot in runtime.slots
-    )
+    pallets = tuple(_with_docs(builder.pallet(slot), docs_of(slot.kind)) for slot in runtime.slots)
     parts = builder.extrinsic_parts()
     extrinsic = wire.ExtrinsicV15(
         version=U8(EXTRINSIC_VERSION),
@@ -122,13 +118,10 @@ def metadata_v15(runtime: FrameRuntime, apis: Mapping[str, ApiSpec]) -> bytes:
 class RuntimeRegistry(Registry):
     """Types of one runtime: a registry that knows what a ``Call`` and an extrinsic are there."""
 
-    def __init__(self, slots: tuple[Slot, ...], runtime_name: str) -> None:
+    def __init__(self, kind: type[FrameRuntime]) -> None:
         super().__init__()
-        self._slots = slots
-        self._module = "".join(
-            f"_{letter.lower()}" if letter.isupper() and at else letter.lower()
-            for at, letter in enumerate(runtime_name)
-        )
+        self._slots = kind.slots
+        self._module = kind.wire_module
 
     def type_id(self, kind: Any) -> int:
         """The number of a type."""
@@ -201,9 +194,7 @@ class RuntimeRegistry(Registry):
 
     def _events(self, kind: type[Pallet]) -> TypeInfo:
         cases = tuple(
-            VariantInfo(
-                found.__name__, self.fields(found), event_index(found) or 0, docs_of(found)
-            )
+            VariantInfo(found.__name__, self.fields(found), event_index(found) or 0, docs_of(found))
             for found in kind.event_types
         )
         return TypeInfo(_path(kind, "Event"), (), Variants(cases), ("The events of this pallet.",))
@@ -244,10 +235,9 @@ class RuntimeRegistry(Registry):
     def extension(self, identifier: str, kind: Any) -> int:
         """The type of what a signed extension sends: a record around it, as clients expect."""
         fields = () if kind is None else (self.field(None, kind),)
-        path = _EXTENSION_PATHS[identifier]
-        return self.add(
-            ("extension", identifier), lambda _: TypeInfo((*path, identifier), (), Composite(fields))
-        )
+        path = (*_EXTENSION_PATHS[identifier], identifier)
+        key = ("extension", identifier)
+        return self.add(key, lambda _: TypeInfo(path, (), Composite(fields)))
 
     def _extra(self) -> TypeInfo:
         parts = (self.extension(each.identifier, each.extra_type) for each in SIGNED_EXTENSIONS)
@@ -284,7 +274,7 @@ class _Builder:
 
     def __init__(self, runtime: FrameRuntime) -> None:
         self._runtime = runtime
-        self._registry = RuntimeRegistry(runtime.slots, type(runtime).__name__)
+        self._registry = RuntimeRegistry(type(runtime))
 
     def types(self) -> tuple[wire.PortableType, ...]:
         """All types; call it last."""
@@ -371,9 +361,10 @@ class _Builder:
         shape: wire.StorageEntryType = wire.PlainEntry(value=value)
         if entry.key_types:
             keys = entry.key_types
+            key = keys[0] if len(keys) == 1 else GenericAlias(tuple, keys)
             shape = wire.MapEntry(
                 hashers=tuple(wire.StorageHasher(hasher.code) for hasher in entry.hashers),
-                key=U32(registry.type_id(keys[0] if len(keys) == 1 else tuple[keys])),
+                key=U32(registry.type_id(key)),
                 value=value,
             )
         default = b"\x00"
@@ -398,7 +389,7 @@ class _Builder:
                 continue
             made.append(
                 wire.ConstantV14(
-                    name=_ACRONYMS.get(name, pascal_case(name)),
+                    name=_ODD_NAMES.get(name, pascal_case(name)),
                     type=U32(self._registry.type_id(kind)),
                     value=codec(kind).encode(getattr(config, name)),
                     docs=(doc,) if doc else (),
@@ -490,8 +481,6 @@ def _definition(definition: Definition) -> wire.TypeDef:
 
 def _fields(fields: tuple[FieldInfo, ...]) -> tuple[wire.Field, ...]:
     return tuple(
-        wire.Field(
-            name=each.name, type=U32(each.type), type_name=each.type_name, docs=each.docs
-        )
+        wire.Field(name=each.name, type=U32(each.type), type_name=each.type_name, docs=each.docs)
         for each in fields
     )

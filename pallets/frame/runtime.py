@@ -79,6 +79,8 @@ class FrameRuntime:
     """Base of runtimes. ``wire`` gives every pallet its ``config``."""
 
     slots: ClassVar[tuple[Slot, ...]] = ()
+    wire_module: ClassVar[str] = "runtime"
+    """Where metadata says that the runtime's own types are: ``<wire_module>::RuntimeCall``."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -1,9 +1,8 @@
 """A pallet cut to the bone, and a runtime around it, for the tests of the kernel."""
 
-from typing import Annotated, Protocol
+# ruff: noqa: N818  errors are named as pallets name them
 
-from primitives.scale import U8, U32, BoundedBytes
-from primitives.types import AccountId, Balance, BlockNumber
+from typing import Annotated, Protocol
 
 from pallets.frame import (
     Blake2_128Concat,
@@ -30,6 +29,8 @@ from pallets.frame import (
     event,
     pallet,
 )
+from primitives.scale import U8, U32, BoundedBytes
+from primitives.types import AccountId, Balance, BlockNumber
 
 ALICE = AccountId(b"\x01" * 32)
 BOB = AccountId(b"\x02" * 32)

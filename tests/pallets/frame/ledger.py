@@ -2,15 +2,6 @@
 
 from functools import cache
 
-from primitives.crypto.keys import KeyPair
-from primitives.digest import Digest
-from primitives.era import Era
-from primitives.extrinsic import Implicit, MultiAddressId, UncheckedExtrinsic, sign_extrinsic
-from primitives.hashing import blake2_256
-from primitives.header import Header
-from primitives.scale import U8, U16, U32
-from primitives.types import AccountId, Balance, BlockNumber, Hash, Moment
-
 from pallets.balances import Balances
 from pallets.frame import DictState, InherentData, StateReader, pallet
 from pallets.frame.executive import Executive, ExecutiveConfig, ExecutiveRuntime
@@ -20,11 +11,19 @@ from pallets.frame.version import RuntimeVersion
 from pallets.system import System
 from pallets.timestamp import Timestamp
 from pallets.transaction_payment import TransactionPayment
+from primitives.crypto.keys import KeyPair
+from primitives.digest import Digest
+from primitives.era import Era
+from primitives.extrinsic import Implicit, MultiAddressId, UncheckedExtrinsic, sign_extrinsic
+from primitives.hashing import blake2_256
+from primitives.header import Header
+from primitives.scale import U8, U16, U32
+from primitives.types import AccountId, Balance, BlockNumber, Hash, Moment
 from tests.pallets.frame.guest_book import GuestBook, Purse
 
 TREASURY = AccountId(b"\x7f" * 32)
 SLOT_MS = 6_000
-WEIGHTS = block_weights(SLOT_MS)
+WEIGHTS = block_weights(2 * 10**12)
 GENESIS_HASH = blake2_256(b"a genesis")
 COIN = 10**18
 VERSION = RuntimeVersion(

@@ -2,13 +2,12 @@
 
 import pytest
 
-from primitives.errors import DecodeError
-from primitives.scale import U32
-
 from pallets.frame import CALL_DEPTH_MAX, Call, DictState, DispatchClass, Pallet, Weight, call
 from pallets.frame.call import NESTED_CALLS_MAX
 from pallets.frame.error import BadOrigin
 from pallets.frame.origin import Origin
+from primitives.errors import DecodeError
+from primitives.scale import U32
 from tests.pallets.frame.guest_book import ALICE, GuestBook, Note, Small
 
 TABLE = Small.calls()

@@ -6,7 +6,6 @@ import pytest
 
 from primitives.scale import U32
 from primitives.types import Balance
-
 from tests.pallets.frame.guest_book import GuestBook, Purse
 
 

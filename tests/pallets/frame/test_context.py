@@ -2,11 +2,10 @@
 
 import pytest
 
-from primitives.hashing import blake2_256, twox_64_concat, twox_128
-from primitives.scale import U32
-
 from pallets.frame import DictState
 from pallets.frame.context import NUMBER_KEY, block_hash_key
+from primitives.hashing import blake2_256, twox_64_concat, twox_128
+from primitives.scale import U32
 from tests.pallets.frame.guest_book import GuestBook, Small
 
 
@@ -16,7 +15,7 @@ def test_height_and_genesis_hash_are_read_where_system_keeps_them() -> None:
     book = Small(DictState(state)).guest_book
     assert book.now() == 42
     assert book.genesis_hash() == genesis
-    assert NUMBER_KEY == twox_128(b"System") + twox_128(b"Number")
+    assert twox_128(b"System") + twox_128(b"Number") == NUMBER_KEY
     assert block_hash_key(7).endswith(twox_64_concat(bytes.fromhex("07000000")))
 
 

@@ -1,7 +1,5 @@
 """What costs are on the wire."""
 
-from primitives.scale import decode, encode
-
 from pallets.frame.dispatch import (
     CLASSES,
     DispatchClass,
@@ -12,6 +10,7 @@ from pallets.frame.dispatch import (
     PostInfo,
 )
 from pallets.frame.weight import Weight
+from primitives.scale import decode, encode
 
 
 def test_dispatch_info_has_substrates_encoding() -> None:

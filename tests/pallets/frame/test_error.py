@@ -1,9 +1,8 @@
 """Failures and the values they become on the wire."""
 
-import pytest
+# ruff: noqa: N818  errors are named as pallets name them
 
-from primitives.errors import ArithmeticOverflow
-from primitives.scale import encode
+import pytest
 
 from pallets.frame import DictState, Pallet
 from pallets.frame.error import (
@@ -19,6 +18,8 @@ from pallets.frame.error import (
     TooManyConsumers,
     ensure,
 )
+from primitives.errors import ArithmeticOverflow
+from primitives.scale import encode
 from tests.pallets.frame.guest_book import GuestBook, Small
 
 

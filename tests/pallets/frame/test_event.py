@@ -2,13 +2,12 @@
 
 import pytest
 
-from primitives.errors import DecodeError
-from primitives.scale import U32
-
 from pallets.frame import DictState, Pallet, event
 from pallets.frame.context import FINALIZATION
 from pallets.frame.event import event_index
 from pallets.frame.runtime import EventRecord
+from primitives.errors import DecodeError
+from primitives.scale import U32
 from tests.pallets.frame.guest_book import ALICE, GuestBook, Small
 
 
@@ -45,7 +44,8 @@ def test_records_are_read_back_from_the_stored_log() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", ["", "04", "04 02 07", "04 02 0763 00", "04 02 0703 04", "04 02 0703", "04 02 0703 00 00"]
+    "raw",
+    ["", "04", "04 02 07", "04 02 0763 00", "04 02 0703 04", "04 02 0703", "04 02 0703 00 00"],
 )
 def test_a_damaged_log_does_not_decode(raw: str) -> None:
     with pytest.raises(DecodeError):

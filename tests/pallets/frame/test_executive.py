@@ -2,22 +2,6 @@
 
 import pytest
 
-from primitives import trie
-from primitives.digest import BABE_ENGINE, Consensus, Digest, Other, PreRuntime, Seal
-from primitives.era import Era
-from primitives.errors import DecodeError, InvalidBlock, StorageCorrupt
-from primitives.extrinsic import (
-    MultiAddressId,
-    MultiAddressRaw,
-    SignedExtra,
-    SignedPart,
-    UncheckedExtrinsic,
-    signing_payload,
-)
-from primitives.hashing import blake2_256
-from primitives.scale import U32, U128
-from primitives.types import AccountId, Balance, BlockNumber, Hash, Moment
-
 from pallets.balances import Balances
 from pallets.frame import DictState, DispatchClass, InherentData, RuntimePanic, TransactionSource
 from pallets.frame.error import DispatchModule
@@ -44,6 +28,21 @@ from pallets.frame.validity import (
 from pallets.frame.weight import Weight
 from pallets.system import System
 from pallets.transaction_payment import TransactionPayment
+from primitives import trie
+from primitives.digest import BABE_ENGINE, Consensus, Digest, Other, PreRuntime, Seal
+from primitives.era import Era
+from primitives.errors import DecodeError, InvalidBlock, StorageCorrupt
+from primitives.extrinsic import (
+    MultiAddressId,
+    MultiAddressRaw,
+    SignedExtra,
+    SignedPart,
+    UncheckedExtrinsic,
+    signing_payload,
+)
+from primitives.hashing import blake2_256
+from primitives.scale import U32, U128
+from primitives.types import AccountId, Balance, BlockNumber, Hash, Moment
 from tests.pallets.frame import ledger
 from tests.pallets.frame.guest_book import GuestBook, Note
 from tests.pallets.frame.ledger import (
@@ -224,13 +223,15 @@ def test_mortal_extrinsics_live_for_their_era_and_only_on_their_fork() -> None:
     ext = transfer("Alice", next(nonces), "Bob", 1, era=good, implied=implicit(birth_hash=birth))
     assert block.apply(ext).error is None
     other = implicit(birth_hash=hashes[9])
-    assert isinstance(refusal(block, transfer("Alice", 1, "Bob", 1, era=good, implied=other)), BadProof)
+    forked = transfer("Alice", 1, "Bob", 1, era=good, implied=other)
+    assert isinstance(refusal(block, forked), BadProof)
     old = Era.mortal(16, 3)  # born in block 3, whose hash is forgotten after eight blocks
     past = implicit(birth_hash=hashes[3])
     ancient = transfer("Alice", 1, "Bob", 1, era=old, implied=past)
     assert isinstance(refusal(block, ancient), AncientBirthBlock)
-    dead = transfer("Alice", 1, "Bob", 1, era=Era.mortal(4, 4), implied=implicit(birth_hash=hashes[4]))
-    assert isinstance(refusal(block, dead), (AncientBirthBlock, BadProof))
+    passed = implicit(birth_hash=hashes[5])  # an era of blocks 5 to 8, read as one from 9 on
+    dead = transfer("Alice", 1, "Bob", 1, era=Era.mortal(4, 5), implied=passed)
+    assert isinstance(refusal(block, dead), BadProof)
 
 
 def test_a_block_is_full_by_weight_at_three_quarters_for_users() -> None:
@@ -543,7 +544,7 @@ def test_the_pool_takes_nothing_unsigned() -> None:
 
 
 def test_the_pool_refuses_what_is_stale_and_undecodable() -> None:
-    state, block, header, after = built()
+    _, block, header, after = built()
     judge = executive(after)
     with pytest.raises(TransactionInvalid) as caught:
         judge.validate_transaction(LOCAL, block.body[1], header.hash())

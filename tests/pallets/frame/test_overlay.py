@@ -71,9 +71,14 @@ def test_overlay_is_a_dictionary_with_snapshots(
 
 def test_a_layer_is_undone_when_its_body_raises_and_kept_when_it_returns() -> None:
     overlay = Overlay(DictState({b"a": b"1"}))
-    with pytest.raises(ValueError, match="no"), overlay.transaction():
-        overlay.put(b"a", b"2")
-        raise ValueError("no")
+
+    def fail() -> None:
+        with overlay.transaction():
+            overlay.put(b"a", b"2")
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
     assert overlay.get(b"a") == b"1"
     with overlay.transaction():
         overlay.put(b"a", b"3")

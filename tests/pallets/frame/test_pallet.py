@@ -1,9 +1,8 @@
 """Checks on what a pallet declares, and the hooks' defaults."""
 
-import pytest
+# ruff: noqa: N818  errors are named as pallets name them
 
-from primitives.scale import U32
-from primitives.types import BlockNumber
+import pytest
 
 from pallets.frame import (
     DictState,
@@ -18,6 +17,8 @@ from pallets.frame import (
     call,
     pallet,
 )
+from primitives.scale import U32
+from primitives.types import BlockNumber
 from tests.pallets.frame.guest_book import Note, Small
 
 

@@ -2,13 +2,12 @@
 
 import pytest
 
+from pallets.frame import DictState
+from pallets.frame.storage import pascal_case
 from primitives.errors import DecodeError
 from primitives.hashing import blake2_128_concat, twox_64_concat, twox_128
 from primitives.scale import U8, U32, encode
 from primitives.types import BlockNumber
-
-from pallets.frame import DictState
-from pallets.frame.storage import pascal_case
 from tests.pallets.frame.guest_book import ALICE, BOB, GuestBook, Note, Small
 
 
@@ -77,7 +76,7 @@ def test_a_map_reads_what_it_wrote() -> None:
     made = book()
     assert made.entries.get(ALICE) is None
     assert ALICE not in made.entries
-    with pytest.raises(KeyError, match="GuestBook.Entries"):
+    with pytest.raises(KeyError, match=r"GuestBook\.Entries"):
         made.entries[ALICE]
     made.entries[ALICE] = Note(b"hello")
     assert ALICE in made.entries

@@ -2,8 +2,6 @@
 
 import pytest
 
-from primitives.scale import U8, U64, encode
-
 from pallets.frame.validity import (
     LONGEST,
     BadProof,
@@ -20,7 +18,7 @@ from pallets.frame.validity import (
     UnknownOrigin,
     ValidTransaction,
 )
-from primitives.scale import Err, Ok
+from primitives.scale import U8, U64, Err, Ok, encode
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from primitives.scale import decode, encode
-
 from pallets.frame.weight import READ_REF_TIME, WRITE_REF_TIME, Weight, WeightV2
+from primitives.scale import decode, encode
 
 PARTS = st.integers(min_value=0, max_value=(1 << 64) - 1)
 
