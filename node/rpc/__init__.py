@@ -1,0 +1,1 @@
+"""JSON-RPC over HTTP and WebSocket, as Substrate nodes speak it."""

@@ -1,0 +1,234 @@
+"""Runs the calls of one message: in worker threads where they read, on the loop where they wait.
+
+``Dispatcher.answer`` serves HTTP and WebSocket alike; only a session (a WebSocket) can subscribe.
+A session's ``nursery`` holds its subscriptions, so they end with it.
+
+Bounds: reading calls of all connections share one limiter of threads; see ``subscriptions`` and
+``jsonrpc`` for the rest.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+import structlog
+import trio
+
+from node.database import StateDiscarded, UnknownBlock
+from node.rpc import jsonrpc
+from node.rpc.context import RpcContext, client_error
+from node.rpc.jsonrpc import (
+    INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
+    Batch,
+    Json,
+    Limits,
+    Rejected,
+    Request,
+)
+from node.rpc.registry import Method, Registry, Subscription
+from node.rpc.subscriptions import Outbox, SubscriptionClosed
+from pallets.frame.dispatch import RuntimePanic
+from pallets.frame.runtime_api import UnknownRuntimeApi
+from primitives.errors import CessError, DecodeError, RpcError
+
+__all__ = ["READERS_MAX", "Dispatcher", "Session", "Sink"]
+
+log = structlog.get_logger("rpc")
+
+READERS_MAX: Final = 8
+"""Threads that answer reading calls."""
+
+SERVER_ERROR: Final = -32000
+
+
+class Sink:
+    """Where a subscription's function sends its events."""
+
+    def __init__(self, session: "Session", event: str) -> None:
+        self._session = session
+        self._event = event
+        self.name: str | None = None
+        self.error: RpcError | None = None
+        self.scope = trio.CancelScope()
+        self.answered = trio.Event()
+        self.released = trio.Event()
+
+    async def accept(self) -> None:
+        """Answer the subscribing call with an id; returns when the answer is on its way."""
+        self.name = self._session.outbox.open(self._event)
+        self._session.scopes[self.name] = self.scope
+        self.answered.set()
+        await self.released.wait()
+
+    def refuse(self, error: RpcError) -> None:
+        """Answer the subscribing call with an error."""
+        if not self.answered.is_set():
+            self.error = error
+            self.answered.set()
+
+    def send(self, result: Json) -> None:
+        """Send one event; raises ``SubscriptionClosed`` when nobody takes it."""
+        assert self.name is not None, "because a subscription accepts before it sends"
+        self._session.outbox.push_event(self.name, result)
+        self._session.wake()
+
+    def end(self) -> None:
+        """No more events come."""
+        if self.name is not None:
+            self._session.outbox.close(self.name)
+            self._session.scopes.pop(self.name, None)
+
+
+class Session:
+    """One WebSocket: its outbox, its subscriptions and the nursery that they run in."""
+
+    def __init__(self, outbox: Outbox, nursery: trio.Nursery) -> None:
+        self.outbox = outbox
+        self.nursery = nursery
+        self.scopes: dict[str, trio.CancelScope] = {}
+        self._ready = trio.Event()
+
+    def wake(self) -> None:
+        """Tell the writer that something waits."""
+        self._ready.set()
+
+    async def wait_message(self) -> None:
+        """Wait until something may be in the outbox."""
+        await self._ready.wait()
+        self._ready = trio.Event()
+
+    def unsubscribe(self, name: str) -> bool:
+        """End a subscription; whether there was one."""
+        scope = self.scopes.pop(name, None)
+        if scope is not None:
+            scope.cancel()
+        return self.outbox.close(name)
+
+
+class Dispatcher:
+    """Answers messages with the methods of a registry."""
+
+    def __init__(
+        self, registry: Registry, context: RpcContext, *, limits: Limits, deny_unsafe: bool
+    ) -> None:
+        self.limits = limits
+        self._registry = registry
+        self._context = context
+        self._deny_unsafe = deny_unsafe
+        self._readers = trio.CapacityLimiter(READERS_MAX)
+        self.calls_count = 0
+        """Calls answered so far."""
+
+    async def answer(
+        self,
+        data: bytes | bytearray,
+        session: Session | None,
+        push: Callable[[bytes | None], None],
+    ) -> None:
+        """Answer one message; ``push`` gets the answer, None where none is due."""
+        asked = jsonrpc.parse(data, self.limits)
+        sinks: list[Sink] = []
+        if isinstance(asked, Batch):
+            answers = [await self._one(entry, session, sinks) for entry in asked.entries]
+            push(jsonrpc.batch([entry for entry in answers if entry is not None], self.limits))
+        else:
+            push(await self._one(asked, session, sinks))
+        for sink in sinks:
+            sink.released.set()
+
+    async def _one(
+        self, asked: Request | Rejected, session: Session | None, sinks: list[Sink]
+    ) -> bytes | None:
+        if isinstance(asked, Rejected):
+            return jsonrpc.failure(asked.id, asked.error)
+        self.calls_count += 1
+        try:
+            result = await self._run(asked, session, sinks)
+        except RpcError as error:
+            answer = jsonrpc.failure(asked.id, error)
+        except Exception as error:  # noqa: BLE001  a call fails alone
+            answer = jsonrpc.failure(asked.id, unexpected(asked.method, error))
+        else:
+            answer = jsonrpc.success(asked.id, result, self.limits)
+        return answer if asked.wants_answer else None
+
+    async def _run(self, asked: Request, session: Session | None, sinks: list[Sink]) -> Json:
+        if asked.method == "rpc_methods":
+            return {"methods": self._registry.names()}
+        if asked.method in self._registry.unsubscribe_names:
+            return _unsubscribe(asked, session)
+        method = self._registry.find(asked, deny_unsafe=self._deny_unsafe)
+        arguments = method.arguments(asked.params)
+        if isinstance(method, Subscription):
+            return await self._subscribe(method, arguments, session, sinks)
+        if method.is_async:
+            result: Json = await method.function(self._context, *arguments)
+            return result
+        return await trio.to_thread.run_sync(
+            self._read, method, arguments, limiter=self._readers, abandon_on_cancel=True
+        )
+
+    def _read(self, method: Method, arguments: list[object]) -> Json:
+        result: Json = method.function(self._context, *arguments)
+        return result
+
+    async def _subscribe(
+        self,
+        method: Subscription,
+        arguments: list[object],
+        session: Session | None,
+        sinks: list[Sink],
+    ) -> Json:
+        if session is None:
+            raise RpcError(
+                METHOD_NOT_FOUND, "Method not found", "subscriptions need a WebSocket connection"
+            )
+        sink = Sink(session, method.event)
+        session.nursery.start_soon(self._feed, method, arguments, sink)
+        await sink.answered.wait()
+        if sink.error is not None:
+            raise sink.error
+        sinks.append(sink)
+        return sink.name
+
+    async def _feed(self, method: Subscription, arguments: list[object], sink: Sink) -> None:
+        """Run a subscription to its end; what goes wrong ends only itself."""
+        try:
+            with sink.scope:
+                await method.function(self._context, sink, *arguments)
+        except SubscriptionClosed as closed:
+            log.debug("subscription ended", method=method.name, reason=str(closed))
+        except RpcError as error:
+            sink.refuse(error)
+        except Exception as error:  # noqa: BLE001  a subscription fails alone
+            sink.refuse(unexpected(method.name, error))
+        finally:
+            sink.end()
+
+
+def unexpected(method: str, error: Exception) -> RpcError:
+    """The answer to a failure that the method did not foresee; ours are logged in full."""
+    if isinstance(error, UnknownBlock | StateDiscarded):
+        return client_error(f"UnknownBlock: {error}")
+    if isinstance(error, DecodeError | UnknownRuntimeApi | RuntimePanic):
+        return client_error(f"Execution failed: {error}")
+    if isinstance(error, CessError):
+        return RpcError(SERVER_ERROR, "Server error", str(error))
+    log.error("call failed", method=method, exc_info=error)
+    return RpcError(INTERNAL_ERROR, "Internal error")
+
+
+def _unsubscribe(asked: Request, session: Session | None) -> bool:
+    values = list(asked.params.values()) if isinstance(asked.params, dict) else asked.params
+    name = values[0] if values else None
+    if not isinstance(name, str):
+        raise jsonrpc.invalid_params("expected the id of a subscription")
+    return session is not None and session.unsubscribe(name)
+
+
+def encode_health(peers_count: int, *, is_syncing: bool, should_have_peers: bool) -> bytes:
+    """The body of ``GET /health``."""
+    return orjson.dumps(
+        {"peers": peers_count, "isSyncing": is_syncing, "shouldHavePeers": should_have_peers}
+    )

@@ -1,0 +1,1 @@
+"""The methods by group; the registry collects them from these modules."""

@@ -1,0 +1,136 @@
+"""``author_*``: submitting transactions, watching them, and the node's own keys."""
+
+from typing import Final
+
+import trio
+
+from node.consensus.finality import GRANDPA_KEY_TYPE
+from node.consensus.shell import BABE_KEY_TYPE
+from node.rpc.context import RpcContext
+from node.rpc.dispatch import Sink
+from node.rpc.jsonrpc import Json, invalid_params
+from node.rpc.registry import PARSERS, rpc_method, rpc_subscription, to_hex
+from pallets.frame.validity import TransactionSource
+from primitives.crypto.keys import KeyPair, Scheme
+from primitives.errors import CessError, InvalidKey, RpcError
+from primitives.extrinsic import extrinsic_hash
+from primitives.keystore import Keystore
+from primitives.types import Hash
+
+__all__: list[str] = []
+
+KEY_SCHEMES: Final[dict[bytes, Scheme]] = {
+    BABE_KEY_TYPE: "sr25519",
+    GRANDPA_KEY_TYPE: "ed25519",
+}
+"""The key types of a session, in the order of its public keys."""
+
+BAD_KEY: Final = 1003
+NO_KEYSTORE: Final = 1004
+
+
+@rpc_method("author_submitExtrinsic")
+async def submit_extrinsic(ctx: RpcContext, extrinsic: bytes) -> Json:
+    """Put a transaction into the pool; its hash."""
+    return to_hex(await ctx.pool.submit(extrinsic, TransactionSource.External))
+
+
+@rpc_subscription(
+    "author_submitAndWatchExtrinsic",
+    event="author_extrinsicUpdate",
+    unsubscribe="author_unwatchExtrinsic",
+)
+async def submit_and_watch_extrinsic(ctx: RpcContext, sink: Sink, extrinsic: bytes) -> None:
+    """Put a transaction into the pool and tell what becomes of it."""
+    with ctx.pool.watch(extrinsic_hash(extrinsic)) as statuses:
+        await ctx.pool.submit(extrinsic, TransactionSource.External)
+        await sink.accept()
+        async for status in statuses:
+            sink.send(status)
+
+
+@rpc_method("author_pendingExtrinsics")
+async def pending_extrinsics(ctx: RpcContext) -> Json:
+    """All transactions that could be in the next block."""
+    await trio.lowlevel.checkpoint()
+    return [to_hex(data) for data in ctx.pool.pending()]
+
+
+@rpc_method("author_removeExtrinsic", unsafe=True)
+async def remove_extrinsic(ctx: RpcContext, bytes_or_hash: list[object]) -> Json:
+    """Drop transactions, named as ``{"hash": …}`` or ``{"extrinsic": …}``, and what needs them."""
+    await trio.lowlevel.checkpoint()
+    hashes: list[Hash] = []
+    for entry in bytes_or_hash:
+        match entry:
+            case {"hash": text}:
+                hashes.append(PARSERS[Hash](text))
+            case {"extrinsic": text}:
+                hashes.append(extrinsic_hash(PARSERS[bytes](text)))
+            case _:
+                raise invalid_params('expected {"hash": …} or {"extrinsic": …}')
+    held = tuple(hash_ for hash_ in hashes if hash_ in ctx.pool.core)
+    ctx.pool.forget(held)
+    return [to_hex(hash_) for hash_ in held]
+
+
+# Keys.
+
+
+def _keystore(ctx: RpcContext) -> Keystore:
+    if ctx.keystore is None:
+        raise RpcError(NO_KEYSTORE, "this node has no keystore: start it with --base-path")
+    return ctx.keystore
+
+
+def _key_type(text: str) -> bytes:
+    key_type = text.encode()
+    if key_type not in KEY_SCHEMES:
+        known = ", ".join(key.decode() for key in KEY_SCHEMES)
+        raise invalid_params(f"key types of this node are {known}")
+    return key_type
+
+
+@rpc_method("author_insertKey", unsafe=True)
+def insert_key(ctx: RpcContext, key_type: str, suri: str, public_key: bytes) -> Json:
+    """Keep a key; the public key must be that of the secret URI."""
+    kind = _key_type(key_type)
+    try:
+        if KeyPair.from_suri(suri, KEY_SCHEMES[kind]).public != public_key:
+            raise RpcError(BAD_KEY, "the public key is not that of the secret URI")
+        _keystore(ctx).insert(kind, suri, KEY_SCHEMES[kind])
+    except InvalidKey as error:
+        raise RpcError(BAD_KEY, str(error)) from error
+    return None
+
+
+@rpc_method("author_hasKey", unsafe=True)
+def has_key(ctx: RpcContext, public_key: bytes, key_type: str) -> Json:
+    """Whether the keystore has a key."""
+    return public_key in _keystore(ctx).public_keys(_key_type(key_type))
+
+
+@rpc_method("author_hasSessionKeys", unsafe=True)
+def has_session_keys(ctx: RpcContext, session_keys: bytes) -> Json:
+    """Whether the keystore has all keys of a session."""
+    size = 32
+    if len(session_keys) != size * len(KEY_SCHEMES):
+        raise invalid_params(f"session keys have {size * len(KEY_SCHEMES)} bytes")
+    keystore = _keystore(ctx)
+    return all(
+        session_keys[at * size : (at + 1) * size] in keystore.public_keys(kind)
+        for at, kind in enumerate(KEY_SCHEMES)
+    )
+
+
+@rpc_method("author_rotateKeys", unsafe=True)
+def rotate_keys(ctx: RpcContext) -> Json:
+    """Make new session keys and keep them; their public halves, joined."""
+    try:
+        keystore = _keystore(ctx)
+        made = [keystore.generate(kind, scheme) for kind, scheme in KEY_SCHEMES.items()]
+    except RpcError:
+        raise
+    except CessError as error:
+        raise RpcError(BAD_KEY, str(error)) from error
+    return to_hex(b"".join(made))

@@ -1,0 +1,116 @@
+"""``grandpa_*`` and ``babe_*``: finality and block production, as this node sees them."""
+
+from typing import Final
+
+import trio
+
+from node.consensus.announcements import Finalized
+from node.consensus.authorities import epoch_for, voters_of
+from node.consensus.shell import BABE_KEY_TYPE
+from node.consensus.slots import author_of
+from node.consensus.verification import slot_of
+from node.rpc.context import RpcContext
+from node.rpc.dispatch import Sink
+from node.rpc.jsonrpc import Json
+from node.rpc.registry import rpc_method, rpc_subscription, to_hex
+from primitives.crypto.ss58 import ss58_encode
+from primitives.errors import RpcError
+from primitives.header import Header
+from primitives.scale import encode, struct
+from primitives.types import Hash
+
+__all__: list[str] = []
+
+NOT_FINAL: Final = 1
+NO_PROOF: Final = 2
+SLOTS_MAX: Final = 20_000
+"""Slots that ``babe_epochAuthorship`` looks at."""
+
+
+@struct
+class FinalityProof:
+    """What ``grandpa_proveFinality`` answers, SCALE encoded."""
+
+    block: Hash
+    justification: bytes
+    unknown_headers: tuple[Header, ...]
+
+
+@rpc_method("grandpa_roundState")
+def round_state(ctx: RpcContext) -> Json:
+    """The round of the last final block: it is complete, and none is in the background."""
+    finalized = ctx.database.finalized()
+    voters = voters_of(ctx.chain.runtime(finalized.hash))
+    total = sum(weight for _, weight in voters.authorities)
+    votes = {"currentWeight": total, "missing": []}
+    return {
+        "setId": voters.set_id,
+        "best": {
+            "round": finalized.number,
+            "totalWeight": total,
+            "thresholdWeight": voters.threshold,
+            "prevotes": votes,
+            "precommits": votes,
+        },
+        "background": [],
+    }
+
+
+@rpc_method("grandpa_proveFinality")
+def prove_finality(ctx: RpcContext, block: int) -> Json:
+    """The justification that makes the block at this height final."""
+    finalized = ctx.database.finalized()
+    if block > finalized.number:
+        raise RpcError(
+            NOT_FINAL,
+            f"Block {block} is not finalized yet; the last final one is {finalized.number}",
+        )
+    headers: list[Header] = []
+    for number in range(block, min(finalized.number, block + SLOTS_MAX) + 1):
+        hash_ = ctx.database.canonical_hash(number)
+        if hash_ is None:
+            break
+        if number > block:
+            headers.append(ctx.chain.header(hash_))
+        justification = ctx.database.justification(hash_)
+        if justification is not None:
+            return to_hex(
+                encode(FinalityProof, FinalityProof(hash_, justification, tuple(headers)))
+            )
+    raise RpcError(NO_PROOF, f"no justification is kept for block {block} or one after it")
+
+
+@rpc_subscription(
+    "grandpa_subscribeJustifications",
+    event="grandpa_justifications",
+    unsubscribe="grandpa_unsubscribeJustifications",
+)
+async def subscribe_justifications(ctx: RpcContext, sink: Sink) -> None:
+    """Each new justification."""
+    with ctx.announcements.listen() as events:
+        await sink.accept()
+        async for event in events:
+            if not isinstance(event, Finalized):
+                continue
+            for hash_ in event.hashes:
+                found = await trio.to_thread.run_sync(ctx.database.justification, hash_)
+                if found is not None:
+                    sink.send(to_hex(found))
+
+
+@rpc_method("babe_epochAuthorship", unsafe=True)
+def epoch_authorship(ctx: RpcContext) -> Json:
+    """For each authoring key of this node: the slots of the current epoch that are its own."""
+    own = set() if ctx.keystore is None else set(ctx.keystore.public_keys(BABE_KEY_TYPE))
+    best = ctx.chain.best_header()
+    runtime = ctx.chain.runtime(best.hash())
+    slot = max(slot_of(best), 1)
+    epoch = epoch_for(runtime, slot)
+    start = int(runtime.babe.current_epoch_start())
+    end = start + min(int(runtime.babe.config.epoch_duration), SLOTS_MAX)
+    found: dict[str, Json] = {}
+    for index, public in enumerate(epoch.authorities):
+        if public in own:
+            slots = [at for at in range(start, end) if author_of(at, epoch) == index]
+            found[ss58_encode(public)] = {"primary": [], "secondary": slots, "secondary_vrf": []}
+    return found

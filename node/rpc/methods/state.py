@@ -1,0 +1,255 @@
+"""``state_*``: storage, metadata, runtime calls and proofs.
+
+Bounds: ``KEYS_MAX`` keys in a page or a query, ``BLOCKS_MAX`` blocks in a range. Methods that read
+without a bound are unsafe.
+"""
+
+from typing import Final
+
+import trio
+
+from node.consensus.announcements import Finalized
+from node.rpc.context import RpcContext, client_error
+from node.rpc.dispatch import Sink
+from node.rpc.jsonrpc import Json
+from node.rpc.registry import rpc_method, rpc_subscription, to_hex
+from node.runtime import apis
+from pallets.frame.version import RuntimeVersion
+from primitives.errors import RpcError
+from primitives.hashing import blake2_256
+from primitives.types import Hash
+
+__all__ = ["version_json"]
+
+KEYS_MAX: Final = 1000
+PAIRS_MAX: Final = 100_000
+BLOCKS_MAX: Final = 128
+
+INVALID_RANGE: Final = 4001
+INVALID_COUNT: Final = 4002
+
+
+def _check_count(value: int, maximum: int = KEYS_MAX) -> None:
+    if value > maximum:
+        raise RpcError(
+            INVALID_COUNT, f"count exceeds maximum value. value: {value}, max: {maximum}"
+        )
+
+
+def _hex_or_none(value: bytes | None) -> str | None:
+    return None if value is None else to_hex(value)
+
+
+# The runtime.
+
+
+def version_json(version: RuntimeVersion) -> dict[str, Json]:
+    """A runtime version as Substrate shows it."""
+    return {
+        "specName": version.spec_name,
+        "implName": version.impl_name,
+        "authoringVersion": int(version.authoring_version),
+        "specVersion": int(version.spec_version),
+        "implVersion": int(version.impl_version),
+        "apis": [[to_hex(name), int(number)] for name, number in version.apis],
+        "transactionVersion": int(version.transaction_version),
+        "systemVersion": int(version.system_version),
+        "stateVersion": int(version.system_version),
+    }
+
+
+@rpc_method("state_getRuntimeVersion", aliases=("chain_getRuntimeVersion",))
+def get_runtime_version(ctx: RpcContext, hash_: Hash | None = None) -> Json:
+    """Name and numbers of the runtime."""
+    return version_json(ctx.runtime(hash_).system.config.version)
+
+
+@rpc_method("state_getMetadata")
+def get_metadata(ctx: RpcContext, hash_: Hash | None = None) -> Json:
+    """The metadata, version 14, without a length before it."""
+    wrapped = apis(ctx.runtime(hash_)).call("Metadata_metadata", b"")
+    return to_hex(_unwrap(wrapped))
+
+
+def _unwrap(data: bytes) -> bytes:
+    """The content of an encoded ``Vec<u8>``."""
+    mode = data[0] & 3
+    return data[(1, 2, 4)[mode] if mode < 3 else 5 + (data[0] >> 2) - 1 :]
+
+
+@rpc_method("state_call", aliases=("state_callAt",))
+def call(ctx: RpcContext, method: str, data: bytes = b"", hash_: Hash | None = None) -> Json:
+    """Ask the runtime a question by name."""
+    return to_hex(apis(ctx.runtime(hash_)).call(method, data))
+
+
+@rpc_subscription(
+    "state_subscribeRuntimeVersion",
+    event="state_runtimeVersion",
+    unsubscribe="state_unsubscribeRuntimeVersion",
+    aliases=("chain_subscribeRuntimeVersion",),
+    unsubscribe_aliases=("chain_unsubscribeRuntimeVersion",),
+)
+async def subscribe_runtime_version(ctx: RpcContext, sink: Sink) -> None:
+    """The runtime's version now, and whenever it changes."""
+
+    def read(hash_: Hash | None) -> dict[str, Json]:
+        return version_json(ctx.runtime(hash_).system.config.version)
+
+    with ctx.announcements.listen() as events:
+        await sink.accept()
+        last = await trio.to_thread.run_sync(read, None)
+        sink.send(last)
+        async for event in events:
+            if isinstance(event, Finalized) or not event.is_best:
+                continue
+            now = await trio.to_thread.run_sync(read, event.hash)
+            if now != last:
+                last = now
+                sink.send(now)
+
+
+# Single values.
+
+
+@rpc_method("state_getStorage", aliases=("state_getStorageAt",))
+def get_storage(ctx: RpcContext, key: bytes, hash_: Hash | None = None) -> Json:
+    """The value under a key."""
+    return _hex_or_none(ctx.state(hash_).get(key))
+
+
+@rpc_method("state_getStorageHash", aliases=("state_getStorageHashAt",))
+def get_storage_hash(ctx: RpcContext, key: bytes, hash_: Hash | None = None) -> Json:
+    """BLAKE2b-256 of the value under a key."""
+    value = ctx.state(hash_).get(key)
+    return None if value is None else to_hex(blake2_256(value))
+
+
+@rpc_method("state_getStorageSize", aliases=("state_getStorageSizeAt",))
+def get_storage_size(ctx: RpcContext, key: bytes, hash_: Hash | None = None) -> Json:
+    """Length of the value under a key, or of all values below it."""
+    state = ctx.state(hash_)
+    value = state.get(key)
+    if value is not None:
+        return len(value)
+    total, found = 0, False
+    for count, (_, entry) in enumerate(state.items(key)):
+        _check_count(count, PAIRS_MAX)
+        total, found = total + len(entry), True
+    return total if found else None
+
+
+# Many values.
+
+
+@rpc_method("state_getKeysPaged", aliases=("state_getKeysPagedAt",))
+def get_keys_paged(
+    ctx: RpcContext,
+    prefix: bytes | None = None,
+    count: int = KEYS_MAX,
+    start_key: bytes | None = None,
+    hash_: Hash | None = None,
+) -> Json:
+    """Keys below a prefix, strictly after ``start_key``, in order."""
+    _check_count(count)
+    found = ctx.state(hash_).keys(prefix or b"", count, start_key or None)
+    return [to_hex(key) for key in found]
+
+
+@rpc_method("state_getKeys", unsafe=True)
+def get_keys(ctx: RpcContext, prefix: bytes, hash_: Hash | None = None) -> Json:
+    """All keys below a prefix."""
+    found = ctx.state(hash_).keys(prefix, PAIRS_MAX + 1)
+    _check_count(len(found), PAIRS_MAX)
+    return [to_hex(key) for key in found]
+
+
+@rpc_method("state_getPairs", unsafe=True)
+def get_pairs(ctx: RpcContext, prefix: bytes, hash_: Hash | None = None) -> Json:
+    """All keys below a prefix with their values."""
+    pairs: list[Json] = []
+    for key, value in ctx.state(hash_).items(prefix):
+        pairs.append([to_hex(key), to_hex(value)])
+        _check_count(len(pairs), PAIRS_MAX)
+    return pairs
+
+
+def _changes(
+    ctx: RpcContext, keys: list[bytes], hash_: Hash, before: dict[bytes, bytes | None] | None
+) -> tuple[dict[str, Json], dict[bytes, bytes | None]]:
+    state = ctx.state(hash_)
+    now = {key: state.get(key) for key in keys}
+    shown: list[Json] = [
+        [to_hex(key), _hex_or_none(value)]
+        for key, value in now.items()
+        if before is None or before.get(key) != value
+    ]
+    return {"block": to_hex(hash_), "changes": shown}, now
+
+
+@rpc_method("state_queryStorageAt")
+def query_storage_at(ctx: RpcContext, keys: list[bytes], at: Hash | None = None) -> Json:
+    """The values under several keys at one block."""
+    _check_count(len(keys))
+    return [_changes(ctx, keys, ctx.at(at), None)[0]]
+
+
+@rpc_method("state_queryStorage", unsafe=True)
+def query_storage(
+    ctx: RpcContext, keys: list[bytes], from_block: Hash, to_block: Hash | None = None
+) -> Json:
+    """The values under several keys at one block, and their changes up to another."""
+    _check_count(len(keys))
+    first, last = ctx.header(from_block), ctx.header(to_block)
+    if first is None or last is None:
+        raise client_error("UnknownBlock: the range begins or ends with an unknown block")
+    count = int(last.number) - int(first.number) + 1
+    if not 1 <= count <= BLOCKS_MAX:
+        raise RpcError(
+            INVALID_RANGE, f"Cannot resolve a block range of {count} blocks, max: {BLOCKS_MAX}"
+        )
+    path = [last.hash()]
+    while len(path) < count:
+        header = ctx.chain.header(path[-1])
+        path.append(header.parent_hash)
+    if path[-1] != from_block:
+        raise RpcError(INVALID_RANGE, "Cannot resolve a block range across forks")
+    found: list[Json] = []
+    before: dict[bytes, bytes | None] | None = None
+    for hash_ in reversed(path):
+        shown, before_next = _changes(ctx, keys, hash_, before)
+        if before is None or shown["changes"]:
+            found.append(shown)
+        before = before_next
+    return found
+
+
+@rpc_subscription(
+    "state_subscribeStorage",
+    event="state_storage",
+    unsubscribe="state_unsubscribeStorage",
+)
+async def subscribe_storage(ctx: RpcContext, sink: Sink, keys: list[bytes]) -> None:
+    """The values under several keys, and whenever the best block changes one of them."""
+    _check_count(len(keys))
+    with ctx.announcements.listen() as events:
+        await sink.accept()
+        shown, before = await trio.to_thread.run_sync(_changes, ctx, keys, ctx.at(None), None)
+        sink.send(shown)
+        async for event in events:
+            if isinstance(event, Finalized) or not event.is_best:
+                continue
+            shown, before = await trio.to_thread.run_sync(_changes, ctx, keys, event.hash, before)
+            if shown["changes"]:
+                sink.send(shown)
+
+
+# Proofs.
+
+
+@rpc_method("state_getReadProof")
+def get_read_proof(ctx: RpcContext, keys: list[bytes], hash_: Hash | None = None) -> Json:
+    """The trie nodes that prove what is under these keys."""
+    _check_count(len(keys))
+    at = ctx.at(hash_)
+    return {"at": to_hex(at), "proof": [to_hex(node) for node in ctx.state(at).prove(keys)]}

@@ -1,0 +1,275 @@
+"""Methods of the node's JSON-RPC: a typed function is all that a method needs.
+
+The signature parses the parameters: after the context (and the sink, for subscriptions) each
+parameter has a type of ``PARSERS``, ``list[...]`` of one, ``... | None``, or ``object`` for JSON as
+it came. Parameters with defaults may be left out; null stands for a left-out one.
+
+A plain function reads state and runs in a worker thread; an ``async`` function runs on the loop and
+must not work long. Names are wire: each is written out, aliases too, and ``rpc_methods`` lists
+exactly those.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import ModuleType, NoneType, UnionType
+from typing import Any, Final, Union, get_args, get_origin
+
+from node.rpc.jsonrpc import METHOD_NOT_FOUND, Json, Request, invalid_params
+from primitives.crypto.ss58 import ss58_decode
+from primitives.errors import CessError, RpcError
+from primitives.types import AccountId, Hash
+
+__all__ = [
+    "PARSERS",
+    "Method",
+    "Registry",
+    "Subscription",
+    "rpc_method",
+    "rpc_subscription",
+    "to_hex",
+]
+
+Parser = Callable[[object], Any]
+
+_HEX: Final = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})*)")
+_NUMBER_MAX: Final = (1 << 64) - 1
+
+
+def to_hex(data: bytes) -> str:
+    """Lower-case hex with its prefix."""
+    return "0x" + data.hex()
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, str):
+        found = _HEX.fullmatch(value)
+        if found is not None and (value[:2] == "0x" or not value):
+            return bytes.fromhex(found.group(1))
+    raise invalid_params("expected bytes as hex with 0x")
+
+
+def _hash(value: object) -> Hash:
+    data = _bytes(value)
+    if len(data) != Hash.length:
+        raise invalid_params(f"expected {Hash.length} bytes of hash, got {len(data)}")
+    return Hash(data)
+
+
+def _integer(value: object) -> int:
+    """A number, or its decimal or 0x-hexadecimal text: clients send all three."""
+    if isinstance(value, str):
+        try:
+            value = int(value, 16 if value.startswith("0x") else 10) if len(value) <= 20 else -1
+        except ValueError:
+            value = None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _NUMBER_MAX:
+        return value
+    raise invalid_params("expected a number that is not negative")
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise invalid_params("expected true or false")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise invalid_params("expected a string")
+
+
+def _account(value: object) -> AccountId:
+    if isinstance(value, str) and value.startswith("0x"):
+        data = _bytes(value)
+        if len(data) == AccountId.length:
+            return AccountId(data)
+    elif isinstance(value, str):
+        try:
+            return ss58_decode(value)
+        except CessError as error:
+            raise invalid_params(str(error)) from error
+    raise invalid_params("expected an account: an SS58 address or 32 bytes of hex")
+
+
+def _raw(value: object) -> object:
+    return value
+
+
+PARSERS: Final[dict[object, Parser]] = {
+    bytes: _bytes,
+    Hash: _hash,
+    int: _integer,
+    bool: _boolean,
+    str: _text,
+    AccountId: _account,
+    object: _raw,
+}
+"""Types that a parameter may have."""
+
+
+def _parser(hint: object) -> Parser:
+    if hint in PARSERS:
+        return PARSERS[hint]
+    arguments = get_args(hint)
+    if get_origin(hint) is list:
+        one = _parser(arguments[0])
+
+        def many(value: object) -> list[Any]:
+            if not isinstance(value, list):
+                raise invalid_params("expected a list")
+            return [one(entry) for entry in value]
+
+        return many
+    assert get_origin(hint) in (UnionType, Union), f"no parser for a parameter of type {hint}"
+    (inner,) = (argument for argument in arguments if argument is not NoneType)
+    return _parser(inner)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    name: str
+    parse: Parser
+    default: object
+
+    def take(self, value: object) -> Any:
+        if value is None:
+            if self.default is inspect.Parameter.empty:
+                raise invalid_params(f"{self.name} is missing")
+            return self.default
+        return self.parse(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A function that answers calls of ``name``."""
+
+    name: str
+    aliases: tuple[str, ...]
+    unsafe: bool
+    function: Callable[..., Any]
+    parameters: tuple[_Parameter, ...]
+    is_async: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that it answers to."""
+        return (self.name, *self.aliases)
+
+    def arguments(self, params: list[Json] | dict[str, Json]) -> list[Any]:
+        """The function's arguments after the context; raises ``RpcError`` for wrong ones."""
+        if isinstance(params, dict):
+            known = {parameter.name for parameter in self.parameters}
+            if not params.keys() <= known:
+                raise invalid_params(f"{self.name} takes {', '.join(sorted(known)) or 'nothing'}")
+            return [parameter.take(params.get(parameter.name)) for parameter in self.parameters]
+        surplus = params[len(self.parameters) :]
+        if any(entry is not None for entry in surplus):
+            raise invalid_params(f"{self.name} takes at most {len(self.parameters)} parameters")
+        return [
+            parameter.take(params[at] if at < len(params) else None)
+            for at, parameter in enumerate(self.parameters)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription(Method):
+    """A method whose answer is a subscription; ``event`` names its notifications."""
+
+    event: str
+    unsubscribe_names: tuple[str, ...]
+
+
+def _parameters(function: Callable[..., Any], skip: int) -> tuple[_Parameter, ...]:
+    found = list(inspect.signature(function).parameters.values())[skip:]
+    return tuple(
+        _Parameter(entry.name.rstrip("_"), _parser(entry.annotation), entry.default)
+        for entry in found
+    )
+
+
+def rpc_method(
+    name: str, *, aliases: tuple[str, ...] = (), unsafe: bool = False
+) -> Callable[[Callable[..., Any]], Method]:
+    """Make a function the method ``name``. ``unsafe`` ones are refused on public ports."""
+
+    def make(function: Callable[..., Any]) -> Method:
+        return Method(
+            name,
+            aliases,
+            unsafe,
+            function,
+            _parameters(function, 1),
+            inspect.iscoroutinefunction(function),
+        )
+
+    return make
+
+
+def rpc_subscription(
+    name: str,
+    *,
+    event: str,
+    unsubscribe: str,
+    aliases: tuple[str, ...] = (),
+    unsubscribe_aliases: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Any]], Subscription]:
+    """Make an async function of context, sink and parameters the subscription ``name``.
+
+    It calls ``sink.accept()`` first, then sends until it returns or is cancelled.
+    """
+
+    def make(function: Callable[..., Any]) -> Subscription:
+        assert inspect.iscoroutinefunction(function), "because a subscription waits"
+        return Subscription(
+            name,
+            aliases,
+            False,
+            function,
+            _parameters(function, 2),
+            True,
+            event,
+            (unsubscribe, *unsubscribe_aliases),
+        )
+
+    return make
+
+
+@dataclass(slots=True)
+class Registry:
+    """All methods of a node by name."""
+
+    methods: dict[str, Method] = field(default_factory=dict)
+    unsubscribe_names: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, modules: Iterable[ModuleType]) -> "Registry":
+        """The methods that these modules define."""
+        registry = cls()
+        for module in modules:
+            for value in vars(module).values():
+                if isinstance(value, Method):
+                    registry._add(value)
+        return registry
+
+    def _add(self, method: Method) -> None:
+        for name in method.names:
+            assert name not in self.methods, f"two methods are called {name}"
+            self.methods[name] = method
+        if isinstance(method, Subscription):
+            self.unsubscribe_names.update(method.unsubscribe_names)
+
+    def names(self) -> list[str]:
+        """Every name that can be called, in order."""
+        return sorted({*self.methods, *self.unsubscribe_names, "rpc_methods"})
+
+    def find(self, request: Request, *, deny_unsafe: bool) -> Method:
+        """The method of a request; raises ``RpcError`` where there is none for this caller."""
+        method = self.methods.get(request.method)
+        if method is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found")
+        if method.unsafe and deny_unsafe:
+            raise RpcError(METHOD_NOT_FOUND, "RPC call is unsafe to be called externally")
+        return method

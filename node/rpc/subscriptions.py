@@ -1,0 +1,129 @@
+"""What one connection still has to send, and the subscriptions that add to it.
+
+A core without sockets: calls and subscriptions ``push``, the connection's writer ``pop``s. Replies
+and events leave in the order in which they came in, so that the reply to a ``subscribe`` precedes
+its first event. A subscription whose events are not taken away is closed, never buffered without
+end and never allowed to slow the node down.
+
+Bounds: ``subscription_count`` subscriptions, ``event_count`` waiting events of each,
+``OUTBOX_BYTES_MAX`` waiting event bytes together. Replies are bounded by the caller: it runs
+``CALLS_MAX`` calls of one connection at a time and frees a place when its reply is popped.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from node.rpc import jsonrpc
+from node.rpc.jsonrpc import TOO_MANY_SUBSCRIPTIONS, Json
+from primitives.errors import CessError, RpcError
+
+__all__ = ["CALLS_MAX", "OUTBOX_BYTES_MAX", "Outbox", "SubscriptionClosed"]
+
+CALLS_MAX: Final = 16
+"""Calls of one connection that run, or whose replies wait, at a time."""
+
+OUTBOX_BYTES_MAX: Final = 32 << 20
+"""Bytes of events that wait for one connection."""
+
+_ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_ID_CHARACTERS: Final = 16
+
+
+class SubscriptionClosed(CessError):  # noqa: N818  a fact
+    """The reader of this subscription is gone, unsubscribed, or too slow."""
+
+
+@dataclass(slots=True)
+class _Subscription:
+    method: str
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    data: bytes
+    subscription: str | None
+
+
+class Outbox:
+    """Messages of one connection, oldest first."""
+
+    def __init__(self, *, seed: int, subscription_count: int, event_count: int) -> None:
+        self._next = seed
+        self._subscription_count = subscription_count
+        self._event_count = event_count
+        self._messages: deque[_Message] = deque()
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._event_bytes = 0
+        self.slow_count = 0
+        """Subscriptions closed because their reader was too slow."""
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def subscription_count(self) -> int:
+        """Open subscriptions."""
+        return len(self._subscriptions)
+
+    def open(self, method: str) -> str:
+        """Begin a subscription whose events are called ``method``; its id."""
+        if len(self._subscriptions) >= self._subscription_count:
+            raise RpcError(
+                TOO_MANY_SUBSCRIPTIONS,
+                "Too many subscriptions on the connection",
+                f"Exceeded max limit of {self._subscription_count}",
+            )
+        name = self._name()
+        self._subscriptions[name] = _Subscription(method)
+        return name
+
+    def is_open(self, name: str) -> bool:
+        """Whether this subscription still takes events."""
+        return name in self._subscriptions
+
+    def close(self, name: str) -> bool:
+        """End a subscription; what it has pushed is still sent. Whether there was one."""
+        return self._subscriptions.pop(name, None) is not None
+
+    def push_reply(self, data: bytes) -> None:
+        """Add an answer."""
+        self._messages.append(_Message(data, None))
+
+    def push_event(self, name: str, result: Json) -> None:
+        """Add an event; raises ``SubscriptionClosed`` where nobody will take it."""
+        subscription = self._subscriptions.get(name)
+        if subscription is None:
+            raise SubscriptionClosed(f"subscription {name} is closed")
+        data = jsonrpc.notification(subscription.method, name, result)
+        full = subscription.waiting >= self._event_count
+        if full or self._event_bytes + len(data) > OUTBOX_BYTES_MAX:
+            del self._subscriptions[name]
+            self.slow_count += 1
+            raise SubscriptionClosed(f"the reader of subscription {name} is too slow")
+        subscription.waiting += 1
+        self._event_bytes += len(data)
+        self._messages.append(_Message(data, name))
+
+    def pop(self) -> tuple[bytes, bool] | None:
+        """The next message and whether it is a reply; None if nothing waits."""
+        if not self._messages:
+            return None
+        message = self._messages.popleft()
+        if message.subscription is None:
+            return message.data, True
+        self._event_bytes -= len(message.data)
+        subscription = self._subscriptions.get(message.subscription)
+        if subscription is not None:
+            subscription.waiting -= 1
+        return message.data, False
+
+    def _name(self) -> str:
+        """Sixteen characters; each connection counts from its own random start."""
+        value, characters = self._next, []
+        self._next += 1
+        for _ in range(_ID_CHARACTERS):
+            value, digit = divmod(value, len(_ALPHABET))
+            characters.append(_ALPHABET[digit])
+        return "".join(characters)
