@@ -1,0 +1,1 @@
+"""Transactions that wait for a block: the pool's core, who watches them, and its trio shell."""

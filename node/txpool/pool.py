@@ -1,0 +1,505 @@
+"""The transaction pool's core: what waits for a block, in which order, and what gives way.
+
+A transaction *provides* tags and *requires* tags (for a nonce: its own and the one before). It is
+*ready* when ready transactions, or the chain, provide what it requires, else *future*.
+
+Drive it: ``submit`` what the runtime found valid; take ``ready()`` for a block; tell it of each
+block with ``prune``, ``retract`` and ``expire``, and of found invalidity with ``remove``. Then
+``take_events`` until empty. Heights and seconds come in as arguments; nothing here reads a clock.
+
+Guarantees: no two ready transactions provide one tag; each ready one comes after those that it
+requires; a replacement pays strictly more than all that it replaces; ``stats`` is what is held.
+Bounds (a hostile submitter cannot pass them): ``Limits`` in transactions and bytes for ready and
+for future, ``sender_count`` of one sender, ``BANS_MAX`` bans, ``RECENT_TAGS_MAX`` tags of recent
+blocks. What does not fit drives out the worst, or is refused itself.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from node.txpool import errors
+from pallets.frame.validity import ValidTransaction
+from primitives.errors import RpcError
+from primitives.types import Hash
+
+__all__ = [
+    "BANS_MAX",
+    "BAN_S",
+    "RECENT_TAGS_MAX",
+    "Limits",
+    "Pool",
+    "PoolEvent",
+    "PoolStats",
+    "Status",
+    "Transaction",
+]
+
+BAN_S: Final = 30 * 60
+"""How long an invalid or included transaction stays banned."""
+
+BANS_MAX: Final = 16_384
+RECENT_TAGS_MAX: Final = 16_384
+"""Tags that recent blocks provided: a transaction validated before them may still require them."""
+
+TAGS_MAX: Final = 64
+"""Tags of one transaction."""
+
+
+class Status(Enum):
+    """What happened to a transaction, in the words of ``author_extrinsicUpdate``."""
+
+    READY = "ready"
+    FUTURE = "future"
+    USURPED = "usurped"
+    DROPPED = "dropped"
+    INVALID = "invalid"
+    PRUNED = "inBlock"
+    RETRACTED = "retracted"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolEvent:
+    """``by`` is the usurper, the including block or the retracted block."""
+
+    hash: Hash
+    status: Status
+    by: Hash | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the pool holds."""
+
+    ready_count: int = 8192
+    ready_bytes: int = 20 << 20
+    sender_count: int = 2048
+    """Transactions of one sender: nobody can have the pool alone."""
+
+    @property
+    def future_count(self) -> int:
+        """Waiting ones at most."""
+        return max(1, self.ready_count // 10)
+
+    @property
+    def future_bytes(self) -> int:
+        """Their bytes at most; one extrinsic of the largest size always fits."""
+        return max(8 << 20, self.ready_bytes // 10)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """What the pool holds."""
+
+    ready_count: int
+    ready_bytes: int
+    future_count: int
+    future_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A valid transaction: its bytes, what the runtime said of it, and who pays."""
+
+    hash: Hash
+    data: bytes
+    validity: ValidTransaction
+    valid_until: int
+    """First height at which it is invalid by age."""
+    sender: bytes | None = None
+
+
+@dataclass(slots=True)
+class _Held:
+    transaction: Transaction
+    order: int
+    unlocks: dict[Hash, None] = field(default_factory=dict)
+    """Ready ones that require a tag of this one."""
+    missing: set[bytes] = field(default_factory=set)
+    """Future only: required tags that nobody provides."""
+
+    def rank(self) -> tuple[int, int, int]:
+        """Smaller is better: more priority, then sooner invalid, then sooner here."""
+        found = self.transaction
+        return (-int(found.validity.priority), found.valid_until, self.order)
+
+
+class Pool:
+    """See the module's text."""
+
+    def __init__(self, limits: Limits, *, accepts_future: bool = True) -> None:
+        self.limits = limits
+        self._accepts_future = accepts_future
+        self._ready: dict[Hash, _Held] = {}
+        self._future: dict[Hash, _Held] = {}
+        self._provided: dict[bytes, Hash] = {}
+        self._wanted: dict[bytes, dict[Hash, None]] = {}
+        self._recent_tags: dict[bytes, None] = {}
+        self._bans: dict[Hash, float] = {}
+        self._senders: dict[bytes, int] = {}
+        self._worst: list[tuple[tuple[int, int, int], Hash]] = []
+        """Heap of negated ranks; entries of transactions that left are skipped when met."""
+        self._ready_bytes = 0
+        self._future_bytes = 0
+        self._order = 0
+        self._events: list[PoolEvent] = []
+
+    # What it holds.
+
+    def __contains__(self, hash_: Hash) -> bool:
+        return hash_ in self._ready or hash_ in self._future
+
+    def hashes(self) -> frozenset[Hash]:
+        """Hashes of all that it holds."""
+        return frozenset((*self._ready, *self._future))
+
+    def stats(self) -> PoolStats:
+        """Counts and bytes."""
+        return PoolStats(len(self._ready), self._ready_bytes, len(self._future), self._future_bytes)
+
+    def get(self, hash_: Hash) -> Transaction | None:
+        """The transaction with this hash."""
+        held = self._ready.get(hash_) or self._future.get(hash_)
+        return None if held is None else held.transaction
+
+    def is_ready(self, hash_: Hash) -> bool:
+        """Whether it could be in the next block."""
+        return hash_ in self._ready
+
+    def provides(self, tag: bytes) -> bool:
+        """Whether a ready transaction provides ``tag``."""
+        return tag in self._provided
+
+    def ready(self) -> Iterator[Transaction]:
+        """Ready transactions, best first, each after those that it requires."""
+        waiting: dict[Hash, int] = {}
+        heap: list[tuple[tuple[int, int, int], Hash]] = []
+        for hash_, held in self._ready.items():
+            count = len(
+                {
+                    self._provided[tag]
+                    for tag in held.transaction.validity.requires
+                    if tag in self._provided
+                }
+            )
+            if count:
+                waiting[hash_] = count
+            else:
+                heap.append((held.rank(), hash_))
+        heapq.heapify(heap)
+        while heap:
+            _, hash_ = heapq.heappop(heap)
+            held = self._ready[hash_]
+            yield held.transaction
+            for next_hash in held.unlocks:
+                waiting[next_hash] -= 1
+                if not waiting[next_hash]:
+                    heapq.heappush(heap, (self._ready[next_hash].rank(), next_hash))
+
+    def future(self) -> Iterator[Transaction]:
+        """Waiting transactions in order of arrival."""
+        return (held.transaction for held in self._future.values())
+
+    def take_events(self) -> list[PoolEvent]:
+        """What happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    # Entering.
+
+    def check_new(self, hash_: Hash, now_s: float) -> None:
+        """Raise what ``submit`` would raise for this hash, before it is validated."""
+        if hash_ in self:
+            raise errors.already_imported(hash_)
+        until = self._bans.get(hash_)
+        if until is not None:
+            if now_s < until:
+                raise errors.banned()
+            del self._bans[hash_]
+
+    def submit(self, transaction: Transaction, now_s: float) -> None:
+        """Take a valid transaction, or raise ``RpcError`` saying why not."""
+        self.check_new(transaction.hash, now_s)
+        validity = transaction.validity
+        if not validity.provides:
+            raise errors.no_tags()
+        if len(validity.provides) + len(validity.requires) > TAGS_MAX:
+            raise errors.unverifiable(f"more than {TAGS_MAX} tags")
+        if set(validity.provides) & set(validity.requires):
+            raise errors.cycle()
+        sender = transaction.sender
+        if sender is not None and self._senders.get(sender, 0) >= self.limits.sender_count:
+            raise errors.dropped()
+        self._order += 1
+        held = _Held(transaction, self._order)
+        held.missing = {
+            tag
+            for tag in validity.requires
+            if tag not in self._provided and tag not in self._recent_tags
+        }
+        if held.missing:
+            self._enter_future(held)
+        else:
+            self._enter_ready(held)
+            self._promote(validity.provides)
+        self._enforce()
+        if transaction.hash not in self:
+            self._events = [event for event in self._events if event.hash != transaction.hash]
+            raise errors.dropped()
+
+    def _enter_future(self, held: _Held) -> None:
+        if not self._accepts_future:
+            raise errors.no_future()
+        hash_ = held.transaction.hash
+        self._future[hash_] = held
+        self._future_bytes += len(held.transaction.data)
+        self._count(held, 1)
+        for tag in held.missing:
+            self._wanted.setdefault(tag, {})[hash_] = None
+        self._events.append(PoolEvent(hash_, Status.FUTURE))
+
+    def _enter_ready(self, held: _Held) -> None:
+        """Put it among the ready ones; raises where it cannot replace what stands there."""
+        validity, hash_ = held.transaction.validity, held.transaction.hash
+        replaced = {self._provided[tag]: None for tag in validity.provides if tag in self._provided}
+        if replaced:
+            old = sum(int(self._ready[other].transaction.validity.priority) for other in replaced)
+            if int(validity.priority) <= old:
+                raise errors.too_low(old, int(validity.priority))
+            if any(self._provided.get(tag) in replaced for tag in validity.requires):
+                raise errors.cycle()
+        orphans: dict[Hash, None] = {}
+        for other in replaced:
+            orphans.update(self._leave_ready(other).unlocks)
+            self._events.append(PoolEvent(other, Status.USURPED, hash_))
+        self._ready[hash_] = held
+        heapq.heappush(self._worst, (_negated(held), hash_))
+        self._ready_bytes += len(held.transaction.data)
+        self._count(held, 1)
+        for tag in validity.provides:
+            self._provided[tag] = hash_
+        for tag in validity.requires:
+            if tag in self._provided:
+                self._ready[self._provided[tag]].unlocks[hash_] = None
+        self._events.append(PoolEvent(hash_, Status.READY))
+        self._adopt(orphans)
+
+    def _adopt(self, orphans: Iterable[Hash]) -> None:
+        """Attach dependants to the new provider of their tags, or make them wait for one."""
+        for hash_ in orphans:
+            held = self._ready.get(hash_)
+            if held is None:
+                continue
+            missing = set()
+            for tag in held.transaction.validity.requires:
+                provider = self._provided.get(tag)
+                if provider is not None:
+                    self._ready[provider].unlocks[hash_] = None
+                elif tag not in self._recent_tags:
+                    missing.add(tag)
+            if missing:
+                self._demote(hash_)
+
+    def _demote(self, hash_: Hash) -> None:
+        """Make a ready transaction, and all that need it, wait."""
+        for found in self._subtree(hash_):
+            held = self._leave_ready(found)
+            held.unlocks = {}
+            held.missing = {
+                tag
+                for tag in held.transaction.validity.requires
+                if tag not in self._provided and tag not in self._recent_tags
+            }
+            if self._accepts_future:
+                self._enter_future(held)
+            else:
+                self._events.append(PoolEvent(found, Status.DROPPED))
+
+    def _promote(self, tags: Iterable[bytes]) -> None:
+        """Make ready what waited only for these tags."""
+        queue = list(tags)
+        while queue:
+            tag = queue.pop()
+            for hash_ in list(self._wanted.pop(tag, ())):
+                held = self._future.get(hash_)
+                if held is None:
+                    continue
+                held.missing.discard(tag)
+                if held.missing:
+                    continue
+                self._leave_future(hash_)
+                try:
+                    self._enter_ready(held)
+                except RpcError:
+                    self._events.append(PoolEvent(hash_, Status.DROPPED))
+                else:
+                    queue.extend(held.transaction.validity.provides)
+
+    def _enforce(self) -> None:
+        """Drive out the worst until the limits hold."""
+        limits = self.limits
+        while len(self._ready) > limits.ready_count or self._ready_bytes > limits.ready_bytes:
+            for hash_ in self._subtree(self._worst_ready()):
+                self._leave_ready(hash_)
+                self._events.append(PoolEvent(hash_, Status.DROPPED))
+        while len(self._future) > limits.future_count or self._future_bytes > limits.future_bytes:
+            worst = max(self._future.values(), key=_Held.rank).transaction.hash
+            self._leave_future(worst)
+            self._events.append(PoolEvent(worst, Status.DROPPED))
+
+    def _worst_ready(self) -> Hash:
+        if len(self._worst) > 2 * len(self._ready) + 64:
+            self._worst = [(_negated(held), hash_) for hash_, held in self._ready.items()]
+            heapq.heapify(self._worst)
+        while True:
+            rank, hash_ = self._worst[0]
+            held = self._ready.get(hash_)
+            if held is not None and _negated(held) == rank:
+                return hash_
+            heapq.heappop(self._worst)
+
+    # Leaving.
+
+    def _subtree(self, hash_: Hash) -> list[Hash]:
+        """A ready transaction and all that need it, in an order of need."""
+        found = {hash_: None}
+        queue = [hash_]
+        for at in queue:
+            for next_hash in self._ready[at].unlocks:
+                if next_hash not in found:
+                    found[next_hash] = None
+                    queue.append(next_hash)
+        return queue
+
+    def _leave_ready(self, hash_: Hash) -> _Held:
+        held = self._ready.pop(hash_)
+        self._ready_bytes -= len(held.transaction.data)
+        self._count(held, -1)
+        for tag in held.transaction.validity.provides:
+            if self._provided.get(tag) == hash_:
+                del self._provided[tag]
+        for tag in held.transaction.validity.requires:
+            provider = self._provided.get(tag)
+            if provider is not None:
+                self._ready[provider].unlocks.pop(hash_, None)
+        return held
+
+    def _leave_future(self, hash_: Hash) -> _Held:
+        held = self._future.pop(hash_)
+        self._future_bytes -= len(held.transaction.data)
+        self._count(held, -1)
+        for tag in held.missing:
+            wanting = self._wanted.get(tag)
+            if wanting is not None:
+                wanting.pop(hash_, None)
+                if not wanting:
+                    del self._wanted[tag]
+        return held
+
+    def _count(self, held: _Held, change: int) -> None:
+        sender = held.transaction.sender
+        if sender is None:
+            return
+        count = self._senders.get(sender, 0) + change
+        if count:
+            self._senders[sender] = count
+        else:
+            del self._senders[sender]
+
+    def remove(self, hashes: Iterable[Hash], *, now_s: float | None) -> None:
+        """Drop invalid transactions; what needs them waits again. ``now_s`` bans them too."""
+        for hash_ in hashes:
+            if now_s is not None:
+                self._ban(hash_, now_s)
+            if hash_ in self._ready:
+                dependants = dict(self._ready[hash_].unlocks)
+                self._leave_ready(hash_)
+                self._adopt(dependants)
+            elif hash_ in self._future:
+                self._leave_future(hash_)
+            else:
+                continue
+            self._events.append(PoolEvent(hash_, Status.INVALID))
+        self._enforce()
+
+    def ban(self, hash_: Hash, now_s: float) -> None:
+        """Refuse this transaction for ``BAN_S``."""
+        self._ban(hash_, now_s)
+
+    def _ban(self, hash_: Hash, now_s: float) -> None:
+        self._bans.pop(hash_, None)
+        if len(self._bans) >= BANS_MAX:
+            del self._bans[next(iter(self._bans))]
+        self._bans[hash_] = now_s + BAN_S
+
+    # Blocks.
+
+    def prune(
+        self, block: Hash, hashes: Iterable[Hash], tags: Iterable[bytes], now_s: float
+    ) -> None:
+        """A block on the best chain included ``hashes`` and provided ``tags``.
+
+        ``tags`` are those of included transactions that the pool does not hold.
+        """
+        provided = list(tags)
+        for hash_ in hashes:
+            self._ban(hash_, now_s)
+            held = self._ready.get(hash_) or self._future.get(hash_)
+            if held is not None:
+                provided.extend(held.transaction.validity.provides)
+                self._discard(hash_)
+                self._events.append(PoolEvent(hash_, Status.PRUNED, block))
+        for tag in provided:
+            self._recent_tags.pop(tag, None)
+            if len(self._recent_tags) >= RECENT_TAGS_MAX:
+                del self._recent_tags[next(iter(self._recent_tags))]
+            self._recent_tags[tag] = None
+            stale = self._provided.get(tag)
+            if stale is not None:  # another one with its nonce was included
+                self._discard(stale)
+                self._ban(stale, now_s)
+                self._events.append(PoolEvent(stale, Status.INVALID))
+        self._promote(provided)
+        self._enforce()
+
+    def _discard(self, hash_: Hash) -> None:
+        """Take one out; the chain now provides its tags, so dependants stay."""
+        if hash_ in self._future:
+            self._leave_future(hash_)
+            return
+        self._leave_ready(hash_)
+
+    def retract(self, block: Hash, hashes: Iterable[Hash], tags: Iterable[bytes]) -> None:
+        """A block left the best chain: its transactions may come back."""
+        for tag in tags:
+            self._recent_tags.pop(tag, None)
+        for hash_ in hashes:
+            self._bans.pop(hash_, None)
+            self._events.append(PoolEvent(hash_, Status.RETRACTED, block))
+
+    def expire(self, height: int) -> None:
+        """Drop what is invalid by age in the block after ``height``."""
+        old = [
+            held.transaction.hash
+            for queue in (self._ready, self._future)
+            for held in queue.values()
+            if held.transaction.valid_until <= height
+        ]
+        self.remove(old, now_s=None)
+
+    def refresh(self, transaction: Transaction, now_s: float) -> None:
+        """Put the new verdict of a waiting transaction in place of the old one."""
+        if transaction.hash not in self._future:
+            return
+        self._leave_future(transaction.hash)
+        try:
+            self.submit(transaction, now_s)
+        except RpcError:
+            self._events.append(PoolEvent(transaction.hash, Status.DROPPED))
+
+
+def _negated(held: _Held) -> tuple[int, int, int]:
+    priority, valid_until, order = held.rank()
+    return -priority, -valid_until, -order

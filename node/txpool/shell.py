@@ -1,0 +1,253 @@
+"""The pool on the trio loop: validates in a worker thread, follows the chain, tells watchers.
+
+Bounds: ``QUEUE_MAX`` transactions wait for validation, then submitters are told to come back;
+``REVALIDATED_MAX`` pool transactions are looked at again after each block.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+import trio
+
+from node.consensus.announcements import Announcements, Finalized
+from node.consensus.chain import Imported
+from node.rpc.jsonrpc import SERVER_BUSY, Json
+from node.txpool import errors
+from node.txpool.pool import Limits, Pool, Transaction
+from node.txpool.validation import Judged, Validator, check_envelope
+from node.txpool.watchers import Notice, Watchers
+from pallets.frame.validity import TransactionSource
+from primitives.errors import RpcError
+from primitives.extrinsic import EXTRINSIC_BYTES_MAX, extrinsic_hash
+from primitives.types import Hash
+
+__all__ = ["QUEUE_MAX", "REVALIDATED_MAX", "TransactionPool"]
+
+log = structlog.get_logger("txpool")
+
+QUEUE_MAX: Final = 2048
+BATCH_MAX: Final = 64
+"""Transactions judged in one visit to the thread."""
+
+REVALIDATED_MAX: Final = 256
+NOTICES_MAX: Final = 64
+READY_MAX: Final = 16_384
+"""Transactions offered to one block."""
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    hash: Hash
+    data: bytes
+    source: TransactionSource
+    done: trio.Event = field(default_factory=trio.Event)
+    error: RpcError | None = None
+
+
+class TransactionPool:
+    """What RPC submits to and authors take from."""
+
+    def __init__(self, validator: Validator, announcements: Announcements, limits: Limits) -> None:
+        self.core = Pool(limits)
+        self._validator = validator
+        self._announcements = announcements
+        self._watchers = Watchers()
+        self._channels: dict[int, trio.MemorySendChannel[Json]] = {}
+        self._limiter = trio.CapacityLimiter(1)
+        self._queue, self._incoming = trio.open_memory_channel[_Asked](QUEUE_MAX)
+        self._cursor = 0
+        self.submitted_count = 0
+
+    # Submitting.
+
+    async def submit(self, data: bytes, source: TransactionSource) -> Hash:
+        """Validate a transaction and take it; its hash. Raises ``RpcError`` saying why not."""
+        if len(data) > EXTRINSIC_BYTES_MAX:
+            raise errors.unreadable(f"longer than {EXTRINSIC_BYTES_MAX} bytes")
+        check_envelope(data)
+        hash_ = extrinsic_hash(data)
+        self.core.check_new(hash_, time.monotonic())
+        asked = _Asked(hash_, data, source)
+        try:
+            self._queue.send_nowait(asked)
+        except trio.WouldBlock:
+            raise RpcError(
+                SERVER_BUSY, "Server is busy, try again later", "too many transactions arrive"
+            ) from None
+        await asked.done.wait()
+        if asked.error is not None:
+            raise asked.error
+        return hash_
+
+    async def validate_submissions(self) -> None:
+        """Judge what was submitted, until cancelled."""
+        while True:
+            batch = [await self._incoming.receive()]
+            while len(batch) < BATCH_MAX:
+                try:
+                    batch.append(self._incoming.receive_nowait())
+                except trio.WouldBlock:
+                    break
+            verdicts = await trio.to_thread.run_sync(
+                self._validator.judge,
+                [(entry.hash, entry.data, entry.source) for entry in batch],
+                limiter=self._limiter,
+            )
+            for entry, verdict in zip(batch, verdicts, strict=True):
+                entry.error = self._enter(verdict)
+                entry.done.set()
+            self._publish()
+
+    def _enter(self, verdict: Judged) -> RpcError | None:
+        now_s = time.monotonic()
+        if verdict.transaction is None:
+            if verdict.bans:
+                self.core.ban(verdict.hash, now_s)
+            return verdict.error
+        try:
+            self.core.submit(verdict.transaction, now_s)
+        except RpcError as error:
+            return error
+        self.submitted_count += 1
+        return None
+
+    # Watching.
+
+    @contextmanager
+    def watch(self, hash_: Hash) -> Iterator[trio.MemoryReceiveChannel[Json]]:
+        """A channel of what becomes of a transaction; it ends after the last status."""
+        watcher = self._watchers.watch(hash_)
+        send, receive = trio.open_memory_channel[Json](NOTICES_MAX)
+        self._channels[watcher] = send
+        try:
+            with receive:
+                yield receive
+        finally:
+            self._watchers.unwatch(watcher)
+            self._channels.pop(watcher, None)
+
+    def _publish(self) -> None:
+        """Pass on what happened in the core."""
+        self._notify(self._watchers.receive(self.core.take_events()))
+
+    def _notify(self, notices: list[Notice]) -> None:
+        for notice in notices:
+            channel = self._channels.get(notice.watcher)
+            if channel is None:
+                continue
+            try:
+                channel.send_nowait(notice.status)
+            except (trio.WouldBlock, trio.BrokenResourceError):
+                self._watchers.unwatch(notice.watcher)
+                del self._channels[notice.watcher]
+                channel.close()
+                continue
+            if notice.last:
+                del self._channels[notice.watcher]
+                channel.close()
+
+    # For authors and RPC.
+
+    def ready(self) -> list[Transaction]:
+        """What a block may take, best first."""
+        found: list[Transaction] = []
+        for transaction in self.core.ready():
+            found.append(transaction)
+            if len(found) >= READY_MAX:
+                break
+        return found
+
+    def pending(self) -> list[bytes]:
+        """The bytes of all ready transactions."""
+        return [transaction.data for transaction in self.ready()]
+
+    def forget(self, hashes: tuple[Hash, ...]) -> None:
+        """These turned out to be invalid."""
+        self.core.remove(hashes, now_s=time.monotonic())
+        self._publish()
+
+    # Following the chain.
+
+    async def follow_chain(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Prune, bring back and revalidate as blocks come, until cancelled."""
+        started = False
+        while True:
+            with self._announcements.listen() as events:
+                if not started:
+                    task_status.started()
+                    started = True
+                async for event in events:
+                    if isinstance(event, Finalized):
+                        for hash_ in event.hashes:
+                            self._notify(self._watchers.finalize(hash_))
+                    elif event.is_best:
+                        await self._on_best(event)
+            log.warning("the pool fell behind the chain; old transactions leave it by validation")
+
+    async def _on_best(self, event: Imported) -> None:
+        retracted: list[bytes] = []
+        for block in event.route.retracted:
+            body, tags = await self._look_at(block, only_unknown=False)
+            self.core.retract(block, [extrinsic_hash(data) for data in body], tags)
+            retracted.extend(body)
+        for block in event.route.enacted:
+            body, tags = await self._look_at(block, only_unknown=True)
+            hashes = [extrinsic_hash(data) for data in body]
+            self.core.prune(block, hashes, tags, time.monotonic())
+        self.core.expire(int(event.header.number))
+        self._publish()
+        await self._bring_back(retracted)
+        await self._revalidate()
+
+    async def _look_at(self, block: Hash, *, only_unknown: bool) -> tuple[list[bytes], list[bytes]]:
+        """The body of a block, and the tags of its transactions (that the pool does not hold)."""
+
+        def read() -> tuple[list[bytes], list[bytes]]:
+            body = list(self._validator.body_of(block))
+            unknown = tuple(
+                data for data in body if not only_unknown or extrinsic_hash(data) not in held
+            )
+            return body, self._validator.tags_of(block, unknown)
+
+        held = self.core.hashes()
+        return await trio.to_thread.run_sync(read, limiter=self._limiter)
+
+    async def _bring_back(self, retracted: list[bytes]) -> None:
+        if not retracted:
+            return
+        batch = [(extrinsic_hash(data), data, TransactionSource.External) for data in retracted]
+        batch = [entry for entry in batch if entry[0] not in self.core]
+        verdicts = await trio.to_thread.run_sync(
+            self._validator.judge, batch, limiter=self._limiter
+        )
+        for verdict in verdicts:
+            if verdict.transaction is not None:
+                self._enter(verdict)
+        self._publish()
+
+    async def _revalidate(self) -> None:
+        """Look again at a part of the pool, another part after each block."""
+        held = [*self.core.future(), *self.core.ready()]
+        if not held:
+            return
+        start = self._cursor % len(held)
+        chosen = [*held[start:], *held[:start]][:REVALIDATED_MAX]
+        self._cursor = start + len(chosen)
+        verdicts = await trio.to_thread.run_sync(
+            self._validator.judge,
+            [(entry.hash, entry.data, TransactionSource.External) for entry in chosen],
+            limiter=self._limiter,
+        )
+        now_s = time.monotonic()
+        bad = [verdict.hash for verdict in verdicts if verdict.transaction is None]
+        for verdict in verdicts:
+            if verdict.transaction is not None:
+                self.core.refresh(verdict.transaction, now_s)
+        self.core.remove(bad, now_s=now_s)
+        self._publish()

@@ -1,0 +1,102 @@
+"""Asking the runtime about transactions, upon the best block. Runs in a worker thread.
+
+One executive judges all transactions upon one block and is replaced when the best block changes.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from node.consensus.chain import Chain
+from node.txpool import errors
+from node.txpool.pool import Transaction
+from pallets.frame.dispatch import RuntimePanic
+from pallets.frame.executive import Executive
+from pallets.frame.validity import (
+    TransactionInvalid,
+    TransactionSource,
+    TransactionUnknown,
+)
+from primitives.errors import ArithmeticOverflow, DecodeError, RpcError
+from primitives.extrinsic import UncheckedExtrinsic
+from primitives.types import Hash
+
+__all__ = ["Judged", "Validator", "check_envelope"]
+
+_U64_MAX: Final = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict; ``bans`` says that the transaction itself is bad, wherever it is looked at."""
+
+    hash: Hash
+    transaction: Transaction | None
+    error: RpcError | None = None
+    bans: bool = False
+
+
+def check_envelope(data: bytes) -> None:
+    """Refuse bytes whose length prefix is wrong; raises the error of a malformed extrinsic."""
+    mode = data[0] & 3 if data else 3
+    size = (1, 2, 4)[mode] if mode < 3 else 0
+    if not size or len(data) < size:
+        raise errors.unreadable("Not enough data to fill buffer")
+    length = int.from_bytes(data[:size], "little") >> 2
+    if length != len(data) - size:
+        raise errors.unreadable(f"its length prefix says {length}, {len(data) - size} bytes follow")
+
+
+class Validator:
+    """Judges transactions; used by one thread at a time."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._at: Hash | None = None
+        self._height = 0
+        self._executive: Executive | None = None
+
+    def judge(self, batch: list[tuple[Hash, bytes, TransactionSource]]) -> list[Judged]:
+        """A verdict for each transaction, in order."""
+        best = self._chain.database.best()
+        if self._executive is None or self._at != best.hash:
+            self._executive = Executive(
+                self._chain.runtime(best.hash), verifier=self._chain.verifier
+            )
+            self._at = best.hash
+            self._height = best.number
+        return [self._one(self._executive, best.hash, *entry) for entry in batch]
+
+    def body_of(self, block: Hash) -> tuple[bytes, ...]:
+        """The extrinsics of a block."""
+        return self._chain.database.body(block) or ()
+
+    def tags_of(self, block: Hash, body: tuple[bytes, ...]) -> list[bytes]:
+        """What the signed extrinsics of a block provided: judged upon its parent."""
+        if not body:
+            return []
+        parent = self._chain.header(block).parent_hash
+        executive = Executive(self._chain.runtime(parent), verifier=self._chain.verifier)
+        tags: list[bytes] = []
+        for data in body:
+            try:
+                verdict = executive.validate_transaction(TransactionSource.InBlock, data, parent)
+            except (TransactionInvalid, TransactionUnknown, DecodeError, RuntimePanic):
+                continue
+            tags.extend(verdict.provides)
+        return tags
+
+    def _one(
+        self, executive: Executive, at: Hash, hash_: Hash, data: bytes, source: TransactionSource
+    ) -> Judged:
+        try:
+            validity = executive.validate_transaction(source, data, at)
+        except TransactionInvalid as error:
+            return Judged(hash_, None, errors.invalid(error), bans=True)
+        except TransactionUnknown as error:
+            return Judged(hash_, None, errors.unknown(error))
+        except (DecodeError, ArithmeticOverflow, RuntimePanic) as error:
+            return Judged(hash_, None, errors.unverifiable(str(error)))
+        sender = UncheckedExtrinsic.decode(data).signed
+        account = None if sender is None else sender.account
+        until = min(self._height + int(validity.longevity), _U64_MAX)
+        return Judged(hash_, Transaction(hash_, data, validity, until, account))
