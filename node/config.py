@@ -1,0 +1,157 @@
+"""What a node is told when it starts, and where its files are.
+
+Everything here is data: the command line fills it, the service reads it. ``problems`` says what
+cannot work before anything is opened.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from primitives.errors import CessError
+
+__all__ = [
+    "DEV_KEYS",
+    "MIB",
+    "NODE_NAME",
+    "InvalidConfig",
+    "NodeConfig",
+    "RpcConfig",
+    "default_base_path",
+    "parse_pruning",
+    "version",
+]
+
+NODE_NAME: Final = "CESS Node"
+MIB: Final = 1 << 20
+NAME_CHARS_MAX: Final = 64
+PORT_MAX: Final = 65_535
+
+DEV_KEYS: Final = ("alice", "bob", "charlie", "dave", "eve", "ferdie")
+
+
+class InvalidConfig(CessError):  # noqa: N818  a fact
+    """Flags that cannot work together; the text says what to change."""
+
+
+def version() -> str:
+    """The version of this program."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("cess")
+    except PackageNotFoundError:
+        return "0.0.0"
+
+
+def default_base_path() -> Path:
+    """Where a node keeps its files unless told otherwise."""
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "cess-node"
+
+
+def parse_pruning(value: str, flag: str) -> int | None:
+    """``archive`` (None: keep all) or how many finalised blocks to keep."""
+    if value in ("archive", "archive-canonical"):
+        return None
+    if value.isascii() and value.isdecimal() and int(value) >= 1:
+        return int(value)
+    raise InvalidConfig(f"{flag} {value}: give a number of blocks of at least 1, or 'archive'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RpcConfig:
+    """The RPC port."""
+
+    port: int = 9944
+    external: bool = False
+    methods: str = "auto"
+    """``safe``, ``unsafe``, or ``auto``: unsafe only while the port is local."""
+    cors: tuple[str, ...] | None = ()
+    """Allowed origins; empty: the default ones; None: all."""
+    connections_max: int = 100
+    request_mib: int = 15
+    response_mib: int = 15
+    subscription_count: int = 1024
+    event_count: int = 64
+    batch_count: int = 1024
+
+    @property
+    def deny_unsafe(self) -> bool:
+        """Whether unsafe methods are refused."""
+        return self.methods == "safe" or (self.methods == "auto" and self.external)
+
+    @property
+    def host(self) -> str:
+        """The address to listen at."""
+        return "0.0.0.0" if self.external else "127.0.0.1"  # noqa: S104  # --rpc-external asks for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """A node."""
+
+    chain: str = "local"
+    base_path: Path = field(default_factory=default_base_path)
+    is_temporary: bool = False
+    """Whether ``base_path`` is removed when the node stops."""
+    is_authority: bool = False
+    dev_key: str | None = None
+    """Author and finalise with the keys of this well-known account."""
+    name: str | None = None
+    rpc: RpcConfig = field(default_factory=RpcConfig)
+    pool_count: int = 8192
+    pool_kib: int = 20_480
+    state_pruning: int | None = 256
+    blocks_pruning: int | None = None
+    keystore_path: Path | None = None
+    prometheus_port: int | None = 9615
+    prometheus_external: bool = False
+    finalizes: bool = True
+    in_memory: bool = False
+
+    def chain_path(self, chain_id: str) -> Path:
+        """The directory of one chain."""
+        return self.base_path / "chains" / chain_id
+
+    def database_path(self, chain_id: str) -> Path:
+        """The database of one chain."""
+        return self.chain_path(chain_id) / "db"
+
+    def keystore_directory(self, chain_id: str) -> Path:
+        """The keystore of one chain."""
+        return self.keystore_path or self.chain_path(chain_id) / "keystore"
+
+    def problems(self) -> Iterator[str]:
+        """What cannot work, in sentences that say what to do."""
+        for name, port in (
+            ("--rpc-port", self.rpc.port),
+            ("--prometheus-port", self.prometheus_port),
+        ):
+            if port is not None and not 0 <= port <= PORT_MAX:
+                yield f"{name} {port}: a port is a number from 0 to {PORT_MAX}"
+        if self.name is not None and (
+            not 0 < len(self.name) < NAME_CHARS_MAX or set(self.name) & set("@./")
+        ):
+            yield f"--name: use fewer than {NAME_CHARS_MAX} characters, without '.', '@' and '/'"
+        if self.dev_key is not None and self.dev_key not in DEV_KEYS:
+            yield f"--{self.dev_key}: use one of {', '.join('--' + name for name in DEV_KEYS)}"
+        if self.pool_count < 1 or self.pool_kib < 1:
+            yield "--pool-limit and --pool-kbytes: give at least 1"
+        for flag, value in (
+            ("--rpc-max-connections", self.rpc.connections_max),
+            ("--rpc-max-request-size", self.rpc.request_mib),
+            ("--rpc-max-response-size", self.rpc.response_mib),
+            ("--rpc-max-subscriptions-per-connection", self.rpc.subscription_count),
+            ("--rpc-message-buffer-capacity-per-connection", self.rpc.event_count),
+        ):
+            if value < 1:
+                yield f"{flag} {value}: give at least 1"
+
+    def check(self) -> None:
+        """Raise ``InvalidConfig`` for the first problem."""
+        for problem in self.problems():
+            raise InvalidConfig(problem)

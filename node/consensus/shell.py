@@ -1,0 +1,183 @@
+"""The loop that authors: waits for slots, builds in the writer's thread, announces.
+
+One limiter with one place guards all writing to the database, so imports and authoring never meet.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+import trio
+
+from node.consensus.announcements import Announcements, Finalized
+from node.consensus.authorship import BuiltBlock, SlotClaim
+from node.consensus.chain import Chain, Imported
+from node.consensus.slots import MS_PER_S, SlotCore, SlotWait
+from node.consensus.verification import slot_of
+from node.logging import short_hash
+from node.txpool.pool import Transaction
+from primitives.crypto.keys import KeyPair
+from primitives.errors import CessError, StorageCorrupt
+from primitives.header import Header
+from primitives.keystore import Keystore
+from primitives.types import Hash
+
+__all__ = ["BABE_KEY_TYPE", "AuthoringKeys", "ChainWriter", "author_blocks", "now_ms"]
+
+log = structlog.get_logger("babe")
+
+BABE_KEY_TYPE: Final = b"babe"
+
+RETRY_S: Final = 1.0
+"""Pause after a slot that failed."""
+
+
+def now_ms() -> int:
+    """The wall clock in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class AuthoringKeys:
+    """The authoring keys of this node: the keystore's, and those of ``--alice`` and its like."""
+
+    def __init__(self, keystore: Keystore | None, extra: Iterable[KeyPair] = ()) -> None:
+        self._keystore = keystore
+        self._pairs = {pair.public: pair for pair in extra}
+
+    def publics(self) -> frozenset[bytes]:
+        """All public keys; keys inserted while the node runs count too."""
+        found = () if self._keystore is None else self._keystore.public_keys(BABE_KEY_TYPE)
+        return frozenset((*self._pairs, *found))
+
+    def pair(self, public: bytes) -> KeyPair | None:
+        """The pair of a public key."""
+        found = self._pairs.get(public)
+        if found is None and self._keystore is not None:
+            found = self._keystore.pair(BABE_KEY_TYPE, public)
+            if found is not None:
+                self._pairs[public] = found
+        return found
+
+
+class ChainWriter:
+    """The writing half of the chain for the loop: one call at a time, in a thread."""
+
+    def __init__(self, chain: Chain, announcements: Announcements) -> None:
+        self.chain = chain
+        self._announcements = announcements
+        self._limiter = trio.CapacityLimiter(1)
+        self.constructed_count = 0
+        self.constructed_seconds = 0.0
+        self.import_count = 0
+        self.import_seconds = 0.0
+
+    async def import_block(self, header: Header, body: tuple[bytes, ...]) -> Imported:
+        """Import somebody's block; returns once it is synced to disk and announced."""
+        started = trio.current_time()
+        imported = await trio.to_thread.run_sync(
+            lambda: self.chain.import_block(header, body, now_ms=now_ms()), limiter=self._limiter
+        )
+        self.import_count += 1
+        self.import_seconds += trio.current_time() - started
+        self._announcements.tell_imported(imported)
+        return imported
+
+    async def author(
+        self,
+        parent: Header,
+        claim: SlotClaim,
+        transactions: list[Transaction],
+        *,
+        moment_ms: int,
+        deadline_ms: int,
+    ) -> tuple[BuiltBlock, Imported]:
+        """Build, seal and import a block."""
+        started = trio.current_time()
+        built, imported = await trio.to_thread.run_sync(
+            lambda: self.chain.build(
+                parent,
+                claim,
+                transactions,
+                now_ms=moment_ms,
+                is_late=lambda: now_ms() >= deadline_ms,
+            ),
+            limiter=self._limiter,
+        )
+        self.constructed_count += 1
+        self.constructed_seconds += trio.current_time() - started
+        self._announcements.tell_imported(imported)
+        return built, imported
+
+    async def finalize_best(self) -> tuple[Hash, ...]:
+        """Finalise what a crash left unfinalised."""
+        hashes = await trio.to_thread.run_sync(self.chain.finalize_best, limiter=self._limiter)
+        if hashes:
+            self._announcements.tell(Finalized(hashes))
+        return hashes
+
+    async def claim(
+        self, core: SlotCore, keys: AuthoringKeys, parent: Header, slot: int
+    ) -> SlotClaim | None:
+        """The claim of this node on a slot, if it is its own."""
+
+        def look() -> SlotClaim | None:
+            found = core.claim(slot, self.chain.epoch_after(parent, slot), keys.publics())
+            pair = None if found is None else keys.pair(found[1])
+            return None if found is None or pair is None else SlotClaim(slot, found[0], pair)
+
+        return await trio.to_thread.run_sync(look)
+
+
+async def author_blocks(
+    writer: ChainWriter,
+    keys: AuthoringKeys,
+    ready: Callable[[], list[Transaction]],
+    report_invalid: Callable[[tuple[Hash, ...]], None],
+) -> None:
+    """Author in every slot of our own, until cancelled. A damaged database ends it."""
+    core = SlotCore(writer.chain.slot_duration_ms)
+    while True:
+        try:
+            await _one_slot(core, writer, keys, ready, report_invalid)
+        except StorageCorrupt:
+            raise
+        except CessError as error:
+            log.error("could not author a block", reason=str(error))
+            await trio.sleep(RETRY_S)
+
+
+async def _one_slot(
+    core: SlotCore,
+    writer: ChainWriter,
+    keys: AuthoringKeys,
+    ready: Callable[[], list[Transaction]],
+    report_invalid: Callable[[tuple[Hash, ...]], None],
+) -> None:
+    parent = await trio.to_thread.run_sync(writer.chain.best_header)
+    slot = core.next_slot(now_ms(), slot_of(parent))
+    if isinstance(slot, SlotWait):
+        await trio.sleep(max(0, slot.until_ms - now_ms()) / MS_PER_S)
+        return
+    claim = await writer.claim(core, keys, parent, slot)
+    if claim is None:
+        return
+    number = int(parent.number) + 1
+    log.debug("Starting consensus session", parent=short_hash(parent.hash()), slot=slot)
+    started = trio.current_time()
+    built, imported = await writer.author(
+        parent,
+        claim,
+        ready(),
+        moment_ms=core.moment_in(slot, now_ms()),
+        deadline_ms=core.deadline_ms(slot),
+    )
+    if built.invalid:
+        report_invalid(built.invalid)
+    spent_ms = int((trio.current_time() - started) * MS_PER_S)
+    log.info(
+        f"Prepared block for proposing at {number} ({spent_ms} ms)",
+        hash=short_hash(imported.hash),
+        parent=short_hash(parent.hash()),
+        extrinsics=len(built.body),
+    )

@@ -1,0 +1,113 @@
+"""What can be said of a header before its block is executed.
+
+Guarantees: a header that passes follows its parent, lies in a slot after the parent's and not in
+the future, and carries the seal of the authority whose slot that is.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from node.consensus.slots import Epoch, author_of, slot_at
+from primitives.crypto.keys import verify
+from primitives.digest import (
+    BABE_ENGINE,
+    BabePreDigest,
+    PreRuntime,
+    Seal,
+    SecondaryPlain,
+)
+from primitives.errors import DecodeError, InvalidBlock
+from primitives.header import Header
+from primitives.scale import decode
+
+__all__ = ["FUTURE_SLOTS_MAX", "FutureBlock", "SealedHeader", "check_header", "slot_of", "unseal"]
+
+FUTURE_SLOTS_MAX: Final = 1
+"""Slots by which a peer's clock may be ahead of ours."""
+
+
+class FutureBlock(InvalidBlock):
+    """A block from a slot that has not begun; it may become good."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedHeader:
+    """A header taken apart."""
+
+    pre_seal: Header
+    signature: bytes
+    slot: int
+    authority_index: int
+
+
+def _pre_digest(header: Header) -> SecondaryPlain:
+    found = [
+        item
+        for item in header.digest.logs
+        if isinstance(item, PreRuntime) and item.engine == BABE_ENGINE
+    ]
+    if len(found) != 1:
+        raise InvalidBlock(
+            f"block {header.number} has {len(found)} BABE pre-digests; it must have one"
+        )
+    try:
+        claim = decode(BabePreDigest, bytes(found[0].data))
+    except DecodeError as error:
+        raise InvalidBlock(f"block {header.number}: its pre-digest is malformed") from error
+    if not isinstance(claim, SecondaryPlain):
+        raise InvalidBlock(
+            f"block {header.number} claims its slot by {type(claim).__name__}; "
+            "this chain has plain secondary slots"
+        )
+    return claim
+
+
+def slot_of(header: Header) -> int:
+    """The slot of a block; before the first one, for genesis, 0."""
+    return 0 if header.number == 0 else int(_pre_digest(header).slot)
+
+
+def unseal(header: Header) -> SealedHeader:
+    """Take the seal off, or raise ``InvalidBlock``."""
+    pre_seal, seal = header.split_seal()
+    if seal is None or seal.engine != BABE_ENGINE:
+        raise InvalidBlock(f"block {header.number} has no BABE seal at its end")
+    if any(isinstance(item, Seal) for item in pre_seal.digest.logs):
+        raise InvalidBlock(f"block {header.number} has more than one seal")
+    claim = _pre_digest(header)
+    return SealedHeader(pre_seal, seal.data, int(claim.slot), int(claim.authority_index))
+
+
+def check_header(
+    header: Header, parent: Header, epoch: Epoch, *, now_ms: int, duration_ms: int
+) -> SealedHeader:
+    """Check ``header`` against its parent and the epoch that it is in.
+
+    Raises:
+        FutureBlock: its slot has not begun.
+        InvalidBlock: it breaks a rule; the text says which.
+    """
+    if header.parent_hash != parent.hash():
+        raise InvalidBlock(f"block {header.number} does not name its parent")
+    if int(header.number) != int(parent.number) + 1:
+        raise InvalidBlock(f"block {header.number} follows block {parent.number}")
+    sealed = unseal(header)
+    if sealed.slot <= slot_of(parent):
+        raise InvalidBlock(
+            f"block {header.number} is in slot {sealed.slot}, not after its parent's "
+            f"{slot_of(parent)}"
+        )
+    if sealed.slot > slot_at(now_ms, duration_ms) + FUTURE_SLOTS_MAX:
+        raise FutureBlock(
+            f"block {header.number} is in slot {sealed.slot}, which has not begun: check the clocks"
+        )
+    author = author_of(sealed.slot, epoch)
+    if author is None or author != sealed.authority_index:
+        raise InvalidBlock(
+            f"slot {sealed.slot} belongs to authority {author}, not {sealed.authority_index}"
+        )
+    if not verify(
+        "sr25519", epoch.authorities[author], bytes(sealed.pre_seal.hash()), sealed.signature
+    ):
+        raise InvalidBlock(f"the seal of block {header.number} is not its author's")
+    return sealed

@@ -1,0 +1,126 @@
+"""Numbers for Prometheus under the names that Substrate dashboards query.
+
+``render`` is pure: readings in, text out. ``serve`` answers ``GET /metrics`` with it.
+Bounds: a fixed list of series; a request head of 8 KiB and 10 s.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+__all__ = ["Readings", "render", "serve"]
+
+HEAD_BYTES_MAX: Final = 8 << 10
+HEAD_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """The node at one moment."""
+
+    chain: str
+    name: str
+    version: str
+    is_authority: bool
+    started_s: int
+    best_number: int
+    finalized_number: int
+    ready_count: int
+    submitted_count: int
+    constructed_count: int
+    constructed_seconds: float
+    import_count: int
+    import_seconds: float
+    calls_count: int
+    sessions_count: int
+    grandpa_round: int
+
+
+def render(readings: Readings) -> str:
+    """The exposition text."""
+    found = readings
+    lines: list[str] = []
+
+    def series(name: str, kind: str, values: Mapping[str, float | int], labels: str = "") -> None:
+        lines.append(f"# TYPE {name} {kind}")
+        for extra, value in values.items():
+            joined = ",".join(
+                part for part in (f'chain="{_escape(found.chain)}"', labels, extra) if part
+            )
+            lines.append(f"{name}{{{joined}}} {value}")
+
+    series(
+        "substrate_build_info",
+        "gauge",
+        {"": 1},
+        f'name="{_escape(found.name)}",version="{_escape(found.version)}"',
+    )
+    series("substrate_node_roles", "gauge", {"": 4 if found.is_authority else 1})
+    series("substrate_process_start_time_seconds", "gauge", {"": found.started_s})
+    series(
+        "substrate_block_height",
+        "gauge",
+        {
+            'status="best"': found.best_number,
+            'status="finalized"': found.finalized_number,
+            'status="sync_target"': found.best_number,
+        },
+    )
+    series("substrate_ready_transactions_number", "gauge", {"": found.ready_count})
+    series("substrate_sub_txpool_submitted_transactions", "counter", {"": found.submitted_count})
+    series("substrate_proposer_block_constructed_count", "counter", {"": found.constructed_count})
+    series("substrate_proposer_block_constructed_sum", "counter", {"": found.constructed_seconds})
+    series(
+        "substrate_block_verification_and_import_time_count", "counter", {"": found.import_count}
+    )
+    series(
+        "substrate_block_verification_and_import_time_sum", "counter", {"": found.import_seconds}
+    )
+    series("substrate_rpc_calls_finished", "counter", {"": found.calls_count})
+    series("substrate_rpc_sessions_opened", "counter", {"": found.sessions_count})
+    series("substrate_finality_grandpa_round", "gauge", {"": found.grandpa_round})
+    series("substrate_sub_libp2p_peers_count", "gauge", {"": 0})
+    series("substrate_sub_libp2p_is_major_syncing", "gauge", {"": 0})
+    return "\n".join(lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+
+
+async def serve(
+    host: str,
+    port: int,
+    read: Callable[[], Readings],
+    *,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer scrapes until cancelled; ``task_status`` gets the port."""
+
+    async def answer(stream: trio.SocketStream) -> None:
+        head = b""
+        with trio.move_on_after(HEAD_S):
+            try:
+                while b"\r\n\r\n" not in head and len(head) <= HEAD_BYTES_MAX:
+                    more = await stream.receive_some(HEAD_BYTES_MAX)
+                    if not more:
+                        break
+                    head += more
+                if head.startswith(b"GET /metrics"):
+                    status, body = "200 OK", render(read()).encode()
+                else:
+                    status, body = "404 Not Found", b"GET /metrics\n"
+                await stream.send_all(
+                    f"HTTP/1.1 {status}\r\ncontent-type: text/plain; version=0.0.4\r\n"
+                    f"content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode()
+                    + body
+                )
+            except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+                pass
+        await trio.aclose_forcefully(stream)
+
+    listeners = await trio.open_tcp_listeners(port, host=host)
+    task_status.started(listeners[0].socket.getsockname()[1])
+    await trio.serve_listeners(answer, listeners)

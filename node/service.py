@@ -1,0 +1,301 @@
+"""The node as a whole: opens what it needs, wires it in one nursery, and stops it in order.
+
+Guarantees: SIGTERM and SIGINT finish the block that is being written, close the database and exit;
+a second one exits at once. ``kill -9`` at any moment loses no imported block: a block is imported
+when its batch is synced, and only then announced. One process has a base path at a time (LevelDB's
+lock).
+"""
+
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+import trio
+
+from chain_spec.spec import ChainSpec
+from node import metrics
+from node.config import MIB, NODE_NAME, NodeConfig, version
+from node.consensus.announcements import Announcements, Finalized
+from node.consensus.authorities import epoch_for
+from node.consensus.chain import Chain
+from node.consensus.finality import FinalityKeys
+from node.consensus.shell import AuthoringKeys, ChainWriter, author_blocks
+from node.database import ChainDatabase, KeyValue, LevelDb, MemoryKv, genesis_state_root
+from node.genesis import genesis_header, genesis_state, load_spec
+from node.logging import short_hash
+from node.rpc.context import RpcContext
+from node.rpc.dispatch import Dispatcher, encode_health
+from node.rpc.jsonrpc import Limits as RpcLimits
+from node.rpc.methods import author, chain, grandpa, payment, state, system
+from node.rpc.registry import Registry
+from node.rpc.server import RpcServer, ServerConfig
+from node.txpool.pool import Limits
+from node.txpool.shell import TransactionPool
+from node.txpool.validation import Validator
+from primitives.crypto.keys import KeyPair
+from primitives.errors import CessError
+from primitives.keystore import Keystore
+
+__all__ = ["METHODS", "PortInUse", "open_database", "registry", "run"]
+
+log = structlog.get_logger("node")
+
+METHODS: Final = (author, chain, grandpa, payment, state, system)
+"""Modules whose methods the node serves."""
+
+INFORMANT_S: Final = 5.0
+DEFAULT_CORS: Final = ("localhost", "127.0.0.1", "https://polkadot.js.org")
+
+
+class PortInUse(CessError):  # noqa: N818  a fact
+    """The RPC port cannot be opened."""
+
+
+def registry() -> Registry:
+    """All methods."""
+    return Registry.of(METHODS)
+
+
+@contextmanager
+def open_database(config: NodeConfig, spec: ChainSpec) -> Iterator[ChainDatabase]:
+    """The chain's database, with its genesis; closed at the end."""
+    kv: KeyValue
+    if config.in_memory:
+        kv = MemoryKv()
+    else:
+        path = config.database_path(spec.id)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        kv = LevelDb(path)
+    try:
+        database = ChainDatabase(
+            kv, state_pruning=config.state_pruning, blocks_pruning=config.blocks_pruning
+        )
+        state_entries = genesis_state(spec)
+        database.initialise(genesis_header(genesis_state_root(state_entries)), state_entries)
+        yield database
+    finally:
+        kv.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    keystore: Keystore | None
+    authoring: AuthoringKeys
+    finality: FinalityKeys
+
+
+def _keys(config: NodeConfig, spec: ChainSpec) -> _Keys:
+    keystore = None
+    if not config.in_memory or config.keystore_path is not None:
+        keystore = Keystore(config.keystore_directory(spec.id))
+    if config.dev_key is None:
+        return _Keys(keystore, AuthoringKeys(keystore), FinalityKeys(keystore))
+    suri = f"//{config.dev_key.capitalize()}"
+    return _Keys(
+        keystore,
+        AuthoringKeys(keystore, [KeyPair.from_suri(suri)]),
+        FinalityKeys(keystore, [KeyPair.from_suri(suri, "ed25519")]),
+    )
+
+
+def run(config: NodeConfig) -> None:
+    """Run a node until it is told to stop. Raises ``CessError`` for what an operator can cure."""
+    config.check()
+    spec = load_spec(config.chain)
+    try:
+        with open_database(config, spec) as database:
+            trio.run(_Node(config, spec, database).main)
+    except* CessError as group:
+        found: BaseException = group
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        raise found from None
+    finally:
+        if config.is_temporary:
+            shutil.rmtree(config.base_path, ignore_errors=True)
+
+
+class _Node:
+    def __init__(self, config: NodeConfig, spec: ChainSpec, database: ChainDatabase) -> None:
+        self.config = config
+        self.spec = spec
+        self.database = database
+        self.keys = _keys(config, spec)
+        self.chain = Chain(
+            database, self.keys.finality, finalizes=config.finalizes and config.is_authority
+        )
+        self.announcements = Announcements()
+        self.started_s = int(time.time())
+
+    async def main(self) -> None:
+        """Everything, in one nursery."""
+        config = self.config
+        self.writer = ChainWriter(self.chain, self.announcements)
+        self.pool = TransactionPool(
+            Validator(self.chain),
+            self.announcements,
+            Limits(ready_count=config.pool_count, ready_bytes=config.pool_kib << 10),
+        )
+        self.server = self._server()
+        self._banner()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._stop_on_signal, nursery.cancel_scope)
+            await nursery.start(self.pool.follow_chain)
+            nursery.start_soon(self.pool.validate_submissions)
+            await nursery.start(self._log_imports)
+            nursery.start_soon(self._inform)
+            if config.prometheus_port is not None:
+                await self._start_metrics(nursery, config.prometheus_port)
+            try:
+                port = await nursery.start(self.server.listen)
+            except OSError as error:
+                raise PortInUse(
+                    f"cannot listen at {config.rpc.host}:{config.rpc.port}: {error.strerror}; "
+                    "choose another port with --rpc-port"
+                ) from error
+            log.info(f"Running JSON-RPC server: addr={config.rpc.host}:{port}")
+            if config.is_authority:
+                await self.writer.finalize_best()
+                self._check_keys()
+                keys, pool = self.keys.authoring, self.pool
+                nursery.start_soon(author_blocks, self.writer, keys, pool.ready, pool.forget)
+
+    def _server(self) -> RpcServer:
+        rpc = self.config.rpc
+        context = RpcContext(
+            chain=self.chain,
+            pool=self.pool,
+            announcements=self.announcements,
+            spec=self.spec,
+            keystore=self.keys.keystore,
+            name=NODE_NAME,
+            version=version(),
+            is_authority=self.config.is_authority,
+            starting_block=self.database.best().number,
+        )
+        limits = RpcLimits(
+            request_bytes=rpc.request_mib * MIB,
+            response_bytes=rpc.response_mib * MIB,
+            batch_count=rpc.batch_count,
+        )
+        cors = rpc.cors
+        return RpcServer(
+            ServerConfig(
+                host=rpc.host,
+                port=rpc.port,
+                connections_max=rpc.connections_max,
+                subscription_count=rpc.subscription_count,
+                event_count=rpc.event_count,
+                cors=None if cors is None else cors or DEFAULT_CORS,
+                local_hosts_only=not rpc.external,
+            ),
+            Dispatcher(registry(), context, limits=limits, deny_unsafe=rpc.deny_unsafe),
+            self._health,
+        )
+
+    @staticmethod
+    def _health() -> tuple[bool, bytes]:
+        return True, encode_health(0, is_syncing=False, should_have_peers=False)
+
+    def _banner(self) -> None:
+        config, best = self.config, self.database.best()
+        log.info(NODE_NAME)
+        log.info(f"version {version()}")
+        log.info(f"Chain specification: {self.spec.name}")
+        log.info(f"Node name: {config.name or 'unnamed'}")
+        log.info(f"Role: {'AUTHORITY' if config.is_authority else 'FULL'}")
+        place = "memory" if config.in_memory else config.database_path(self.spec.id)
+        log.info(f"Database: LevelDB at {place}")
+        log.info(f"Genesis: 0x{self.database.genesis_hash.hex()}")
+        log.info(f"Highest known block at #{best.number}")
+        if self.spec.boot_nodes:
+            log.warning("this version has no peer-to-peer network: boot nodes are not contacted")
+        if config.is_authority and config.rpc.external and not config.rpc.deny_unsafe:
+            log.warning("an authority offers unsafe RPC to the world: use --rpc-methods safe")
+
+    def _check_keys(self) -> None:
+        """Say so if this authority can never author."""
+        best = self.chain.best_header()
+        epoch = epoch_for(self.chain.runtime(best.hash()), 0)
+        if not set(epoch.authorities) & self.keys.authoring.publics():
+            log.warning(
+                "no authoring key of this chain is in the keystore: this node produces no blocks; "
+                "insert one with `cess key insert`, or start a development chain with --alice"
+            )
+
+    async def _start_metrics(self, nursery: trio.Nursery, port: int) -> None:
+        host = "0.0.0.0" if self.config.prometheus_external else "127.0.0.1"  # noqa: S104
+        try:
+            actual = await nursery.start(metrics.serve, host, port, self._readings)
+        except OSError as error:
+            log.warning(
+                f"no metrics: cannot listen at {host}:{port} ({error.strerror}); choose another "
+                "port with --prometheus-port, or give --no-prometheus"
+            )
+        else:
+            log.info(f"Prometheus exporter started at {host}:{actual}")
+
+    def _readings(self) -> metrics.Readings:
+        finalized = self.database.finalized().number
+        return metrics.Readings(
+            chain=self.spec.id,
+            name=self.config.name or "unnamed",
+            version=version(),
+            is_authority=self.config.is_authority,
+            started_s=self.started_s,
+            best_number=self.database.best().number,
+            finalized_number=finalized,
+            ready_count=self.pool.core.stats().ready_count,
+            submitted_count=self.pool.submitted_count,
+            constructed_count=self.writer.constructed_count,
+            constructed_seconds=self.writer.constructed_seconds,
+            import_count=self.writer.import_count + self.writer.constructed_count,
+            import_seconds=self.writer.import_seconds,
+            calls_count=self.server.dispatcher.calls_count,
+            sessions_count=self.server.sessions_count,
+            grandpa_round=finalized,
+        )
+
+    async def _stop_on_signal(
+        self, scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]
+    ) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
+            async for number in signals:
+                log.info(f"stopping on {signal.Signals(number).name}; once more kills")
+                scope.cancel()
+                return
+
+    async def _log_imports(self, *, task_status: trio.TaskStatus[None]) -> None:
+        started = False
+        while True:
+            with self.announcements.listen() as events:
+                if not started:
+                    task_status.started()
+                    started = True
+                async for event in events:
+                    if isinstance(event, Finalized):
+                        continue
+                    number = int(event.header.number)
+                    if event.route.retracted:
+                        log.info(
+                            f"Reorg on #{number}: {len(event.route.retracted)} blocks retracted",
+                            best=short_hash(event.hash),
+                        )
+                    log.info(f"Imported #{number} ({short_hash(event.hash)})")
+
+    async def _inform(self) -> None:
+        while True:
+            await trio.sleep(INFORMANT_S)
+            best, finalized = self.database.best(), self.database.finalized()
+            log.info(
+                f"Idle (0 peers), best: #{best.number} ({short_hash(best.hash)}), "
+                f"finalized #{finalized.number} ({short_hash(finalized.hash)})"
+            )
+            sys.stderr.flush()
