@@ -65,7 +65,9 @@ PRIMITIVES: Final = (
 )
 """Names of the primitives; a primitive's byte in metadata is its position here."""
 
-_BOUNDED_VEC: Final = ("bounded_collections", "bounded_vec", "BoundedVec")
+# The path that both scalecodec and @polkadot/api treat as a plain vector; newer chains say
+# `bounded_collections`, of which the first takes no lists.
+_BOUNDED_VEC: Final = ("sp_core", "bounded", "bounded_vec", "BoundedVec")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def test_bounded_types_are_bounded_vectors() -> None:
     registry = Registry()
     for kind, item in ((Note, U8), (Points, Point)):
         info, number = entry(registry, kind), registry.type_id(item)
-        assert info.path == ("bounded_collections", "bounded_vec", "BoundedVec")
+        assert info.path == ("sp_core", "bounded", "bounded_vec", "BoundedVec")
         assert info.params == (ParameterInfo("T", number), ParameterInfo("S", None))
         assert isinstance(info.definition, Composite)
         (field,) = info.definition.fields
