@@ -49,6 +49,7 @@ class LevelDb:
                 write_buffer_size=WRITE_BUFFER_BYTES,
                 max_open_files=OPEN_FILES_MAX,
                 bloom_filter_bits=BLOOM_BITS,
+                compression=None,  # hashes and keys do not shrink
             )
         except plyvel.CorruptionError as error:
             raise corrupt(f"LevelDB cannot open {path}: {error}") from error

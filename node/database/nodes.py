@@ -29,7 +29,7 @@ def _cost_bytes(node: Node) -> int:
     if node.value is not None:
         cost += len(node.value)
     if node.children is not None:
-        cost += _CHILD_BYTES * sum(child is not None for child in node.children)
+        cost += _CHILD_BYTES * (16 - node.children.count(None))
     return cost
 
 
