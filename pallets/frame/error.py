@@ -10,6 +10,8 @@ from typing import ClassVar
 
 from primitives.errors import CessError
 from primitives.scale import U8, FixedBytes, ScaleEnum, Variant, struct
+from primitives.scale.type_info import Registry, TypeInfo
+from primitives.tuple_like import tuple_like
 
 __all__ = [
     "ArithmeticFault",
@@ -86,6 +88,10 @@ class TransactionalError(ScaleEnum, path="sp_runtime::TransactionalError"):
 
 class DispatchError(Variant, path="sp_runtime::DispatchError"):
     """Why a call failed."""
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(DispatchError, "sp_runtime::DispatchError", registry)
 
 
 class DispatchOther(DispatchError, index=0, name="Other"):

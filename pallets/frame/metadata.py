@@ -48,6 +48,7 @@ from primitives.scale.type_info import (
     Variants,
     docs_of,
 )
+from primitives.tuple_like import tuple_like
 from primitives.types import Hash
 
 __all__ = ["RuntimeRegistry", "metadata_v14", "metadata_v15"]
@@ -58,6 +59,10 @@ _ODD_NAMES: Final = {"ss58_prefix": "SS58Prefix", "batched_calls_limit": "batche
 
 class Phase(Variant, path="frame_system::Phase"):
     """When an event was deposited."""
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(Phase, "frame_system::Phase", registry)
 
 
 class ApplyExtrinsic(Phase, index=0):

@@ -8,6 +8,8 @@ from typing import Final
 
 from primitives.errors import CessError
 from primitives.scale import U8, U64, Result, ScaleEnum, Variant, struct
+from primitives.scale.type_info import Registry, TypeInfo
+from primitives.tuple_like import tuple_like
 
 __all__ = [
     "LONGEST",
@@ -53,6 +55,12 @@ class TransactionSource(ScaleEnum, path="sp_runtime::transaction_validity::Trans
 
 class InvalidTransaction(Variant, path="sp_runtime::transaction_validity::InvalidTransaction"):
     """The extrinsic cannot be in this block."""
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(
+            InvalidTransaction, "sp_runtime::transaction_validity::InvalidTransaction", registry
+        )
 
 
 class CallNotExpected(InvalidTransaction, index=0, name="Call"):
@@ -112,6 +120,12 @@ class UnknownOrigin(InvalidTransaction, index=12):
 class UnknownTransaction(Variant, path="sp_runtime::transaction_validity::UnknownTransaction"):
     """Nobody can say whether the extrinsic is valid."""
 
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(
+            UnknownTransaction, "sp_runtime::transaction_validity::UnknownTransaction", registry
+        )
+
 
 class CannotLookup(UnknownTransaction, index=0):
     """The sender's address names no account."""
@@ -131,6 +145,14 @@ class TransactionValidityError(
     Variant, path="sp_runtime::transaction_validity::TransactionValidityError"
 ):
     """Invalid, or of unknown validity."""
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(
+            TransactionValidityError,
+            "sp_runtime::transaction_validity::TransactionValidityError",
+            registry,
+        )
 
 
 class InvalidValidity(TransactionValidityError, index=0, name="Invalid"):
