@@ -319,8 +319,7 @@ class DecoderWriter(Writer):
     def _compact(self, cls: Any) -> str:
         value = self._count()
         name = self.session.constant("int", cls)
-        if cls.MAX < (1 << 536) - 1:
-            self.line(f"if {value} > {cls.MAX}: raise refuse_above(at - 1, {cls.__name__!r})")
+        self.line(f"if {value} > {cls.MAX}: raise refuse_above(at, {cls.__name__!r})")
         self.line(f"{value} = new_int({name}, {value})")
         return value
 
@@ -664,11 +663,8 @@ class EncoderWriter(Writer):
         part = self.name()
         self.line(f"for {part} in {value}:")
         self.indent += 1
-        before = len(self.lines)
         self._write(item, part)
         self._flush()
-        if len(self.lines) == before:
-            self.line("pass")
         self.indent -= 1
 
     def _variant(self, variant: VariantShape, value: str) -> None:

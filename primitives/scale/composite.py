@@ -22,7 +22,7 @@
         radius: U32
 
 Records and leaves of variants are frozen dataclasses with slots: equal by value, hashable, made
-with positional or named arguments, usable in ``match``; ``replace`` gives a changed copy. Field
+with positional or named arguments, usable in ``match`` and with ``dataclasses.replace``. Field
 types are looked up when the first codec is made, so they may name what is defined later.
 
 A class may bring its own codec instead (``ScaleCoded``): see ``codec``.
@@ -160,8 +160,6 @@ def _frozen(plain: type[T], create: Callable[[dict[str, Any]], type[T]]) -> type
         __delattr__=_refuse_delete,
         __reduce__=_reduce,
     )
-    if "replace" not in namespace and "replace" not in names:
-        namespace["replace"] = _replace
     made = create(namespace)
     made.__qualname__ = plain.__qualname__
     made.__init__ = _initialiser(made, names, defaults)  # type: ignore[method-assign]
@@ -224,11 +222,6 @@ def _values(value: Any) -> tuple[Any, ...]:
 
 def _reduce(self: Any) -> tuple[Any, ...]:
     return type(self), _values(self)
-
-
-def _replace(self: Any, **changes: Any) -> Any:
-    """A copy with these fields changed."""
-    return type(self)(**{**dict(zip(type(self).__slots__, _values(self), strict=True)), **changes})
 
 
 # Variants.

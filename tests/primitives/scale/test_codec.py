@@ -1,6 +1,7 @@
 """Round trips, outside vectors, and the refusal of everything that is not canonical."""
 
 import json
+import threading
 import tracemalloc
 from pathlib import Path
 from typing import Annotated, Any
@@ -362,6 +363,7 @@ def test_any_bytes_like_data_decode() -> None:
     data = encode(Point, Point(I32(-1), I32(2)))
     for form in (data, bytearray(data), memoryview(data), Note(data)):
         assert decode(Point, form) == Point(I32(-1), I32(2))  # type: ignore[arg-type]
+        assert codec(Point).decode_from(form, 0)[1] == 8  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="bytes expected"):
         decode(Point, "00")  # type: ignore[arg-type]
 
@@ -399,3 +401,25 @@ def test_results_match_by_their_side() -> None:
 def test_generated_source_is_kept_for_reading() -> None:
     assert "unpack" in codec(Point).source
     assert "Point" in repr(codec(Point))
+
+
+def test_threads_may_ask_for_a_codec_at_the_same_time() -> None:
+    kinds = [tuple[tuple[U8, ...], *([Shape] * count)] for count in range(1, 12)]
+    value = Circle(Point(I32(1), I32(2)), U64(3))
+    found: list[list[bytes]] = []
+
+    def work() -> None:
+        found.append(
+            [
+                codec(kind).encode(((U8(1),), *[value] * count))
+                for count, kind in enumerate(kinds, 1)
+            ]
+        )
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert all(each == found[0] for each in found)

@@ -32,6 +32,7 @@ from primitives.scale import (
     Err,
     FixedBytes,
     Ok,
+    Result,
     ScaleEnum,
     Variant,
     codec,
@@ -455,3 +456,57 @@ def test_account_and_hash_of_the_same_bytes_are_equal_as_bytes() -> None:
 
 def test_the_least_size_of_a_record_is_the_sum_of_its_parts() -> None:
     assert codec(Everything).min_size == 141
+
+
+def test_declarations_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(TypeError, match="length of -1"):
+        type(Hash)("Short", (FixedBytes,), {}, length=-1)
+    with pytest.raises(TypeError, match="limit of -1"):
+        type(Note)("Short", (BoundedBytes,), {}, limit=-1)
+    with pytest.raises(TypeError, match="limit of -1"):
+        type(Points)("Short", (BoundedVec,), {}, limit=-1)
+    with pytest.raises(TypeError, match="one variant base"):
+        type(Shape)("Leaf", (Variant,), {}, index=0)
+    with pytest.raises(TypeError, match="unsigned"):
+        codec(Annotated[I32, Compact])
+
+
+def test_bounded_types_show_their_class() -> None:
+    assert repr(Note(b"ab")) == "Note(b'ab')"
+    assert str(Note(b"ab")) == "b'ab'"
+    assert repr(Points([POINT])) == "Points((Point(x=I32(1), y=I32(2)),))"
+
+
+class Tree(Variant):
+    """Recursive through every kind of container."""
+
+
+class Branch(Tree, index=0):
+    pair: "tuple[Tree, Tree]"
+
+
+class Either(Tree, index=1):
+    side: "Result[Tree, Tree]"
+
+
+class Listed(Tree, index=2):
+    trees: "Trees"
+
+
+class Tip(Tree, index=3):
+    value: Annotated[U8, "a note that is not ours"]
+
+
+class Trees(BoundedVec["Tree"], limit=2):
+    pass
+
+
+def test_recursion_through_tuples_results_and_bounded_vectors() -> None:
+    tip = Tip(U8(1))
+    value = Branch((Either(Ok(tip)), Listed(Trees([Either(Err(tip)), tip]))))
+    assert decode(Tree, encode(Tree, value)) == value
+    assert len(encode(Tree, tip)) >= codec(Tree).min_size
+    with pytest.raises(DecodeError, match="deep"):
+        decode(Tree, b"\x01\x00" * 10_000)
+    with pytest.raises(DecodeError, match="deep"):
+        decode(Tree, b"\x02\x04" * 10_000)
