@@ -85,8 +85,12 @@ def test_an_unchecked_call_weighs_what_its_sender_says(money):
 
 def test_a_checked_call_weighs_what_it_does(money):
     inner = set_balance(money)
-    made = money.runtime.calls().make("Sudo", "sudo", call=inner)
-    assert inner.info().weight.fits(made.info().weight)
+    table = money.runtime.calls()
+    for made in (
+        table.make("Sudo", "sudo", call=inner),
+        table.make("Sudo", "sudo_as", who=to(BOB), call=inner),
+    ):
+        assert inner.info().weight.fits(made.info().weight)
 
 
 def test_the_key_acts_as_anybody(money):

@@ -309,6 +309,18 @@ def test_kill_prefix_removes_no_more_than_it_says(money):
     assert overlay.get(b"other") == b"x"
 
 
+def test_raw_writes_weigh_by_their_number(money):
+    table = money.runtime.calls()
+
+    def writes(name: str, **arguments: object) -> int:
+        return table.make("System", name, **arguments).info().weight.ref_time
+
+    assert writes("set_storage", items=((b"a", b"1"), (b"b", b"2"))) == Weight(writes=2).ref_time
+    assert writes("kill_storage", keys=(b"a",) * 3) == Weight(writes=3).ref_time
+    most = Weight(reads=PREFIX_KEYS_MAX + 1, writes=PREFIX_KEYS_MAX).ref_time
+    assert writes("kill_prefix", prefix=b"", subkeys=U32(2**32 - 1)) == most
+
+
 def test_genesis_says_which_runtime_made_it():
     state = build_genesis(Money(DictState({})), {"balances": Balances.Genesis()})
     assert state[System.last_runtime_upgrade.key()] == b"\x1c" + b"\x14small"

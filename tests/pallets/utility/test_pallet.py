@@ -229,3 +229,11 @@ def test_a_batch_uses_no_more_than_it_declares_and_conserves_money(name, amounts
     assert used.fits(declared)
     balances = money.runtime.balances
     assert balances.free(ALICE) + balances.free(BOB) == balances.total_issuance.get() == 1_600
+
+
+def test_a_call_as_somebody_else_weighs_at_least_what_it_does(money):
+    inner = send(money, 1)
+    derived = make(money, "as_derivative", index=U16(1), call=inner)
+    other = make(money, "dispatch_as", as_origin=SystemOrigin(RootOrigin()), call=inner)
+    assert inner.info().weight.fits(derived.info().weight)
+    assert inner.info().weight.fits(other.info().weight)
