@@ -207,6 +207,11 @@ class Sealer:
         self.head = header + AESGCM(keys.metadata).encrypt(_NO_NONCE, metadata, self._bound)
         self._chunks = _chunk_count(content_bytes)
 
+    @property
+    def envelope_bytes(self) -> int:
+        """The length of the whole envelope."""
+        return envelope_bytes(self.content_bytes)
+
     def seal_chunk(self, index: int, plain: bytes) -> bytes:
         """Chunk ``index``, sealed; all but the last have ``CHUNK_BYTES``."""
         is_last = index == self._chunks - 1

@@ -1,0 +1,1 @@
+"""The road of one file: prepared on the owner's machine, placed with its holders, fetched again."""
