@@ -1,5 +1,6 @@
 """A small chain with money, time and a guest book, and its users: for tests of the executive."""
 
+from dataclasses import replace
 from functools import cache
 
 from pallets.balances import Balances
@@ -159,12 +160,15 @@ def started(*names: str, **options: object) -> Block:
 
 
 def implicit(**changes: object) -> Implicit:
-    return Implicit(
-        spec_version=VERSION.spec_version,
-        transaction_version=VERSION.transaction_version,
-        genesis_hash=GENESIS_HASH,
-        birth_hash=GENESIS_HASH,
-    ).replace(**changes)
+    return replace(
+        Implicit(
+            spec_version=VERSION.spec_version,
+            transaction_version=VERSION.transaction_version,
+            genesis_hash=GENESIS_HASH,
+            birth_hash=GENESIS_HASH,
+        ),
+        **changes,
+    )
 
 
 def signed(

@@ -1,5 +1,7 @@
 """Blocks from extrinsics: what may enter, what stays, what a block must be."""
 
+from dataclasses import replace
+
 import pytest
 
 from pallets.balances import Balances
@@ -181,7 +183,7 @@ def test_an_address_must_be_an_account() -> None:
     block = started("Alice", "Bob")
     extrinsic = UncheckedExtrinsic.decode(transfer("Alice", 0, "Bob", COIN))
     assert extrinsic.signed is not None
-    part = extrinsic.signed.replace(address=MultiAddressRaw(b"alice"))
+    part = replace(extrinsic.signed, address=MultiAddressRaw(b"alice"))
     with pytest.raises(TransactionUnknown) as caught:
         block.apply(UncheckedExtrinsic(part, extrinsic.call).encode())
     assert isinstance(caught.value.reason, CannotLookup)
@@ -191,7 +193,7 @@ def test_the_account_of_zeros_signs_nothing() -> None:
     block = started("Alice", "Bob", verifier=lambda check: True)
     extrinsic = UncheckedExtrinsic.decode(transfer("Alice", 0, "Bob", COIN))
     assert extrinsic.signed is not None
-    part = extrinsic.signed.replace(address=MultiAddressId(AccountId(bytes(32))))
+    part = replace(extrinsic.signed, address=MultiAddressId(AccountId(bytes(32))))
     assert isinstance(refusal(block, UncheckedExtrinsic(part, extrinsic.call).encode()), BadSigner)
 
 
@@ -418,13 +420,13 @@ def test_a_seal_is_not_looked_at() -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda h, b: (h.replace(number=BlockNumber(2)), b), "block 2 upon block 0"),
-        (lambda h, b: (h.replace(extrinsics_root=Hash(bytes(32))), b), "extrinsics have the root"),
+        (lambda h, b: (replace(h, number=BlockNumber(2)), b), "block 2 upon block 0"),
+        (lambda h, b: (replace(h, extrinsics_root=Hash(bytes(32))), b), "extrinsics have the root"),
         (lambda h, b: (h, b[:-1]), "extrinsics have the root"),
         (lambda h, b: (h, [b[0], b[2], b[1], b[3]]), "extrinsics have the root"),
-        (lambda h, b: (h.replace(digest=Digest((Other(b""),))), b), "the digest is"),
+        (lambda h, b: (replace(h, digest=Digest((Other(b""),))), b), "the digest is"),
         (
-            lambda h, b: (h.replace(digest=Digest((Consensus(BABE_ENGINE, b"x"),))), b),
+            lambda h, b: (replace(h, digest=Digest((Consensus(BABE_ENGINE, b"x"),))), b),
             "the digest is",
         ),
     ],
@@ -437,7 +439,7 @@ def test_a_block_that_differs_from_its_header_is_invalid(change, text: str) -> N
 
 
 def rooted(header, body: list[bytes]):
-    return header.replace(extrinsics_root=trie.ordered_root(body)), body
+    return replace(header, extrinsics_root=trie.ordered_root(body)), body
 
 
 @pytest.mark.parametrize(
