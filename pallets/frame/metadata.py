@@ -205,11 +205,18 @@ class RuntimeRegistry(Registry):
         return TypeInfo(_path(kind, "Event"), (), Variants(cases), ("The events of this pallet.",))
 
     def _errors(self, kind: type[Pallet]) -> TypeInfo:
-        cases = tuple(
-            VariantInfo(found.__name__, (), found.index, docs_of(found))
-            for found in kind.error_types
+        # scalecodec takes an error's index for its position, so unused indices are filled.
+        known = {found.index: found for found in kind.error_types}
+        cases = []
+        for index in range(max(known) + 1):
+            found = known.get(index)
+            if found is None:
+                cases.append(VariantInfo(f"Unused{index}", (), index, ("Never raised.",)))
+            else:
+                cases.append(VariantInfo(found.__name__, (), index, docs_of(found)))
+        return TypeInfo(
+            _path(kind, "Error"), (), Variants(tuple(cases)), ("The errors of this pallet.",)
         )
-        return TypeInfo(_path(kind, "Error"), (), Variants(cases), ("The errors of this pallet.",))
 
     # Events and extrinsics.
 
