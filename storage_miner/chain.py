@@ -14,7 +14,7 @@ that left are looked at for work, KEYS_PER_READ_MAX values in one request.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from client.chain import CallFailed, ChainClient, PreparedCall
 from pallets.audit import Audit
@@ -213,12 +213,17 @@ class ClientChain:
         self.client = client
         self._signer = signer
         self.account = signer.account_id
+        self._facts: ChainFacts | None = None
 
     # Reads.
 
     async def facts(self) -> ChainFacts:
         """See `MinerChain`."""
+        if self._facts is None:
+            self._facts = await self._read_facts()
+        return self._facts
 
+    async def _read_facts(self) -> ChainFacts:
         async def size(pallet: str, name: str) -> int:
             return int(await self.client.constant(pallet, name))
 
@@ -239,7 +244,7 @@ class ClientChain:
 
     async def heads(self) -> AsyncIterator[Head]:
         """See `MinerChain`."""
-        async with aclosing(self.client.heads()) as heads:  # type: ignore[type-var]
+        async with aclosing(self.client.heads()) as heads:
             async for head in heads:
                 yield Head(int(head.number), head.hash)
 
@@ -252,7 +257,7 @@ class ClientChain:
     async def view(self, head: Head) -> MinerView:
         """See `MinerChain`."""
         who = self.account
-        entries: tuple[StorageEntry[object], ...] = (
+        entries: tuple[StorageEntry[Any], ...] = (
             Sminer.miner_items,
             Sminer.pending_idle,
             Sminer.pending_replacements,

@@ -273,9 +273,7 @@ def parse_amount(text: str) -> int:
     digits = whole + fraction
     if not digits.isdecimal() or len(whole) > 20 or len(fraction) > PLANCK_DECIMALS:
         raise click.UsageError(f"{text!r} is no amount of TCESS; write 4000 or 0.5")
-    return int(whole or "0") * 10**PLANCK_DECIMALS + int(
-        fraction.ljust(PLANCK_DECIMALS, "0") or "0"
-    )
+    return int(whole + fraction.ljust(PLANCK_DECIMALS, "0"))
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ comes. Nothing here is lost by a crash: assignments are on chain, fragments, com
 co-signatures on disk.
 
 Bounds: ASSIGNMENTS_MAX places, one co-signature for each; REPORTS_OUTSTANDING_MAX reports under
-way, one for a deal; REPORT_PLACES_MAX places in a report. A co-signature whose place is not assigned
-for FORGET_AFTER_BLOCKS is dropped.
+way, one for a deal; REPORT_PLACES_MAX places in a report. A co-signature whose place is not
+assigned for FORGET_AFTER_BLOCKS is dropped.
 """
 
 from collections import deque

@@ -134,7 +134,7 @@ async def _block_ms(client: ChainClient) -> int | None:
 async def _check_speed(
     config: MinerConfig, facts: ChainFacts, block_ms: int | None, found: _Findings
 ) -> None:
-    """Commit to a fragment and open it, in a worker as the daemon does, and compare with a round."""
+    """Commit to a fragment and open it in a worker, and compare with the time of a round."""
     import hashlib
     import tempfile
     from pathlib import Path

@@ -210,17 +210,21 @@ class Responder:
     def _see(self, view: MinerView) -> None:
         self._number = view.number
         challenge = view.challenge
-        self._see_part(Part.service, challenge, challenge and challenge.service_done)
-        self._see_part(Part.idle, challenge, challenge and challenge.idle_done)
+        self._see_part(Part.service, challenge, challenge is None or challenge.service_done)
+        self._see_part(Part.idle, challenge, challenge is None or challenge.idle_done)
         for work in self._work.values():
             self._advance(work)
 
-    def _see_part(self, part: Part, challenge: ChallengeInfo | None, is_done: bool | None) -> None:
+    def _see_part(self, part: Part, challenge: ChallengeInfo | None, is_done: bool) -> None:
         known = self._work.get(part)
         if challenge is None or is_done:
-            if known is not None and not self._may_return(known):
-                self._end_unanswered(known, "the round was closed")
-                del self._work[part]
+            if known is None or self._may_return(known):
+                return
+            if known.submit_failures and self._number <= known.deadline:
+                # Only an answer closes a part before its deadline: ours arrived after all.
+                self._end_answered(known)
+            self._end_unanswered(known, "the round was closed")
+            del self._work[part]
             return
         key = RoundKey(part, int(challenge.round), challenge.seed)
         if known is not None and known.key == key:
@@ -268,8 +272,7 @@ class Responder:
     def _submit_ended(self, work: _Work, ended: Ended) -> None:
         match ended.outcome:
             case Outcome.done:
-                work.stage = _Stage.ended
-                self._submitted += 1
+                self._end_answered(work)
             case Outcome.refused:
                 work.stage = _Stage.ended
                 self._refused += 1
@@ -282,6 +285,11 @@ class Responder:
                 # The next view tells whether it arrived after all; only then it is sent again.
                 work.stage = _Stage.proved
                 work.not_before = self._number + 1
+
+    def _end_answered(self, work: _Work) -> None:
+        if work.stage is not _Stage.ended:
+            work.stage = _Stage.ended
+            self._submitted += 1
 
     def _end_unanswered(self, work: _Work, reason: str) -> None:
         if work.stage is not _Stage.ended:

@@ -151,7 +151,7 @@ async def serve_http(
     app = FragmentApp(daemon.transfers, daemon.status)
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            partial(serve, app, config, shutdown_trigger=trio.sleep_forever, mode="asgi")  # type: ignore[arg-type]
+            partial(serve, app, config, shutdown_trigger=trio.sleep_forever, mode="asgi")
         )
         task_status.started()
 

@@ -20,6 +20,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -401,7 +402,7 @@ class Upload:
                     f"the body is longer than the {self._length} bytes of a fragment"
                 )
             self._digest.update(chunk)
-            self._guarded(lambda data=chunk: _write_all(self._descriptor, data))
+            self._guarded(partial(_write_all, self._descriptor, chunk))
             self._received += len(chunk)
 
     def finish(self) -> None:
