@@ -329,6 +329,8 @@ Result: TypeAlias = Ok[A] | Err[E]
 
 # Bytes and vectors.
 
+_new_bytes = bytes.__new__
+
 
 class FixedBytes(bytes, metaclass=Slotted):
     """Exactly ``length`` bytes: ``class Hash(FixedBytes, length=32)``."""
@@ -345,7 +347,9 @@ class FixedBytes(bytes, metaclass=Slotted):
 
     def __new__(cls, data: bytes | bytearray | memoryview, /) -> Self:
         """Copy ``data``. Raises: ValueError where it has another length."""
-        made = bytes.__new__(cls, _only_bytes(cls, data))
+        if type(data) is bytes and len(data) == cls.LENGTH:
+            return _new_bytes(cls, data)
+        made = _new_bytes(cls, _only_bytes(cls, data))
         if len(made) != cls.LENGTH:
             if cls.LENGTH < 0:
                 raise TypeError(f"{cls.__name__} has no length=")
@@ -374,7 +378,9 @@ class BoundedBytes(bytes, metaclass=Slotted):
 
     def __new__(cls, data: bytes | bytearray | memoryview = b"", /) -> Self:
         """Copy ``data``. Raises: ValueError where it is longer than the limit."""
-        made = bytes.__new__(cls, _only_bytes(cls, data))
+        if type(data) is bytes and len(data) <= cls.LIMIT:
+            return _new_bytes(cls, data)
+        made = _new_bytes(cls, _only_bytes(cls, data))
         if len(made) > cls.LIMIT:
             if cls.LIMIT < 0:
                 raise TypeError(f"{cls.__name__} has no limit=")

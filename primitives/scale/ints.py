@@ -7,7 +7,7 @@ its name. Comparison and hashing are those of ``int``; bit operations give a pla
 Bounds: a value takes exactly ``BYTES`` bytes on the wire, little-endian.
 """
 
-from typing import Any, ClassVar, Final, NoReturn, Self
+from typing import Any, ClassVar, Final, NoReturn, Self, TypeVar, cast
 
 from ..errors import ArithmeticOverflow
 
@@ -29,6 +29,9 @@ __all__ = [
     "Slotted",
 ]
 
+S = TypeVar("S", bound="SizedInt")
+
+# Looked up once: these run for every sum in a pallet.
 _new = int.__new__
 _add = int.__add__
 _sub = int.__sub__
@@ -89,44 +92,64 @@ class SizedInt(int, metaclass=Slotted):
         return int.__repr__(self)
 
     def __add__(self, other: int, /) -> Self:
-        value = _add(self, other)
-        return value if value is NotImplemented else type(self)(value)
+        value, cls = _add(self, other), type(self)
+        if type(value) is int and cls.MIN <= value <= cls.MAX:
+            return _new(cls, value)
+        return _unusual(cls, value)
 
     def __radd__(self, other: int, /) -> Self:
-        value = _add(self, other)
-        return value if value is NotImplemented else type(self)(value)
+        value, cls = _add(self, other), type(self)
+        if type(value) is int and cls.MIN <= value <= cls.MAX:
+            return _new(cls, value)
+        return _unusual(cls, value)
 
     def __sub__(self, other: int, /) -> Self:
-        value = _sub(self, other)
-        return value if value is NotImplemented else type(self)(value)
+        value, cls = _sub(self, other), type(self)
+        if type(value) is int and cls.MIN <= value <= cls.MAX:
+            return _new(cls, value)
+        return _unusual(cls, value)
 
     def __rsub__(self, other: int, /) -> Self:
-        value = int.__rsub__(self, other)
-        return value if value is NotImplemented else type(self)(value)
+        value, cls = int.__rsub__(self, other), type(self)
+        if type(value) is int and cls.MIN <= value <= cls.MAX:
+            return _new(cls, value)
+        return _unusual(cls, value)
 
     def __mul__(self, other: int, /) -> Self:
-        value = _mul(self, other)
-        return value if value is NotImplemented else type(self)(value)
+        value, cls = _mul(self, other), type(self)
+        if type(value) is int and cls.MIN <= value <= cls.MAX:
+            return _new(cls, value)
+        return _unusual(cls, value)
 
     def __rmul__(self, other: int, /) -> Self:
-        value = _mul(self, other)
-        return value if value is NotImplemented else type(self)(value)
+        value, cls = _mul(self, other), type(self)
+        if type(value) is int and cls.MIN <= value <= cls.MAX:
+            return _new(cls, value)
+        return _unusual(cls, value)
 
     def __floordiv__(self, other: int, /) -> Self:
-        value = _floordiv(self, other)
-        return value if value is NotImplemented else type(self)(value)
+        value, cls = _floordiv(self, other), type(self)
+        if type(value) is int and cls.MIN <= value <= cls.MAX:
+            return _new(cls, value)
+        return _unusual(cls, value)
 
     def __rfloordiv__(self, other: int, /) -> Self:
-        value = int.__rfloordiv__(self, other)
-        return value if value is NotImplemented else type(self)(value)
+        value, cls = int.__rfloordiv__(self, other), type(self)
+        if type(value) is int and cls.MIN <= value <= cls.MAX:
+            return _new(cls, value)
+        return _unusual(cls, value)
 
     def __mod__(self, other: int, /) -> Self:
-        value = _mod(self, other)
-        return value if value is NotImplemented else type(self)(value)
+        value, cls = _mod(self, other), type(self)
+        if type(value) is int and cls.MIN <= value <= cls.MAX:
+            return _new(cls, value)
+        return _unusual(cls, value)
 
     def __rmod__(self, other: int, /) -> Self:
-        value = int.__rmod__(self, other)
-        return value if value is NotImplemented else type(self)(value)
+        value, cls = int.__rmod__(self, other), type(self)
+        if type(value) is int and cls.MIN <= value <= cls.MAX:
+            return _new(cls, value)
+        return _unusual(cls, value)
 
     def __truediv__(self, _: int, /) -> NoReturn:
         raise TypeError("floats differ between machines: divide with // and its rounding in mind")
@@ -219,6 +242,13 @@ class I256(SizedInt, size=32, signed=True):
 
 _SHOWN_BITS_MAX: Final = 512
 """Values with more bits are named by their length: printing them would take quadratic time."""
+
+
+def _unusual(cls: type[S], value: int) -> S:
+    """What an operation gives that has no result in range, or none at all for its operand."""
+    if value is NotImplemented:
+        return cast(S, value)
+    return cls(value)
 
 
 def _abbreviated(value: int) -> str:
