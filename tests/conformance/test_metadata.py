@@ -193,7 +193,7 @@ def test_a_client_decodes_every_event_as_we_encode_it(slot: Any, event: Any) -> 
     ("slot", "entry"), ENTRIES, ids=[f"{e.pallet}.{e.name}" for _, e in ENTRIES]
 )
 def test_a_client_reads_every_storage_item_as_we_do(slot: Any, entry: Any) -> None:
-    config, metadata = scalecodec()
+    _, metadata = scalecodec()
     found = metadata.get_metadata_pallet(slot.kind.__name__).get_storage_function(entry.name)
     for value in samples(entry.value_type):
         there_and_back(found.get_value_type_string(), encode(entry.value_type, value))
