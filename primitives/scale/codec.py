@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
 from ..errors import DecodeError
-from .compiler import Compiled, Session
+from .compiler import Compiled, compile_type
 from .shapes import min_size
 
 __all__ = ["Codec", "codec", "decode", "encode"]
@@ -114,7 +114,7 @@ def codec(kind: Any) -> Codec[Any]:
     found = _codecs.get(kind)
     if found is None:
         # Threads may do this at the same time: the first result stays, the others are as good.
-        for each, compiled in Session(dict(_compiled)).compile(kind).items():
+        for each, compiled in compile_type(kind, dict(_compiled)).items():
             _compiled.setdefault(each, compiled)
         found = _codecs.setdefault(kind, Codec(kind, _compiled[kind]))
     return found
