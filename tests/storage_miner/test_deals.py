@@ -1,4 +1,6 @@
-"""Fragments of open deals: committed, co-signed, reported; retried, given up, never reported twice."""
+"""Fragments of open deals: committed, co-signed, reported, retried, given up."""
+
+from itertools import pairwise
 
 import pytest
 
@@ -173,7 +175,7 @@ def test_a_lost_report_is_repeated_with_growing_pauses() -> None:
             sent.append(number)
             core.receive(ReportEnded(file(0), (item,), LOST))
         core.receive(view(number, assignments=(assignment(0, place(0)),)))
-    pauses = [after - before for before, after in zip(sent, sent[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(sent)]
     assert pauses == sorted(pauses)
     assert 4 <= len(sent) <= 8
 
