@@ -167,7 +167,7 @@ class BlockBuilder:
         """Apply the given extrinsic.
 
         Returns an inclusion outcome which specifies if this extrinsic is included in this block or
-        not. Only immortal extrinsics and those born before the last block can be judged here.
+        not. The hash of the last block is not known here: what was born in it has a bad proof.
         """
         unknown = Hash(bytes(32))
         try:

@@ -1,0 +1,73 @@
+"""The state of block 0."""
+
+from dataclasses import replace
+
+import pytest
+
+from chain_spec.constants import CONSTANTS_KEY
+from chain_spec.errors import ChainSpecError
+from chain_spec.presets import dev, local
+from node.runtime import CODE_KEY, VERSION, build_state, runtime_at
+from node.runtime.genesis import RUNTIME_ACCOUNTS
+from pallets.frame import DictState
+from pallets.frame.version import RuntimeVersion
+from primitives import trie
+from primitives.scale import decode
+from tests.node.runtime.chain import genesis_state, pair
+
+
+def test_block_0_holds_constants_and_code() -> None:
+    state = build_state(dev().config())
+    assert CONSTANTS_KEY in state
+    assert decode(RuntimeVersion, state[CODE_KEY]) == VERSION
+
+
+def test_the_same_spec_gives_the_same_state_and_another_one_another() -> None:
+    first, again = build_state(dev().config()), build_state(dev().config())
+    assert trie.root(first) == trie.root(again)
+    assert trie.root(build_state(local().config())) != trie.root(first)
+
+
+def test_everybody_named_owns_what_was_said() -> None:
+    config = dev().config()
+    runtime = runtime_at(genesis_state())
+    for account, amount in config.balances:
+        assert runtime.balances.free(account) == amount
+    assert runtime.sudo.key.get() == config.sudo
+    assert runtime.storage_handler.unit_price.get() == config.price
+
+
+def test_accounts_of_the_runtime_exist_from_the_beginning() -> None:
+    runtime = runtime_at(genesis_state())
+    for account in RUNTIME_ACCOUNTS:
+        assert runtime.balances.free(account) == runtime.constants.existential_deposit
+
+
+def test_all_money_is_accounted_for() -> None:
+    runtime = runtime_at(genesis_state())
+    accounts = runtime.system.account.items(limit=1000)
+    assert sum(int(info.data.free) for _, info in accounts) == int(
+        runtime.balances.total_issuance.get()
+    )
+
+
+def test_an_account_of_the_runtime_may_be_given_more() -> None:
+    config = dev().config()
+    pot = RUNTIME_ACCOUNTS[0]
+    rich = replace(config, balances=(*config.balances, (pot, config.balances[0][1])))
+    runtime = runtime_at(DictState(build_state(rich)))
+    assert runtime.balances.free(pot) == config.balances[0][1]
+
+
+def test_authorities_get_both_keys() -> None:
+    runtime = runtime_at(genesis_state())
+    assert [bytes(key) for key, _ in runtime.babe.authorities.get()] == [
+        bytes(pair("Alice").public)
+    ]
+    assert len(runtime.grandpa.authority_list()) == 1
+    assert runtime.session.validator_at(0) == dev().config().authorities[0].account
+
+
+def test_a_genesis_that_no_chain_can_begin_with_is_refused() -> None:
+    with pytest.raises(ChainSpecError, match="authorities"):
+        build_state(replace(dev().config(), authorities=()))
