@@ -152,7 +152,7 @@ class ChainDatabase:
         self._check_heads(heads)
 
     def _load_tree(self, heads: Heads) -> BlockTree:
-        tree = BlockTree(BlockId(heads.finalized, heads.finalized_number))
+        tree = BlockTree(BlockId(heads.finalized, int(heads.finalized_number)))
         for key, record in self._kv.iterate(UNFINALIZED):
             number, block = int.from_bytes(key[1:5], "big"), Hash(key[5:])
             parent = Hash(unseal(key, record))
@@ -250,12 +250,12 @@ class ChainDatabase:
     def best(self) -> BlockId:
         """The block to build on."""
         heads = self._at()
-        return BlockId(heads.best, heads.best_number)
+        return BlockId(heads.best, int(heads.best_number))
 
     def finalized(self) -> BlockId:
         """The last block that cannot be undone."""
         heads = self._at()
-        return BlockId(heads.finalized, heads.finalized_number)
+        return BlockId(heads.finalized, int(heads.finalized_number))
 
     def size_bytes(self) -> int:
         """About how much room the store takes."""

@@ -104,7 +104,9 @@ def kv(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyValue]:
 def make_chain() -> Callable[..., Chain]:
     """Opens a chain over a store: `make_chain(kv, state_pruning=…)`."""
 
-    def make(kv: KeyValue, state: Mapping[bytes, bytes] = GENESIS_STATE, **options: object) -> Chain:
+    def make(
+        kv: KeyValue, state: Mapping[bytes, bytes] = GENESIS_STATE, **options: object
+    ) -> Chain:
         return Chain(ChainDatabase(kv, **options), state)  # type: ignore[arg-type]
 
     return make

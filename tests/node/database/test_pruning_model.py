@@ -18,10 +18,21 @@ from primitives.types import Hash
 
 # Few keys and values, close together: splits, collapses and A -> B -> A are frequent.
 KEYS = st.sampled_from(
-    [b"", b"\x00", b"\x00\x00", b"\x00\x01", b"\x01", b"\x10", b"\x11\x11", b"\x11\x12", b"\xff" * 3]
+    [
+        b"",
+        b"\x00",
+        b"\x00\x00",
+        b"\x00\x01",
+        b"\x01",
+        b"\x10",
+        b"\x11\x11",
+        b"\x11\x12",
+        b"\xff" * 3,
+    ]
 )
 VALUES = st.sampled_from([b"", b"A" * 20, b"B" * 32, b"C" * 33, b"D" * 100])
 CHANGES = st.dictionaries(KEYS, st.none() | VALUES, max_size=5)
+NOWHERE = Hash(bytes(32))
 STEPS = st.one_of(
     st.tuples(st.just("extend"), st.integers(0, 30), CHANGES, st.booleans()),
     st.tuples(st.just("extend"), st.integers(0, 30), CHANGES, st.booleans()),
@@ -42,7 +53,7 @@ class Model:
     parents: dict[Hash, Hash] = field(default_factory=dict)
     numbers: dict[Hash, int] = field(default_factory=dict)
     final: list[Hash] = field(default_factory=list)
-    best: Hash = Hash(bytes(32))
+    best: Hash = NOWHERE
 
     def open_blocks(self) -> list[Hash]:
         """Finalized head and everything above, newest first."""
@@ -159,9 +170,11 @@ def test_kept_states_are_complete_and_nothing_else_is_kept(
             down = database.revert(index)
             assert down == min(index, before - model.numbers[model.final[-1]])
             if down:
-                model.best = model.line(model.best)[-1 - down] if (
-                    down < len(model.line(model.best))
-                ) else model.final[-1]
+                model.best = (
+                    model.line(model.best)[-1 - down]
+                    if (down < len(model.line(model.best)))
+                    else model.final[-1]
+                )
                 for one in [o for o, n in model.numbers.items() if n > before - down]:
                     model.forget(one)
         elif what == "best":

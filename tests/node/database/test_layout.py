@@ -1,0 +1,141 @@
+"""Records: round trips, and every damaged one is found."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.database import DatabaseFailed, layout
+from node.database.layout import (
+    FORMAT_KEY,
+    Heads,
+    decode_body,
+    decode_format,
+    decode_heads,
+    decode_journal,
+    decode_node_record,
+    decode_root,
+    encode_body,
+    encode_format,
+    encode_heads,
+    encode_journal,
+    encode_node_record,
+    encode_root,
+    node_key,
+    number_key,
+    seal,
+    unseal,
+)
+from primitives.errors import StorageCorrupt
+from primitives.scale import U32, U64
+from primitives.trie import EMPTY, MemoryNodes, NewNode, Ref, Trie
+from primitives.types import Hash
+
+NUMBERS = st.lists(st.integers(0, 2**64 - 1), max_size=5).map(tuple)
+HEADS = Heads(
+    Hash(b"g" * 32), Hash(b"b" * 32), U32(9), Hash(b"f" * 32), U32(7), U64(5), U32(3), U32(1)
+)
+
+
+def new_nodes() -> tuple[NewNode, ...]:
+    entries = {bytes([index]): bytes([index]) * (10 * index) for index in range(10)}
+    entries[b""] = b"at the root" * 9
+    nodes = MemoryNodes()
+    return Trie(nodes, EMPTY).update(entries, nodes.allocate).inserted
+
+
+def test_keys_sort_as_numbers_do() -> None:
+    numbers = [0, 1, 255, 256, 65_536, 2**32 - 1]
+    assert sorted(number_key(b"n", number) for number in numbers) == [
+        number_key(b"n", number) for number in numbers
+    ]
+    assert node_key(1) < node_key(256) < node_key(2**40)
+
+
+@given(content=st.binary(max_size=40), at=st.integers(0, 60), flip=st.integers(1, 255))
+def test_a_flipped_bit_breaks_the_seal(content: bytes, at: int, flip: int) -> None:
+    record = seal(b"bkey", content)
+    assert unseal(b"bkey", record) == content
+    broken = bytearray(record)
+    broken[at % len(record)] ^= flip
+    with pytest.raises(StorageCorrupt, match="fails its checksum"):
+        unseal(b"bkey", bytes(broken))
+    with pytest.raises(StorageCorrupt, match="fails its checksum"):
+        unseal(b"bkez", record)
+    with pytest.raises(StorageCorrupt):
+        unseal(b"bkey", record[:-1])
+    with pytest.raises(StorageCorrupt):
+        unseal(b"bkey", b"")
+
+
+@given(inserted=NUMBERS, removed=NUMBERS)
+def test_journals_round_trip(inserted: tuple[int, ...], removed: tuple[int, ...]) -> None:
+    assert decode_journal(encode_journal(inserted, removed)) == (inserted, removed)
+
+
+@pytest.mark.parametrize("record", [b"", b"\0\0\0", b"\1\0\0\0", bytes(5), b"\2\0\0\0" + bytes(8)])
+def test_journals_of_the_wrong_length_are_refused(record: bytes) -> None:
+    with pytest.raises(StorageCorrupt, match="journal"):
+        decode_journal(record)
+
+
+def test_heads_bodies_roots_and_format_round_trip() -> None:
+    assert decode_heads(encode_heads(HEADS)) == HEADS
+    assert decode_body(encode_body((b"a", b"", b"c" * 100))) == (b"a", b"", b"c" * 100)
+    root = decode_root(encode_root(Ref(b"r" * 32, 2**63)))
+    assert (root.merkle, root.id) == (b"r" * 32, 2**63)
+    assert decode_format(encode_format(True)).archive
+    assert not decode_format(encode_format(False)).archive
+
+
+def test_damaged_records_are_refused() -> None:
+    with pytest.raises(StorageCorrupt):
+        decode_heads(encode_heads(HEADS)[1:])
+    with pytest.raises(StorageCorrupt, match="heads record"):
+        decode_heads(seal(layout.HEADS_KEY, b"short"))
+    with pytest.raises(StorageCorrupt, match="body"):
+        decode_body(b"\x08\x04a")
+    with pytest.raises(StorageCorrupt, match="state record"):
+        decode_root(bytes(39))
+    with pytest.raises(StorageCorrupt, match="not a chain database"):
+        decode_format(seal(FORMAT_KEY, b"CESSNODX" + bytes(3)))
+    with pytest.raises(StorageCorrupt, match="format record"):
+        decode_format(seal(FORMAT_KEY, b"CESSNODE\x01\x00\x07"))
+
+
+def test_another_version_is_refused_with_advice() -> None:
+    with pytest.raises(DatabaseFailed, match="format 2, this program reads 1"):
+        decode_format(seal(FORMAT_KEY, b"CESSNODE\x02\x00\x00"))
+
+
+def test_node_records_round_trip_with_values_and_numbers() -> None:
+    for new in new_nodes():
+        node = decode_node_record(new.ref, encode_node_record(new))
+        assert (node.partial, node.value, node.id) == (new.node.partial, new.node.value, new.ref.id)
+        assert [child.id for child in node.children or () if isinstance(child, Ref)] == [
+            child.id for child in new.node.children or () if isinstance(child, Ref)
+        ]
+
+
+def test_every_damaged_byte_of_a_node_record_is_found_or_harms_nothing() -> None:
+    # A child's number has no checksum of its own: whatever it leads to must match the child's hash.
+    for new in new_nodes():
+        record = encode_node_record(new)
+        refs = sum(isinstance(child, Ref) for child in new.node.children or ())
+        numbers_at = range(4 + len(new.encoding), 4 + len(new.encoding) + 8 * refs)
+        for at in range(len(record)):
+            broken = record[:at] + bytes([record[at] ^ 1]) + record[at + 1 :]
+            if at in numbers_at:
+                assert decode_node_record(new.ref, broken).partial == new.node.partial
+            else:
+                with pytest.raises(StorageCorrupt):
+                    decode_node_record(new.ref, broken)
+        for cut in (record[:-1], record + b"\x00", b"", record[:3]):
+            with pytest.raises(StorageCorrupt):
+                decode_node_record(new.ref, cut)
+
+
+def test_an_empty_or_malformed_node_is_refused() -> None:
+    for encoding, reason in ((b"\x00", "is empty"), (b"\x0f", "header")):
+        ref = Ref(layout.hash_of(encoding), 1)
+        with pytest.raises(StorageCorrupt, match=reason):
+            decode_node_record(ref, b"\x01\0\0\0" + encoding)

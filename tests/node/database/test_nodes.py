@@ -1,0 +1,71 @@
+"""The node store: its cache is bounded, and damage is found whether or not it is used."""
+
+import pytest
+
+from node.database import Batch, MemoryKv
+from node.database.layout import encode_node_record, node_key
+from node.database.nodes import NodeStore
+from primitives.errors import StorageCorrupt
+from primitives.trie import EMPTY, Ref, Trie
+
+
+class CountingKv(MemoryKv):
+    reads = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        self.reads += 1
+        return super().get(key)
+
+
+def filled(cache_bytes: int) -> tuple[NodeStore, CountingKv, Ref, list[bytes]]:
+    kv = CountingKv()
+    store = NodeStore(kv, cache_bytes=cache_bytes)
+    keys = [index.to_bytes(2, "big") * 8 for index in range(400)]
+    update = Trie(store, EMPTY).update(dict.fromkeys(keys, b"v" * 50), store.allocate)
+    batch = Batch()
+    for new in update.inserted:
+        batch.put(node_key(new.ref.id), encode_node_record(new))
+    kv.write(batch, sync=False)
+    return store, kv, update.root, keys
+
+
+def test_cached_nodes_are_not_read_again() -> None:
+    store, kv, root, keys = filled(10_000_000)
+    first = [Trie(store, root).get(key) for key in keys]
+    reads = kv.reads
+    assert [Trie(store, root).get(key) for key in keys] == first == [b"v" * 50] * len(keys)
+    assert kv.reads == reads
+
+
+def test_the_cache_stays_within_its_bytes() -> None:
+    store, kv, root, keys = filled(40_000)
+    for _ in range(3):
+        for key in keys:
+            assert Trie(store, root).get(key) == b"v" * 50
+        held = len(store._young) + len(store._old)
+        assert held * 300 <= 40_000 + 5_000
+    assert kv.reads > len(keys)
+
+
+def test_a_cache_of_nothing_still_reads() -> None:
+    store, _, root, keys = filled(0)
+    assert Trie(store, root).get(keys[7]) == b"v" * 50
+
+
+def test_numbers_start_where_they_are_told_and_never_repeat() -> None:
+    store = NodeStore(MemoryKv())
+    store.start_at(7)
+    assert [store.allocate() for _ in range(3)] == [7, 8, 9]
+
+
+def test_a_missing_node_is_damage() -> None:
+    store, _, root, _ = filled(0)
+    assert store.find(Ref(root.merkle, 10**6)) is None
+    with pytest.raises(StorageCorrupt, match="is gone"):
+        store.node(Ref(root.merkle, 10**6))
+
+
+def test_a_node_under_another_number_is_damage() -> None:
+    store, _, root, _ = filled(0)
+    with pytest.raises(StorageCorrupt, match="does not match its hash"):
+        store.node(Ref(root.merkle, root.id - 1))
