@@ -109,7 +109,6 @@ def test_a_parsed_uri_does_not_show_itself() -> None:
 def test_any_text_is_a_uri_or_refused(text: str) -> None:
     try:
         uri = parse_suri(text)
-    except InvalidKey as error:
-        assert len(text) < 8 or text not in str(error)
+    except InvalidKey:
         return
     assert all(len(junction.chain_code) == 32 for junction in uri.junctions)

@@ -134,7 +134,7 @@ def test_signatures_and_keys_of_any_length_never_crash(scheme: Scheme, size: int
 
 
 def test_a_mirrored_ecdsa_signature_is_refused() -> None:
-    """(r, order - s) with the other parity is of the same key: anybody could alter a transaction."""
+    """(r, order - s) with the other parity is of the same key: anybody could make it."""
     pair = KeyPair.from_suri("//Alice", "ecdsa")
     signature = pair.sign(MESSAGE)
     mirrored = secp256k1.ORDER - int.from_bytes(signature[32:64], "big")
