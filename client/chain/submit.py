@@ -33,7 +33,7 @@ from client.chain.errors import (
 from client.chain.events import EventRecord, failure_of, read_events
 from client.chain.limits import ChainLimits
 from primitives.crypto.keys import Signer
-from primitives.crypto.ss58 import ss58_encode
+from primitives.crypto.ss58 import CESS_PREFIX, ss58_encode
 from primitives.hashing import blake2_256
 from primitives.types import AccountId, BlockNumber, Hash
 
@@ -89,7 +89,11 @@ class _SignerKey(Keypair):  # type: ignore[misc]
     """Lets substrate-interface sign with a `Signer`, whose secret it never sees."""
 
     def __init__(self, signer: Signer) -> None:
-        super().__init__(public_key=bytes(signer.account_id), crypto_type=_CRYPTO[signer.scheme])
+        super().__init__(
+            public_key=bytes(signer.account_id),
+            ss58_format=CESS_PREFIX,
+            crypto_type=_CRYPTO[signer.scheme],
+        )
         self._signer = signer
 
     def sign(self, data: Any) -> bytes:

@@ -128,13 +128,17 @@ async def place(
     signer: KeyPair,
     *,
     report: Report | None = None,
+    until_signed: bool = False,
 ) -> None:
     """Carry a declared file to its holders until it is active.
+
+    With ``until_signed`` only until every fragment is handed over and signed for; the holders
+    report it then, or are drawn again and need this once more.
 
     Raises: DealDropped; StorageCorrupt when the spooled fragments are damaged.
     """
     job = _Job(chain, holders, prepared, signer)
-    await job.run(report)
+    await job.run(report, until_signed=until_signed)
 
 
 class _Job:
@@ -152,14 +156,14 @@ class _Job:
         self._checking = anyio.CapacityLimiter(holders.limits.checks_max)
         self._endpoints: dict[AccountId, str] = {}
 
-    async def run(self, report: Report | None) -> None:
+    async def run(self, report: Report | None, *, until_signed: bool) -> None:
         """Follow the deal to its end."""
         facts, inbox = anyio.create_memory_object_stream[
             DealSeen | FileActive | DealGone | Sent | SendFailed
         ](FACTS_WAITING_MAX)
         async with facts, inbox, one_failure_group() as tasks:
             tasks.start_soon(self._observe, facts)
-            while self._core.outcome is None:
+            while self._core.outcome is None and not (until_signed and self._is_all_signed()):
                 self._start_due(tasks, facts)
                 with anyio.move_on_after(self._patience()):
                     self._core.receive(await inbox.receive())
@@ -171,6 +175,10 @@ class _Job:
                 f"the deal 0x{self._prepared.fid.hex()} was dropped: too few of the drawn miners "
                 "took their fragments in time; see `cess network`, and store the file again"
             )
+
+    def _is_all_signed(self) -> bool:
+        status = self._core.status()
+        return status.reported + status.signed == status.total
 
     def _start_due(self, tasks: TaskGroup, facts: "MemoryObjectSendStream[_Fact]") -> None:
         while (order := self._core.next_order(anyio.current_time())) is not None:

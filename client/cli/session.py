@@ -1,0 +1,226 @@
+"""What commands share: where the chain is, whose key signs, how results and errors are told.
+
+A command writes its result once: one JSON document with ``--json``, else lines for people. All else
+goes to standard error. Secrets are never shown and never taken from the command line, but for
+development keys.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+import click
+
+from primitives.errors import CessError
+
+if TYPE_CHECKING:
+    from primitives.crypto.keys import KeyPair
+    from primitives.types import AccountId
+
+__all__ = [
+    "PASSWORD_VARIABLE",
+    "TOKEN",
+    "CommandFailed",
+    "account_of",
+    "amount",
+    "chain_options",
+    "json_option",
+    "key_options",
+    "parse_hash",
+    "read_key",
+    "run_async",
+    "size_text",
+    "tell",
+    "with_errors",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+DEFAULT_RPC: Final = "ws://127.0.0.1:9944"
+PASSWORD_VARIABLE: Final = "CESS_KEYFILE_PASSWORD"  # noqa: S105 - the name of a variable
+PASSWORD_BYTES_MAX: Final = 1024
+TOKEN: Final = 10**18
+"""Planck of one TCESS."""
+
+_FRACTION_DIGITS = 6
+_HASH_BYTES = 32
+
+
+class CommandFailed(CessError):
+    """A command could not do what it was asked for; its text says what to do."""
+
+
+def json_option(command: F) -> F:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+
+
+def chain_options(command: F) -> F:
+    """Add ``--rpc``, ``--verbose`` and ``--json``."""
+    command = click.option(
+        "-v", "--verbose", is_flag=True, help="Log what is done on standard error."
+    )(command)
+    command = click.option(
+        "--rpc",
+        default=DEFAULT_RPC,
+        show_default=True,
+        envvar="CESS_RPC",
+        help="WebSocket address of a node.",
+    )(command)
+    return json_option(command)
+
+
+def key_options(command: F) -> F:
+    """Add ``--suri``, ``--keyfile`` and ``--password-file``."""
+    command = click.option(
+        "--password-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help=f"File with the key file's password; else {PASSWORD_VARIABLE}, else it is asked for.",
+    )(command)
+    command = click.option(
+        "--keyfile",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="CESS_KEYFILE",
+        help="Encrypted key file of the account; make one with `cess key generate --out`.",
+    )(command)
+    return click.option("--suri", envvar="CESS_SURI", help="A development key such as //Alice.")(
+        command
+    )
+
+
+def read_key(suri: str | None, keyfile: Path | None, password_file: Path | None) -> "KeyPair":
+    """The key pair that the options name. Raises: CommandFailed, InvalidKey."""
+    from primitives.crypto.keys import KeyPair
+    from primitives.keystore import load_keyfile
+
+    if (suri is None) == (keyfile is None):
+        raise CommandFailed(
+            "give the account that signs: --keyfile FILE, or --suri //Name on a development chain"
+        )
+    if suri is not None:
+        if not suri.startswith("//"):
+            raise CommandFailed(
+                "--suri takes development keys such as //Alice only, because others can read the "
+                "command line; put your own key into a file with `cess key generate --out FILE`"
+            )
+        return KeyPair.from_suri(suri)
+    assert keyfile is not None, "because one of the two is given"
+    return load_keyfile(keyfile, read_password(password_file))
+
+
+def read_password(password_file: Path | None, *, is_new: bool = False) -> str:
+    """The password of a key file: from a file, the environment or the terminal."""
+    if password_file is not None:
+        with password_file.open("rb") as source:
+            data = source.read(PASSWORD_BYTES_MAX + 1)
+        if len(data) > PASSWORD_BYTES_MAX:
+            raise CommandFailed(f"{password_file} is too long to be a password file")
+        return data.decode("utf-8", "replace").rstrip("\r\n")
+    found = os.environ.get(PASSWORD_VARIABLE)
+    if found is not None:
+        return found
+    if not sys.stdin.isatty():
+        raise CommandFailed(
+            f"the key file needs its password: give --password-file, or set {PASSWORD_VARIABLE}"
+        )
+    prompted: str = click.prompt("Password", hide_input=True, confirmation_prompt=is_new, err=True)
+    return prompted
+
+
+def account_of(text: str) -> "AccountId":
+    """The account of an SS58 address, ``0x`` hex or a development key."""
+    from primitives.crypto.keys import KeyPair
+    from primitives.crypto.ss58 import ss58_decode
+    from primitives.types import AccountId
+
+    if text.startswith("//"):
+        return KeyPair.from_suri(text).account_id
+    if text.startswith("0x"):
+        return AccountId(parse_hash(text))
+    return ss58_decode(text)
+
+
+def parse_hash(text: str) -> bytes:
+    """32 bytes of hexadecimal text. Raises: CommandFailed."""
+    try:
+        data = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        data = b""
+    if len(data) != _HASH_BYTES:
+        raise CommandFailed(f"{text!r} is not a hash: 64 hexadecimal digits, with or without 0x")
+    return data
+
+
+def with_errors(command: F) -> F:
+    """Turn expected failures into a message and exit code 1."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        _configure_logs(verbose=bool(kwargs.pop("verbose", False)))
+        try:
+            return command(*args, **kwargs)
+        except BaseExceptionGroup as group:
+            failure: BaseException = group
+            while isinstance(failure, BaseExceptionGroup):
+                failure = failure.exceptions[0]
+            _fail(failure, as_json=bool(kwargs.get("as_json")))
+        except (CessError, OSError, KeyboardInterrupt) as failure:
+            _fail(failure, as_json=bool(kwargs.get("as_json")))
+
+    return guarded  # type: ignore[return-value]
+
+
+def run_async(work: Callable[[], Awaitable[T]]) -> T:
+    """Run ``work`` to its end under trio."""
+    import anyio
+
+    return anyio.run(work, backend="trio")
+
+
+def tell(document: Any, *, as_json: bool, text: str) -> None:
+    """Write the result of a command."""
+    click.echo(json.dumps(document) if as_json else text)
+
+
+def amount(planck: int) -> str:
+    """An amount of money for people."""
+    whole, rest = divmod(planck, TOKEN)
+    digits = f"{rest:018d}"[:_FRACTION_DIGITS].rstrip("0")
+    return f"{whole:,}{'.' + digits if digits else ''} TCESS"
+
+
+def size_text(count: int) -> str:
+    """A number of bytes for people."""
+    for unit, shift in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 1 << shift:
+            return f"{count / (1 << shift):.1f} {unit}"
+    return f"{count} B"
+
+
+def _fail(failure: BaseException, *, as_json: bool) -> NoReturn:
+    if isinstance(failure, KeyboardInterrupt):
+        click.echo("interrupted; run the command again to go on", err=True)
+        sys.exit(130)
+    if not isinstance(failure, CessError | OSError):
+        raise failure
+    if as_json:
+        document = {"error": type(failure).__name__, "message": str(failure)}
+        click.echo(json.dumps(document))
+    click.echo(f"error: {failure}", err=True)
+    sys.exit(1)
+
+
+def _configure_logs(*, verbose: bool) -> None:
+    import structlog
+
+    level = logging.INFO if verbose else logging.WARNING
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
