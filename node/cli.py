@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,7 +96,8 @@ def _node_options(function: F) -> F:
         click.option(
             "--rpc-cors",
             metavar="ORIGINS",
-            help="Origins that browsers may call from, with commas between, or all.  [default: localhost, https://polkadot.js.org]",
+            help="Origins of browsers that may call, with commas between, or all.  [default: "
+            "localhost, https://polkadot.js.org]",
         ),
         click.option(
             "--rpc-max-connections",
@@ -231,7 +231,7 @@ def _node_options(function: F) -> F:
 @_chain_options
 @_node_options
 @click.pass_context
-def node(context: click.Context, **flags: Any) -> None:
+def node(context: click.Context, /, **flags: Any) -> None:
     """Run a node, or work on its files with a command.
 
     With --dev: the development chain with Alice's keys in a temporary directory (unless --base-path
@@ -344,7 +344,7 @@ def _place(context: click.Context, flags: dict[str, Any]) -> Any:
 @_chain_options
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
-def purge_chain(context: click.Context, yes: bool, **flags: Any) -> None:
+def purge_chain(context: click.Context, /, yes: bool, **flags: Any) -> None:
     """Remove the chain's database; keys stay."""
     with _errors():
         from node.maintenance import purge
@@ -371,7 +371,7 @@ _pruning = click.option(
 @click.option("--to", "last", type=click.IntRange(min=1), help="[default: the best block]")
 @click.pass_context
 def export_blocks(
-    context: click.Context, output: Any, first: int, last: int | None, **flags: Any
+    context: click.Context, /, output: Any, first: int, last: int | None, **flags: Any
 ) -> None:
     """Write blocks to a file, one JSON document in a line, for import-blocks."""
     with _errors():
@@ -386,7 +386,7 @@ def export_blocks(
 @_chain_options
 @_pruning
 @click.pass_context
-def import_blocks(context: click.Context, source: Any, **flags: Any) -> None:
+def import_blocks(context: click.Context, /, source: Any, **flags: Any) -> None:
     """Check, execute and keep the blocks of a file that export-blocks wrote."""
     with _errors():
         from node.maintenance import import_
@@ -400,7 +400,7 @@ def import_blocks(context: click.Context, source: Any, **flags: Any) -> None:
 @_chain_options
 @_pruning
 @click.pass_context
-def revert(context: click.Context, count: int, **flags: Any) -> None:
+def revert(context: click.Context, /, count: int, **flags: Any) -> None:
     """Forget the last COUNT blocks that are not final."""
     with _errors():
         from node.maintenance import revert as revert_blocks
@@ -416,7 +416,7 @@ def revert(context: click.Context, count: int, **flags: Any) -> None:
 @click.option("--dev", is_flag=True, help="The development chain.")
 @click.option("--raw", is_flag=True, help="With the state of block 0, as nodes share it.")
 @click.option("--disable-default-bootnode", is_flag=True, help="Has no effect: there is none.")
-def build_spec(chain: str, dev: bool, raw: bool, disable_default_bootnode: bool) -> None:  # noqa: ARG001
+def build_spec(chain: str, dev: bool, raw: bool, **_ignored: bool) -> None:
     """Print a chain spec; the same as `cess chain-spec build`."""
     with _errors():
         click.echo(_build("dev" if dev else chain, raw=raw), nl=False)
@@ -483,4 +483,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

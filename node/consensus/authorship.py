@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+import structlog
+
 from node.database import ChainDatabase, PreparedState
 from node.runtime import CessRuntime
 from node.txpool.pool import Transaction
@@ -33,12 +35,14 @@ from primitives.digest import (
     Seal,
     SecondaryPlain,
 )
-from primitives.errors import DecodeError
+from primitives.errors import DecodeError, StorageCorrupt
 from primitives.header import Header
 from primitives.scale import U32, U64, encode
 from primitives.types import BlockNumber, Hash
 
 __all__ = ["SKIPPED_MAX", "BuiltBlock", "SlotClaim", "build_block"]
+
+log = structlog.get_logger("babe")
 
 SKIPPED_MAX: Final = 8
 """Transactions that may fail to fit before the block counts as full."""
@@ -137,7 +141,14 @@ def _fill(
                     return
             elif not isinstance(error.reason, Future):  # those wait for one that was passed over
                 chosen.invalid.append(transaction.hash)
+        except StorageCorrupt:
+            raise
         except (TransactionUnknown, DecodeError, RuntimePanic):
+            chosen.invalid.append(transaction.hash)
+        except Exception as error:
+            log.error(
+                "an extrinsic trapped", extrinsic=f"0x{transaction.hash.hex()}", exc_info=error
+            )
             chosen.invalid.append(transaction.hash)
         else:
             chosen.body.append(transaction.data)

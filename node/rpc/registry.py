@@ -34,6 +34,7 @@ __all__ = [
 Parser = Callable[[object], Any]
 
 _HEX: Final = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})*)")
+HASH_BYTES: Final = 32
 _NUMBER_MAX: Final = (1 << 64) - 1
 
 
@@ -52,8 +53,8 @@ def _bytes(value: object) -> bytes:
 
 def _hash(value: object) -> Hash:
     data = _bytes(value)
-    if len(data) != Hash.length:
-        raise invalid_params(f"expected {Hash.length} bytes of hash, got {len(data)}")
+    if len(data) != HASH_BYTES:
+        raise invalid_params(f"expected {HASH_BYTES} bytes of hash, got {len(data)}")
     return Hash(data)
 
 
@@ -84,7 +85,7 @@ def _text(value: object) -> str:
 def _account(value: object) -> AccountId:
     if isinstance(value, str) and value.startswith("0x"):
         data = _bytes(value)
-        if len(data) == AccountId.length:
+        if len(data) == HASH_BYTES:
             return AccountId(data)
     elif isinstance(value, str):
         try:

@@ -115,8 +115,6 @@ class Transaction:
 class _Held:
     transaction: Transaction
     order: int
-    unlocks: dict[Hash, None] = field(default_factory=dict)
-    """Ready ones that require a tag of this one."""
     missing: set[bytes] = field(default_factory=set)
     """Future only: required tags that nobody provides."""
 
@@ -135,7 +133,10 @@ class Pool:
         self._ready: dict[Hash, _Held] = {}
         self._future: dict[Hash, _Held] = {}
         self._provided: dict[bytes, Hash] = {}
+        self._needed: dict[bytes, dict[Hash, None]] = {}
+        """Ready ones by the tags that they require."""
         self._wanted: dict[bytes, dict[Hash, None]] = {}
+        """Waiting ones by the tags that they miss."""
         self._recent_tags: dict[bytes, None] = {}
         self._bans: dict[Hash, float] = {}
         self._senders: dict[bytes, int] = {}
@@ -193,7 +194,7 @@ class Pool:
             _, hash_ = heapq.heappop(heap)
             held = self._ready[hash_]
             yield held.transaction
-            for next_hash in held.unlocks:
+            for next_hash in self._dependants(held):
                 waiting[next_hash] -= 1
                 if not waiting[next_hash]:
                     heapq.heappush(heap, (self._ready[next_hash].rank(), next_hash))
@@ -234,11 +235,7 @@ class Pool:
             raise errors.dropped()
         self._order += 1
         held = _Held(transaction, self._order)
-        held.missing = {
-            tag
-            for tag in validity.requires
-            if tag not in self._provided and tag not in self._recent_tags
-        }
+        held.missing = self._missing(validity)
         if held.missing:
             self._enter_future(held)
         else:
@@ -272,7 +269,8 @@ class Pool:
                 raise errors.cycle()
         orphans: dict[Hash, None] = {}
         for other in replaced:
-            orphans.update(self._leave_ready(other).unlocks)
+            orphans.update(self._dependants(self._ready[other]))
+            self._leave_ready(other)
             self._events.append(PoolEvent(other, Status.USURPED, hash_))
         self._ready[hash_] = held
         heapq.heappush(self._worst, (_negated(held), hash_))
@@ -281,37 +279,38 @@ class Pool:
         for tag in validity.provides:
             self._provided[tag] = hash_
         for tag in validity.requires:
-            if tag in self._provided:
-                self._ready[self._provided[tag]].unlocks[hash_] = None
+            self._needed.setdefault(tag, {})[hash_] = None
         self._events.append(PoolEvent(hash_, Status.READY))
         self._adopt(orphans)
 
     def _adopt(self, orphans: Iterable[Hash]) -> None:
-        """Attach dependants to the new provider of their tags, or make them wait for one."""
+        """Make those wait whose tags nobody provides any more."""
         for hash_ in orphans:
             held = self._ready.get(hash_)
             if held is None:
                 continue
-            missing = set()
-            for tag in held.transaction.validity.requires:
-                provider = self._provided.get(tag)
-                if provider is not None:
-                    self._ready[provider].unlocks[hash_] = None
-                elif tag not in self._recent_tags:
-                    missing.add(tag)
-            if missing:
+            if self._missing(held.transaction.validity):
                 self._demote(hash_)
+
+    def _missing(self, validity: ValidTransaction) -> set[bytes]:
+        return {
+            tag
+            for tag in validity.requires
+            if tag not in self._provided and tag not in self._recent_tags
+        }
+
+    def _dependants(self, held: _Held) -> dict[Hash, None]:
+        """Ready ones that require a tag of this one."""
+        found: dict[Hash, None] = {}
+        for tag in held.transaction.validity.provides:
+            found.update(self._needed.get(tag, {}))
+        return found
 
     def _demote(self, hash_: Hash) -> None:
         """Make a ready transaction, and all that need it, wait."""
         for found in self._subtree(hash_):
             held = self._leave_ready(found)
-            held.unlocks = {}
-            held.missing = {
-                tag
-                for tag in held.transaction.validity.requires
-                if tag not in self._provided and tag not in self._recent_tags
-            }
+            held.missing = self._missing(held.transaction.validity)
             if self._accepts_future:
                 self._enter_future(held)
             else:
@@ -367,7 +366,7 @@ class Pool:
         found = {hash_: None}
         queue = [hash_]
         for at in queue:
-            for next_hash in self._ready[at].unlocks:
+            for next_hash in self._dependants(self._ready[at]):
                 if next_hash not in found:
                     found[next_hash] = None
                     queue.append(next_hash)
@@ -380,10 +379,11 @@ class Pool:
         for tag in held.transaction.validity.provides:
             if self._provided.get(tag) == hash_:
                 del self._provided[tag]
-        for tag in held.transaction.validity.requires:
-            provider = self._provided.get(tag)
-            if provider is not None:
-                self._ready[provider].unlocks.pop(hash_, None)
+        for tag in dict.fromkeys(held.transaction.validity.requires):
+            needing = self._needed[tag]
+            del needing[hash_]
+            if not needing:
+                del self._needed[tag]
         return held
 
     def _leave_future(self, hash_: Hash) -> _Held:
@@ -414,7 +414,7 @@ class Pool:
             if now_s is not None:
                 self._ban(hash_, now_s)
             if hash_ in self._ready:
-                dependants = dict(self._ready[hash_].unlocks)
+                dependants = self._dependants(self._ready[hash_])
                 self._leave_ready(hash_)
                 self._adopt(dependants)
             elif hash_ in self._future:

@@ -6,6 +6,8 @@ One executive judges all transactions upon one block and is replaced when the be
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from node.consensus.chain import Chain
 from node.txpool import errors
 from node.txpool.pool import Transaction
@@ -16,11 +18,13 @@ from pallets.frame.validity import (
     TransactionSource,
     TransactionUnknown,
 )
-from primitives.errors import ArithmeticOverflow, DecodeError, RpcError
+from primitives.errors import ArithmeticOverflow, CessError, DecodeError, RpcError, StorageCorrupt
 from primitives.extrinsic import UncheckedExtrinsic
 from primitives.types import Hash
 
 __all__ = ["Judged", "Validator", "check_envelope"]
+
+log = structlog.get_logger("txpool")
 
 _U64_MAX: Final = (1 << 64) - 1
 
@@ -63,7 +67,7 @@ class Validator:
                 self._chain.runtime(best.hash), verifier=self._chain.verifier
             )
             self._at = best.hash
-            self._height = best.number
+            self._height = int(best.number)
         return [self._one(self._executive, best.hash, *entry) for entry in batch]
 
     def body_of(self, block: Hash) -> tuple[bytes, ...]:
@@ -80,7 +84,7 @@ class Validator:
         for data in body:
             try:
                 verdict = executive.validate_transaction(TransactionSource.InBlock, data, parent)
-            except (TransactionInvalid, TransactionUnknown, DecodeError, RuntimePanic):
+            except (CessError, ArithmeticError):
                 continue
             tags.extend(verdict.provides)
         return tags
@@ -96,6 +100,11 @@ class Validator:
             return Judged(hash_, None, errors.unknown(error))
         except (DecodeError, ArithmeticOverflow, RuntimePanic) as error:
             return Judged(hash_, None, errors.unverifiable(str(error)))
+        except StorageCorrupt:
+            raise
+        except Exception as error:
+            log.error("validation trapped", extrinsic=f"0x{hash_.hex()}", exc_info=error)
+            return Judged(hash_, None, errors.unverifiable(type(error).__name__), bans=True)
         sender = UncheckedExtrinsic.decode(data).signed
         account = None if sender is None else sender.account
         until = min(self._height + int(validity.longevity), _U64_MAX)

@@ -42,7 +42,7 @@ def round_state(ctx: RpcContext) -> Json:
     finalized = ctx.database.finalized()
     voters = voters_of(ctx.chain.runtime(finalized.hash))
     total = sum(weight for _, weight in voters.authorities)
-    votes = {"currentWeight": total, "missing": []}
+    votes: Json = {"currentWeight": total, "missing": []}
     return {
         "setId": voters.set_id,
         "best": {

@@ -1,0 +1,113 @@
+"""A chain in memory whose blocks are built by the real code at times that the test chooses."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from chain_spec.presets import dev
+from node.consensus.authorities import epoch_for
+from node.consensus.authorship import BuiltBlock, SlotClaim
+from node.consensus.chain import Chain, Imported
+from node.consensus.finality import FinalityKeys
+from node.consensus.slots import author_of
+from node.consensus.verification import slot_of
+from node.database import ChainDatabase, MemoryKv, genesis_state_root
+from node.genesis import genesis_header, genesis_state
+from node.runtime import CessRuntime
+from node.txpool.pool import Transaction
+from primitives.crypto.keys import KeyPair
+from primitives.era import Era
+from primitives.extrinsic import Implicit, MultiAddressId, extrinsic_hash, sign_extrinsic
+from primitives.header import Header
+from primitives.scale import U32
+from primitives.types import Balance
+
+ALICE = KeyPair.from_suri("//Alice")
+ALICE_GRANDPA = KeyPair.from_suri("//Alice", "ed25519")
+BOB = KeyPair.from_suri("//Bob")
+TCESS = 10**18
+FIRST_SLOT = 1_795_000_000
+
+
+@cache
+def dev_state() -> dict[bytes, bytes]:
+    """The state of block 0 of the development chain."""
+    return genesis_state(dev())
+
+
+@dataclass
+class Net:
+    """One node's chain, with a clock of its own."""
+
+    chain: Chain
+    nonces: dict[bytes, int] = field(default_factory=dict)
+
+    @property
+    def duration_ms(self) -> int:
+        return self.chain.slot_duration_ms
+
+    def claim(self, parent: Header, slot: int, pair: KeyPair = ALICE) -> SlotClaim:
+        epoch = epoch_for(self.chain.runtime(parent.hash()), slot)
+        index = author_of(slot, epoch)
+        assert index is not None
+        return SlotClaim(slot, index, pair)
+
+    def author(
+        self,
+        *extrinsics: bytes,
+        parent: Header | None = None,
+        slot: int | None = None,
+        is_late: Callable[[], bool] = lambda: False,
+    ) -> tuple[BuiltBlock, Imported]:
+        parent = parent or self.chain.best_header()
+        slot = slot or max(FIRST_SLOT, slot_of(parent) + 1)
+        return self.chain.build(
+            parent,
+            self.claim(parent, slot),
+            self.judged(extrinsics),
+            now_ms=slot * self.duration_ms,
+            is_late=is_late,
+        )
+
+    @staticmethod
+    def judged(extrinsics: Sequence[bytes]) -> list[Transaction]:
+        """Transactions as they would leave a pool, in this order."""
+        found = []
+        for data in extrinsics:
+            found.append(Transaction(extrinsic_hash(data), data, None, 1 << 40))  # type: ignore[arg-type]
+        return found
+
+    def transfer(
+        self, value: int = TCESS, *, nonce: int | None = None, pair: KeyPair = ALICE, tip: int = 0
+    ) -> bytes:
+        if nonce is None:
+            nonce = self.nonces.get(pair.public, 0)
+            self.nonces[pair.public] = nonce + 1
+        call = CessRuntime.calls().make(
+            "Balances",
+            "transfer_keep_alive",
+            dest=MultiAddressId(value=BOB.account_id),
+            value=Balance(value),
+        )
+        genesis = self.chain.database.genesis_hash
+        implicit = Implicit(
+            spec_version=U32(1),
+            transaction_version=U32(1),
+            genesis_hash=genesis,
+            birth_hash=genesis,
+        )
+        return sign_extrinsic(call.encode(), pair, nonce, tip, Era.immortal(), implicit)
+
+    def balance(self, pair: KeyPair) -> int:
+        runtime = self.chain.runtime(self.chain.database.best().hash)
+        return int(runtime.system.account[pair.account_id].data.free)
+
+    def import_(self, built: BuiltBlock, *, now_ms: int | None = None) -> Imported:
+        moment = slot_of(built.header) * self.duration_ms if now_ms is None else now_ms
+        return self.chain.import_block(built.header, built.body, now_ms=moment)
+
+
+def new_net(*, finalizes: bool = True, keys: Sequence[KeyPair] = (ALICE_GRANDPA,)) -> Net:
+    database = ChainDatabase(MemoryKv(), state_pruning=256)
+    database.initialise(genesis_header(genesis_state_root(dev_state())), dev_state())
+    return Net(Chain(database, FinalityKeys(None, keys), finalizes=finalizes))
