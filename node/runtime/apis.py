@@ -343,8 +343,8 @@ API_SPECS: Final[dict[str, ApiSpec]] = RuntimeApis.index(
 
 
 def _knowledge(data: InherentData) -> Knowledge:
-    """An author's data in our words. Raises: DecodeError if the time is missing or damaged."""
-    for identifier, raw in data.data:
-        if identifier == TIMESTAMP:
-            return Knowledge(timestamp_ms=int(codec(U64).decode(raw)))
-    raise DecodeError("the inherent data hold no time (timstap0)")
+    """An author's data in our words. Raises: DecodeError if its time is not one."""
+    times = [raw for identifier, raw in data.data if identifier == TIMESTAMP]
+    if len(times) != 1:
+        raise DecodeError(f"the inherent data hold {len(times)} times (timstap0), not one")
+    return Knowledge(timestamp_ms=int(codec(U64).decode(times[0])))

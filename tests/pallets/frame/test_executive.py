@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from pallets.balances import Balances
 from pallets.frame import DictState, DispatchClass, InherentData, RuntimePanic, TransactionSource
 from pallets.frame.error import DispatchModule
 from pallets.frame.executive import InherentRejected
@@ -27,7 +26,6 @@ from pallets.frame.validity import (
     TransactionInvalid,
     TransactionUnknown,
 )
-from pallets.frame.weight import Weight
 from pallets.system import System
 from pallets.transaction_payment import TransactionPayment
 from primitives import trie
@@ -588,5 +586,32 @@ def test_a_book_can_be_signed_by_many() -> None:
     for name in names:
         assert block.apply(signed(name, 0, "GuestBook", "sign", note=Note(b"n"))).error is None
     assert len([e for e in block.events() if isinstance(e, GuestBook.Signed)]) == 5
-    assert isinstance(block.runtime.balances, Balances)
-    assert Weight().fits(Weight())
+
+
+def test_a_book_of_extrinsics_is_tried_without_a_block() -> None:
+    judge = pool()
+    assert judge.dry_run(transfer("Alice", 0, "Bob", COIN), GENESIS_HASH).error is None
+    assert judge.dry_run(transfer("Alice", 1, "Bob", 10**30), GENESIS_HASH).error is not None
+    with pytest.raises(TransactionInvalid):
+        judge.dry_run(transfer("Alice", 9, "Bob", COIN), GENESIS_HASH)
+
+
+def test_operational_transactions_come_before_users_and_long_ones_fit_nowhere() -> None:
+    judge = pool()
+    items = ((b"key", b"value"),)
+    first = judge.validate_transaction(
+        LOCAL, signed("Alice", 0, "System", "set_storage", items=items), GENESIS_HASH
+    )
+    plain = judge.validate_transaction(LOCAL, transfer("Alice", 0, "Bob", COIN), GENESIS_HASH)
+    assert first.priority > plain.priority
+    long = signed("Alice", 0, "System", "remark", remark=bytes(int(BLOCK_LENGTH.max.normal)))
+    with pytest.raises(TransactionInvalid) as caught:
+        judge.validate_transaction(LOCAL, long, GENESIS_HASH)
+    assert isinstance(caught.value.reason, ExhaustsResources)
+
+
+def test_inherents_count_for_the_length_of_a_block() -> None:
+    block = Block(genesis("Alice"))
+    block.executive._length = BLOCK_BYTES_MAX
+    time = bare("Timestamp", "set", now=Moment(99_000_000))
+    assert isinstance(refusal(block, time), ExhaustsResources)

@@ -1,6 +1,6 @@
 """What metadata says of a small runtime."""
 
-from pallets.frame import DictState
+from pallets.frame import DictState, FrameRuntime, Pallet, pallet
 from pallets.frame.metadata import metadata_v14, metadata_v15
 from pallets.frame.runtime_api import RuntimeApis
 from primitives import metadata as wire
@@ -132,3 +132,17 @@ def test_version_15_adds_apis_and_outer_enums() -> None:
     ]
     assert names == ["RuntimeCall", "RuntimeEvent", "RuntimeError"]
     assert metadata.pallets[0].docs == ("A book each account may sign once.",)
+
+
+def test_a_pallet_without_anything_is_still_named() -> None:
+    class Bare(Pallet):
+        """Nothing."""
+
+    class OnlyBare(FrameRuntime):
+        bare: Bare = pallet(index=3)
+
+    metadata = decode(wire.MetadataV14, metadata_v14(OnlyBare(DictState({})))[5:])
+    (found,) = metadata.pallets
+    assert (found.name, int(found.index)) == ("Bare", 3)
+    assert (found.storage, found.calls, found.events, found.errors) == (None, None, None, None)
+    assert found.constants == ()

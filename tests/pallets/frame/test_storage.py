@@ -2,7 +2,14 @@
 
 import pytest
 
-from pallets.frame import DictState
+from pallets.frame import (
+    DictState,
+    FrameRuntime,
+    Pallet,
+    StorageDoubleMap,
+    StorageMap,
+    pallet,
+)
 from pallets.frame.storage import pascal_case
 from primitives.errors import DecodeError
 from primitives.hashing import blake2_128_concat, twox_64_concat, twox_128
@@ -135,6 +142,21 @@ def test_a_double_map_lists_under_its_first_key() -> None:
     assert made.pages.take(one, U8(2)) == b"\x02"
     assert made.pages.clear_prefix(one, limit=9) == 1
     assert made.pages.keys(limit=9) == []
+
+
+def test_a_pair_of_keys_that_holds_nothing_is_a_key_error_without_a_default() -> None:
+    class Pairs(Pallet):
+        held = StorageDoubleMap(U8, U8, U32)
+        plain = StorageMap(U8, U32)
+
+    class OnlyPairs(FrameRuntime):
+        pairs: Pairs = pallet(index=0)
+
+    pairs = OnlyPairs(DictState({})).pairs
+    with pytest.raises(KeyError, match=r"Pairs\.Held"):
+        pairs.held[U8(1), U8(2)]
+    with pytest.raises(AssertionError, match="not declared `counted=True`"):
+        pairs.plain.count()
 
 
 def test_a_value_of_another_class_is_read_back_as_declared() -> None:
