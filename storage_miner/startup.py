@@ -19,6 +19,7 @@ from client.chain import ChainClient, ChainLimits, ChainUnreachable
 from primitives.crypto.keys import KeyPair
 from primitives.crypto.ss58 import ss58_encode
 
+from .app import FragmentApp
 from .chain import ClientChain
 from .config import MinerConfig
 from .errors import MinerError
@@ -86,7 +87,7 @@ async def _serve(
             restores=config.restore,
         )
         async with trio.open_nursery() as nursery:
-            await nursery.start(serve_http, daemon, listener)
+            await nursery.start(serve_app, FragmentApp(daemon.transfers, daemon.status), listener)
             log.info("listening", endpoint=endpoint, account=ss58_encode(key.account_id))
             ready(
                 {
@@ -126,8 +127,8 @@ async def connected(rpc: str) -> AsyncIterator[ChainClient]:
             await manager.__aexit__(None, None, None)
 
 
-async def serve_http(
-    daemon: Daemon,
+async def serve_app(
+    app: FragmentApp,
     listener: socket.socket,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -135,8 +136,6 @@ async def serve_http(
     """Serve the fragment protocol on a bound socket, until cancelled."""
     from hypercorn.config import Config
     from hypercorn.trio import serve
-
-    from .app import FragmentApp
 
     config = Config()
     config.bind = [f"fd://{os.dup(listener.fileno())}"]
@@ -148,7 +147,6 @@ async def serve_http(
     config.include_server_header = False
     config.accesslog = None
     config.errorlog = None
-    app = FragmentApp(daemon.transfers, daemon.status)
     async with trio.open_nursery() as nursery:
         await nursery.start(
             partial(serve, app, config, shutdown_trigger=trio.sleep_forever, mode="asgi")

@@ -23,8 +23,8 @@ from storage_miner.jobs import (
     Failed,
     IdleJob,
     IdleProved,
-    OpenJob,
     Opened,
+    OpenJob,
     ServiceJob,
     ServiceProved,
     perform,
@@ -121,7 +121,9 @@ def service_job(fragments: Any, stored: list[Path], indexes: tuple[int, ...]) ->
         fragment_bytes=FRAGMENT_BYTES,
         rows=[
             AskedRow(index, str(path), made.hash.hex(), 0, made.commitments[0].hex())
-            for index, (made, path) in zip(indexes, zip(fragments, stored, strict=True), strict=True)
+            for index, (made, path) in zip(
+                indexes, zip(fragments, stored, strict=True), strict=True
+            )
         ],
     )
 
@@ -175,9 +177,7 @@ def test_a_truncated_fragment_is_declared(fragments: Any, stored: list[Path]) ->
     assert answer.faulty == [0]
 
 
-def test_when_everything_is_gone_everything_is_declared(
-    fragments: Any, stored: list[Path]
-) -> None:
+def test_when_everything_is_gone_everything_is_declared(fragments: Any, stored: list[Path]) -> None:
     for path in stored:
         path.unlink()
     answer = perform(service_job(fragments, stored, (0, 2, 5)))
