@@ -295,7 +295,7 @@ class Executive:
         self._context.begin_extrinsic(len(self._body))
         overlay.begin()
         try:
-            with _panics(f"{checked.call.pallet}.{checked.call.name}"):
+            with _panics(f"{checked.call.pallet}.{checked.call.name}", by_author=not is_signed):
                 if checked.signer is None:
                     outcome = self._apply_inherent(checked)
                 else:
@@ -656,11 +656,18 @@ def _tag(who: AccountId, nonce: int) -> bytes:
 
 
 @contextmanager
-def _panics(what: str) -> Iterator[None]:
-    """Everything that is not an expected refusal becomes a RuntimePanic."""
+def _panics(what: str, *, by_author: bool = True) -> Iterator[None]:
+    """Everything that is not an expected refusal becomes a RuntimePanic.
+
+    Only what the author put there can make a block invalid; from a user's extrinsic such a failure
+    is a panic, which drops the extrinsic.
+    """
     try:
         yield
-    except (TransactionInvalid, TransactionUnknown, InvalidBlock, StorageCorrupt, RuntimePanic):
+    except (TransactionInvalid, TransactionUnknown, StorageCorrupt, RuntimePanic):
         raise
     except Exception as error:
+        if by_author and isinstance(error, InvalidBlock):
+            raise
+        # This is where a Wasm runtime would trap.
         raise RuntimePanic(f"{what}: {type(error).__name__}: {error}") from error

@@ -13,11 +13,12 @@ from node.runtime import (
     runtime_at,
 )
 from pallets.balances import Balances
-from pallets.frame import DictState
+from pallets.frame import DictState, RuntimePanic
 from pallets.frame.executive import Executive
 from pallets.sudo import Sudo
 from pallets.system import System
 from pallets.transaction_payment import TransactionPayment
+from pallets.utility.types import NoneOrigin, SystemOrigin
 from primitives.digest import Digest
 from primitives.errors import InvalidBlock
 from primitives.scale import U32, decode, encode
@@ -197,3 +198,16 @@ def test_no_call_weighs_more_than_a_block_of_any_preset() -> None:
             for call in slot.kind.call_specs:
                 if not callable(call.weight):
                     assert call.weight.ref_time <= int(limit.ref_time), f"{spec.id} {call.name}"
+
+
+def test_root_cannot_spoil_a_block_with_the_time_of_another_origin() -> None:
+    chain = Chain()
+    chain.block()
+    time = CessRuntime.calls().make("Timestamp", "set", now=chain.now().timestamp.moment.get())
+    nobody = CessRuntime.calls().make(
+        "Utility", "dispatch_as", as_origin=SystemOrigin(NoneOrigin()), call=time
+    )
+    extrinsic = chain.sign("Alice", chain.call("Sudo", "sudo", call=nobody))
+    with pytest.raises(RuntimePanic, match="set twice"):
+        chain.author(extrinsic)
+    chain.block()

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pallets.frame import DictState, DispatchClass, InherentData, RuntimePanic, TransactionSource
 from pallets.frame.error import DispatchModule
@@ -615,3 +617,58 @@ def test_inherents_count_for_the_length_of_a_block() -> None:
     block.executive._length = BLOCK_BYTES_MAX
     time = bare("Timestamp", "set", now=Moment(99_000_000))
     assert isinstance(refusal(block, time), ExhaustsResources)
+
+
+NAMES = ("Alice", "Bob", "Nobody")
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("transfer"),
+            st.sampled_from(NAMES),
+            st.integers(0, 3),
+            st.sampled_from(NAMES),
+            st.sampled_from((0, 1, COIN, 999 * COIN, 10**30)),
+        ),
+        st.tuples(
+            st.just("sign"), st.sampled_from(NAMES), st.integers(0, 3), st.binary(max_size=64)
+        ),
+        st.tuples(st.just("crash"), st.sampled_from(NAMES), st.integers(0, 3)),
+        st.tuples(st.just("divide"), st.sampled_from(NAMES), st.integers(0, 3), st.integers(0, 9)),
+    ),
+    max_size=8,
+)
+
+
+def extrinsic(action: tuple[object, ...]) -> bytes:
+    match action:
+        case ("transfer", str(name), int(nonce), str(to), int(value)):
+            return transfer(name, nonce, to, value)
+        case ("sign", str(name), int(nonce), bytes(note)):
+            return signed(name, nonce, "GuestBook", "sign", note=Note(note))
+        case ("crash", str(name), int(nonce)):
+            return signed(name, nonce, "GuestBook", "crash")
+        case (_, str(name), int(nonce), int(count)):
+            return signed(name, nonce, "GuestBook", "divide", count=U32(count))
+    raise AssertionError(action)
+
+
+@settings(max_examples=60, deadline=None)
+@given(actions=ACTIONS)
+def test_whatever_an_author_gets_into_a_block_an_importer_repeats(
+    actions: list[tuple[object, ...]],
+) -> None:
+    state = genesis("Alice", "Bob")
+    block = Block(state)
+    block.put_inherents()
+    for action in actions:
+        before = block.runtime.overlay.changes()
+        try:
+            block.apply(extrinsic(action))
+        except (TransactionInvalid, RuntimePanic):
+            assert block.runtime.overlay.changes() == before
+    header, after = block.finish()
+    changes = executive(state).execute_block(header, block.body)
+    assert state.after(changes).entries() == after.entries()
+    accounts = Ledger(after).system.account.items(limit=99)
+    issued = Ledger(after).balances.total_issuance.get()
+    assert sum(int(info.data.free) for _, info in accounts) == int(issued)
