@@ -1,0 +1,197 @@
+"""``state_*``: values, pages, proofs and runtime calls over real states."""
+
+import pytest
+
+from node.runtime import VERSION
+from primitives import trie
+from primitives.errors import RpcError
+from primitives.hashing import blake2_256, twox_128
+from primitives.types import Hash
+from tests.node.bench import Bench, run
+from tests.node.net import ALICE, BOB, Net
+
+NUMBER = twox_128(b"System") + twox_128(b"Number")
+ACCOUNTS = twox_128(b"System") + twox_128(b"Account")
+UNKNOWN = "0x" + "11" * 32
+
+
+def hex_of(data: bytes) -> str:
+    return f"0x{data.hex()}"
+
+
+def test_values_at_any_kept_block(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        first = hex_of((await bench.author()).hash)
+        await bench.author()
+        key = hex_of(NUMBER)
+        assert await bench.ask("state_getStorage", key) == "0x02000000"
+        assert await bench.ask("state_getStorage", key, first) == "0x01000000"
+        assert await bench.ask("state_getStorageAt", key, first) == "0x01000000"
+        assert await bench.ask("state_getStorageSize", key) == 4
+        assert await bench.ask("state_getStorageHash", key) == hex_of(blake2_256(b"\x02\0\0\0"))
+        assert await bench.ask("state_getStorage", "0x1234") is None
+        assert await bench.ask("state_getStorageSize", "0x1234") is None
+        assert await bench.ask("state_getStorageSize", hex_of(ACCOUNTS)) > 1000
+
+    run(net, test)
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("state_getStorage", ["0x00", UNKNOWN]),
+        ("state_getMetadata", [UNKNOWN]),
+        ("state_getRuntimeVersion", [UNKNOWN]),
+        ("state_getKeysPaged", ["0x", 1, None, UNKNOWN]),
+        ("state_queryStorageAt", [["0x00"], UNKNOWN]),
+        ("state_call", ["Core_version", "0x", UNKNOWN]),
+        ("state_getReadProof", [["0x00"], UNKNOWN]),
+        ("state_queryStorage", [["0x00"], UNKNOWN]),
+        ("state_call", ["Nothing_here", "0x"]),
+        ("state_call", ["AccountNonceApi_account_nonce", "0x00"]),
+        ("state_call", ["Core_version", "0x00"]),
+        ("state_call", ["_", "0x"]),
+    ],
+)
+def test_what_is_not_here_is_a_client_error(net: Net, method: str, params: list[object]) -> None:
+    async def test(bench: Bench) -> None:
+        with pytest.raises(RpcError) as caught:
+            await bench.ask(method, *params)
+        assert caught.value.code == 4003
+
+    run(net, test)
+
+
+def test_pages_of_keys_join_to_all_keys(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        prefix = hex_of(ACCOUNTS)
+        whole = await bench.ask("state_getKeys", prefix)
+        joined: list[str] = []
+        start = None
+        while page := await bench.ask("state_getKeysPaged", prefix, 7, start):
+            joined += page
+            start = page[-1]
+        assert joined == whole == sorted(whole)
+        pairs = await bench.ask("state_getPairs", prefix)
+        assert [key for key, _ in pairs] == whole
+
+    run(net, test)
+
+
+@pytest.mark.parametrize(("count", "fits"), [(999, True), (1000, True), (1001, False)])
+def test_a_page_is_limited(net: Net, count: int, fits: bool) -> None:
+    async def test(bench: Bench) -> None:
+        if fits:
+            await bench.ask("state_getKeysPaged", "0x", count)
+            await bench.ask("state_queryStorageAt", ["0x00"] * count)
+        else:
+            for method, params in (
+                ("state_getKeysPaged", ["0x", count]),
+                ("state_queryStorageAt", [["0x00"] * count]),
+                ("state_getReadProof", [["0x00"] * count]),
+            ):
+                with pytest.raises(RpcError, match="count exceeds maximum") as caught:
+                    await bench.ask(method, *params)
+                assert caught.value.code == 4002
+
+    run(net, test)
+
+
+def test_several_values_at_once_and_over_a_range(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        hashes = [hex_of((await bench.author()).hash) for _ in range(3)]
+        key, missing = hex_of(NUMBER), "0x1234"
+        assert await bench.ask("state_queryStorageAt", [key, missing]) == [
+            {"block": hashes[2], "changes": [[key, "0x03000000"], [missing, None]]}
+        ]
+        found = await bench.ask("state_queryStorage", [key, missing], hashes[0], hashes[2])
+        assert [entry["block"] for entry in found] == hashes
+        assert found[1]["changes"] == [[key, "0x02000000"]]
+        with pytest.raises(RpcError) as caught:
+            await bench.ask("state_queryStorage", [key], hashes[2], hashes[0])
+        assert caught.value.code == 4001
+
+    run(net, test)
+
+
+def test_a_proof_verifies_against_the_header(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        imported = await bench.author(net.transfer())
+        key = next(iter(net.chain.database.state_at(imported.hash).keys(ACCOUNTS, 1)))
+        found = await bench.ask("state_getReadProof", [hex_of(key), "0x1234"])
+        assert found["at"] == hex_of(imported.hash)
+        nodes = [bytes.fromhex(node[2:]) for node in found["proof"]]
+        root = Hash(imported.header.state_root)
+        values = trie.verify_proof(root, nodes, [key, b"\x12\x34"])
+        assert values == {
+            key: net.chain.database.state_at(imported.hash).get(key),
+            b"\x12\x34": None,
+        }
+
+    run(net, test)
+
+
+def test_the_runtime_answers_by_name(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        await bench.author(net.transfer())
+        nonce = "AccountNonceApi_account_nonce"
+        who = hex_of(ALICE.account_id)
+        assert await bench.ask("state_call", nonce, who, None) == "0x01000000"
+        assert await bench.ask("state_callAt", nonce, who) == "0x01000000"
+        versions = [
+            await bench.ask("state_call", "Metadata_metadata_versions", *rest)
+            for rest in ([], [""], ["0x"])
+        ]
+        assert versions == ["0x080e0000000f000000"] * 3
+
+    run(net, test)
+
+
+def test_metadata_and_version(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        metadata = await bench.ask("state_getMetadata")
+        assert metadata.startswith("0x6d6574610e")
+        wrapped = await bench.ask("state_call", "Metadata_metadata", "0x")
+        assert wrapped.endswith(metadata[2:])
+        version = await bench.ask("state_getRuntimeVersion")
+        assert version == await bench.ask("chain_getRuntimeVersion")
+        assert version["specName"] == VERSION.spec_name
+        assert version["specVersion"] == int(VERSION.spec_version)
+        assert ["0xdf6acb689907609b", 4] in version["apis"]
+
+    run(net, test)
+
+
+def test_a_subscription_shows_changed_values_only(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        state = net.chain.database.state_at(net.chain.database.best().hash)
+        bob = next(key for key in state.keys(ACCOUNTS, 1000) if key.endswith(BOB.account_id))
+        await bench.ask("state_subscribeStorage", [hex_of(bob), "0x1234"])
+        first = await bench.event()
+        assert [key for key, _ in first["changes"]] == [hex_of(bob), "0x1234"]
+        await bench.author()
+        imported = await bench.author(net.transfer())
+        event = await bench.event()
+        assert event["block"] == hex_of(imported.hash)
+        assert [key for key, _ in event["changes"]] == [hex_of(bob)]
+
+    run(net, test)
+
+
+def test_the_version_is_shown_once_while_it_does_not_change(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        await bench.ask("state_subscribeRuntimeVersion")
+        assert (await bench.event())["specVersion"] == int(VERSION.spec_version)
+        await bench.author()
+        assert len(bench.session.outbox) == 0
+
+    run(net, test)
+
+
+def test_unbounded_reads_are_for_the_operator(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        for method in ("state_getPairs", "state_getKeys", "state_queryStorage"):
+            with pytest.raises(RpcError, match="unsafe"):
+                await bench.ask(method, "0x")
+
+    run(net, test, deny_unsafe=True)

@@ -1,0 +1,611 @@
+"""The port under good and bad callers: real sockets on this machine, no real node behind them."""
+
+import math
+import types
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import orjson
+import pytest
+import trio
+import wsproto
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Ping,
+    Pong,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
+
+from node.rpc import server as server_module
+from node.rpc import websocket as websocket_module
+from node.rpc.dispatch import Dispatcher, Sink
+from node.rpc.jsonrpc import Json, Limits
+from node.rpc.registry import Registry, rpc_method, rpc_subscription
+from node.rpc.server import RpcServer, ServerConfig
+from primitives.errors import CessError, RpcError
+
+LIMIT = 64 << 10
+
+
+@rpc_method("t_echo")
+async def echo(_ctx: object, value: object = None) -> Json:
+    """What it was given."""
+    await trio.lowlevel.checkpoint()
+    return value  # type: ignore[return-value]
+
+
+@rpc_method("t_large")
+def large(_ctx: object, size: int) -> Json:
+    """A large answer from a thread."""
+    return "x" * size
+
+
+@rpc_method("t_fail")
+def fail(_ctx: object, how: str) -> Json:
+    """Fails in the way that it is told."""
+    raise {
+        "rpc": RpcError(7, "seven"),
+        "cess": CessError("what to do"),
+        "bug": ZeroDivisionError("secret detail"),
+    }[how]
+
+
+@rpc_method("t_unsafe", unsafe=True)
+def unsafe(_ctx: object) -> Json:
+    """Not for everybody."""
+    return True
+
+
+@rpc_subscription("t_count", event="t_counted", unsubscribe="t_stop")
+async def count(_ctx: object, sink: Sink, upto: int, refuse: bool = False) -> None:
+    """Numbers, as fast as they go."""
+    if refuse:
+        raise RpcError(9, "not today")
+    await sink.accept()
+    for number in range(upto):
+        sink.send(number)
+        await trio.lowlevel.checkpoint()
+    if upto == 1:
+        await trio.sleep_forever()
+
+
+MODULE = types.ModuleType("t")
+MODULE.__dict__.update(echo=echo, large=large, fail=fail, unsafe=unsafe, count=count)
+
+
+@asynccontextmanager
+async def serving(deny_unsafe: bool = True, **changes: Any):  # type: ignore[no-untyped-def]
+    config = ServerConfig(**{"port": 0, **changes})
+    dispatcher = Dispatcher(
+        Registry.of([MODULE]),
+        None,  # type: ignore[arg-type]
+        limits=Limits(request_bytes=LIMIT, response_bytes=LIMIT, batch_count=5),
+        deny_unsafe=deny_unsafe,
+    )
+    found = RpcServer(config, dispatcher, lambda: (False, b"{}"))
+    async with trio.open_nursery() as nursery:
+        found.port = await nursery.start(found.listen)  # type: ignore[attr-defined]
+        yield found
+        nursery.cancel_scope.cancel()
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        with trio.fail_after(20):
+            await test()
+
+    trio.run(bounded)
+
+
+async def connect(server: Any) -> trio.SocketStream:
+    return await trio.open_tcp_stream("127.0.0.1", server.port)
+
+
+async def read_all(stream: trio.SocketStream) -> bytes:
+    data = b""
+    try:
+        while more := await stream.receive_some():
+            data += more
+    except trio.BrokenResourceError:
+        pass
+    return data
+
+
+async def read_answer(stream: trio.SocketStream) -> tuple[int, bytes]:
+    """One HTTP answer of a connection that stays open."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = await stream.receive_some()
+        assert more, data
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        int(line.split(b":")[1])
+        for line in head.split(b"\r\n")
+        if line.startswith(b"content-length")
+    )
+    while len(body) < length:
+        body += await stream.receive_some()
+    return int(head.split()[1]), body
+
+
+def http(body: bytes, *headers: str, method: str = "POST", target: str = "/") -> bytes:
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *headers,
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def call(method: str, *params: object, id_: object = 1) -> bytes:
+    return orjson.dumps({"jsonrpc": "2.0", "id": id_, "method": method, "params": params})
+
+
+async def post(server: Any, body: bytes, *headers: str) -> tuple[int, Any]:
+    stream = await connect(server)
+    await stream.send_all(http(body, *headers))
+    status, answer = await read_answer(stream)
+    await stream.aclose()
+    return status, orjson.loads(answer) if answer[:1] in (b"{", b"[") else answer
+
+
+# HTTP.
+
+
+def test_a_post_is_answered_and_the_connection_stays() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            stream = await connect(server)
+            for number in range(3):
+                await stream.send_all(http(call("t_echo", number)))
+                status, body = await read_answer(stream)
+                assert status == 200
+                assert orjson.loads(body)["result"] == number
+
+    run(main)
+
+
+def test_a_batch_is_answered_in_order() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            entries = b",".join([call("t_echo", "a", id_="x"), b"7", call("t_none", id_=2)])
+            status, answer = await post(server, b"[" + entries + b"]")
+            assert status == 200
+            assert [entry["id"] for entry in answer] == ["x", None, 2]
+            assert [entry.get("error", {}).get("code") for entry in answer] == [
+                None,
+                -32600,
+                -32601,
+            ]
+
+    run(main)
+
+
+def test_failures_have_codes_and_keep_their_secrets() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            errors = [
+                (await post(server, call("t_fail", how)))[1]["error"]
+                for how in ("rpc", "cess", "bug")
+            ]
+            assert errors[0] == {"code": 7, "message": "seven"}
+            assert errors[1]["data"] == "what to do"
+            assert errors[2] == {"code": -32603, "message": "Internal error"}
+            assert (await post(server, call("t_unsafe")))[1]["error"]["code"] == -32601
+            assert (await post(server, call("t_count", 3)))[1]["error"]["code"] == -32601
+            assert (await post(server, call("t_large", LIMIT)))[1]["error"]["code"] == -32008
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (http(b"x" * (LIMIT + 1)), 413),
+        (http(b"{}").replace(b"application/json", b"text/plain"), 415),
+        (http(b"").replace(b"localhost", b"evil.example"), 403),
+        (http(b"", "Origin: https://evil.example"), 403),
+        (http(b"", method="GET"), 405),
+        (http(b"", target="/elsewhere"), 404),
+        (
+            http(b"", "Transfer-Encoding: chunked").replace(b"Content-Length: 0\r\n", b"")
+            + b"zz\r\n",
+            400,
+        ),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1e9\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00junk\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000, 431),
+    ],
+)
+def test_bad_requests_get_an_answer_and_the_port_lives(request_bytes: bytes, status: int) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            stream = await connect(server)
+            with trio.move_on_after(5):
+                with suppress(trio.BrokenResourceError):
+                    await stream.send_all(request_bytes)
+            data = await read_all(stream)
+            assert data.startswith(f"HTTP/1.1 {status}".encode()), data[:100]
+            assert (await post(server, call("t_echo", 1)))[1]["result"] == 1
+
+    run(main)
+
+
+def test_a_chunked_body_is_limited_while_it_arrives() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            stream = await connect(server)
+            head = http(b"", "Transfer-Encoding: chunked").replace(b"Content-Length: 0\r\n", b"")
+            chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
+            await stream.send_all(head + chunk * 3)
+            assert (await read_answer(stream))[0] == 413
+
+    run(main)
+
+
+def test_deep_and_broken_json_are_parse_errors() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            for body in (b"[" * 30_000, b"{", b"", b"\xff\xfe", b'{"a":' * 5_000):
+                status, answer = await post(server, body)
+                assert (status, answer["error"]["code"]) == (200, -32700)
+
+    run(main)
+
+
+def test_a_half_sent_body_holds_up_nobody() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            stuck = [await connect(server) for _ in range(20)]
+            for stream in stuck:
+                await stream.send_all(http(b"x" * 100)[:-50])
+            assert (await post(server, call("t_echo", 1)))[1]["result"] == 1
+            for stream in stuck:
+                await stream.aclose()
+            assert (await post(server, call("t_echo", 2)))[1]["result"] == 2
+
+    run(main)
+
+
+def test_a_body_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "BODY_S", 0.05)
+
+    async def main() -> None:
+        async with serving() as server:
+            stream = await connect(server)
+            await stream.send_all(http(b"x" * 100)[:-50])
+            assert (await read_answer(stream))[0] == 408
+
+    run(main)
+
+
+def test_a_silent_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "HEAD_S", 0.05)
+
+    async def main() -> None:
+        async with serving() as server:
+            stream = await connect(server)
+            await stream.send_all(b"POST / HT")
+            assert await read_all(stream) == b""
+
+    run(main)
+
+
+def test_connections_that_send_nothing_make_room_for_those_that_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_module, "PENDING_MAX", 10)
+
+    async def main() -> None:
+        async with serving() as server:
+            silent = [await connect(server) for _ in range(40)]
+            assert (await post(server, call("t_echo", 1)))[1]["result"] == 1
+            assert len(server._pending) <= 10
+            assert await read_all(silent[0]) == b""
+
+    run(main)
+
+
+def test_connections_are_limited_and_the_limit_is_given_back() -> None:
+    async def main() -> None:
+        async with serving(connections_max=2) as server:
+            busy = [await connect(server) for _ in range(2)]
+            for stream in busy:
+                await stream.send_all(http(b"xx")[:-1])
+            while server.active_count < 2:
+                await trio.sleep(0.01)
+            stream = await connect(server)
+            await stream.send_all(http(call("t_echo", 1)))
+            assert (await read_answer(stream))[0] == 429
+            for stream in busy:
+                await stream.aclose()
+            while server.active_count:
+                await trio.sleep(0.01)
+            assert (await post(server, call("t_echo", 1)))[1]["result"] == 1
+
+    run(main)
+
+
+def test_browsers_of_allowed_origins_may_call() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            for origin in ("http://localhost:3000", "https://polkadot.js.org"):
+                status, _ = await post(server, call("t_echo"), f"Origin: {origin}")
+                assert status == 200
+            stream = await connect(server)
+            await stream.send_all(http(b"", "Origin: http://localhost:3000", method="OPTIONS"))
+            assert (await read_answer(stream))[0] == 204
+        async with serving(cors=None) as server:
+            assert (await post(server, call("t_echo"), "Origin: https://any.example"))[0] == 200
+
+    run(main)
+
+
+def test_health_is_on_the_same_port() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            for target, status in (("/health", 200), ("/health/readiness", 503)):
+                stream = await connect(server)
+                await stream.send_all(http(b"", method="GET", target=target))
+                assert (await read_answer(stream))[0] == status
+
+    run(main)
+
+
+# WebSocket.
+
+
+class Socket:
+    """A WebSocket client that sends what it is told."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self.socket = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+        self.events: list[Any] = []
+        self.text = ""
+
+    @classmethod
+    async def open(cls, server: Any, target: str = "/") -> "Socket":
+        found = cls(await connect(server))
+        await found.send(Request(host="localhost", target=target))
+        assert isinstance(await found.event(), AcceptConnection)
+        return found
+
+    async def send(self, event: Any) -> None:
+        await self.stream.send_all(self.socket.send(event))
+
+    async def event(self) -> Any:
+        while not self.events:
+            data = await self.stream.receive_some(1 << 20)
+            if not data:
+                return None
+            self.socket.receive_data(data)
+            self.events.extend(self.socket.events())
+        return self.events.pop(0)
+
+    async def ask(self, method: str, *params: object, id_: object = 1) -> None:
+        await self.send(TextMessage(data=call(method, *params, id_=id_).decode()))
+
+    async def message(self) -> Any:
+        while True:
+            event = await self.event()
+            assert isinstance(event, TextMessage | BytesMessage), event
+            self.text += event.data
+            if event.message_finished:
+                text, self.text = self.text, ""
+                return orjson.loads(text)
+
+
+def test_calls_over_a_socket() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            await socket.ask("t_echo", {"a": [1]}, id_="pI64")
+            assert (await socket.message()) == {
+                "jsonrpc": "2.0",
+                "id": "pI64",
+                "result": {"a": [1]},
+            }
+            await socket.send(BytesMessage(data=call("t_echo", 2)))
+            assert (await socket.message())["result"] == 2
+            await socket.send(Ping(payload=b"p"))
+            assert isinstance(await socket.event(), Pong)
+            await socket.send(CloseConnection(code=1000))
+            assert isinstance(await socket.event(), CloseConnection)
+
+    run(main)
+
+
+def test_the_answer_to_a_subscription_precedes_its_events() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            for _ in range(20):
+                await socket.ask("t_count", 5)
+                name = (await socket.message())["result"]
+                for number in range(5):
+                    event = await socket.message()
+                    assert event["method"] == "t_counted"
+                    assert event["params"] == {"subscription": name, "result": number}
+
+    run(main)
+
+
+def test_a_subscription_in_a_batch_is_answered_first_too() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            both = b"[" + call("t_count", 2, id_=1) + b"," + call("t_large", 9, id_=2) + b"]"
+            await socket.send(TextMessage(data=both.decode()))
+            answer = await socket.message()
+            assert [entry["id"] for entry in answer] == [1, 2]
+            assert (await socket.message())["params"]["subscription"] == answer[0]["result"]
+
+    run(main)
+
+
+def test_a_refused_subscription_gives_its_error() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            await socket.ask("t_count", 2, True)
+            assert (await socket.message())["error"] == {"code": 9, "message": "not today"}
+
+    run(main)
+
+
+def test_unsubscribing_ends_a_subscription_once() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            await socket.ask("t_count", 1)
+            name = (await socket.message())["result"]
+            await socket.message()
+            for expected in (True, False):
+                await socket.ask("t_stop", name)
+                assert (await socket.message())["result"] is expected
+            await socket.ask("t_stop")
+            assert (await socket.message())["error"]["code"] == -32602
+
+    run(main)
+
+
+def test_subscriptions_of_a_socket_are_limited() -> None:
+    async def main() -> None:
+        async with serving(subscription_count=2) as server:
+            socket = await Socket.open(server)
+            for _ in range(2):
+                await socket.ask("t_count", 1)
+                assert "result" in await socket.message()
+                await socket.message()
+            await socket.ask("t_count", 1)
+            assert (await socket.message())["error"]["code"] == -32006
+
+    run(main)
+
+
+def test_a_slow_reader_loses_events_not_the_node() -> None:
+    async def main() -> None:
+        async with serving(event_count=4) as server:
+            socket = await Socket.open(server)
+            await socket.ask("t_count", 2_000_000)
+            name = (await socket.message())["result"]
+            with trio.move_on_after(0.3):
+                await trio.sleep(math.inf)
+            assert (await post(server, call("t_echo", 1)))[1]["result"] == 1
+            await socket.ask("t_stop", name, id_="stop")
+            answer = await socket.message()
+            while answer.get("id") != "stop":
+                answer = await socket.message()
+            assert answer["result"] is False
+
+    run(main)
+
+
+def test_a_message_above_the_limit_closes_the_socket() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            with trio.move_on_after(5):
+                with suppress(trio.BrokenResourceError):
+                    await socket.send(TextMessage(data=" " * (LIMIT + 1)))
+            event = await socket.event()
+            assert isinstance(event, CloseConnection)
+            assert event.code == 1009
+
+    run(main)
+
+
+def test_fragments_of_one_message_are_limited_together() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            for _ in range(9):
+                try:
+                    await socket.send(TextMessage(data=" " * 8192, message_finished=False))
+                except trio.BrokenResourceError:
+                    break
+            event = await socket.event()
+            assert isinstance(event, CloseConnection)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"\xff" * 50, b"\x81\xff" + b"\xff" * 8, b"\x83\x80\0\0\0\0", b"\x81\x05hello", b"\x88"],
+)
+def test_junk_frames_close_the_socket_only(junk: bytes) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            await socket.stream.send_all(junk)
+            await socket.stream.send_eof()
+            await read_all(socket.stream)
+            assert (await post(server, call("t_echo", 1)))[1]["result"] == 1
+            while server.active_count:
+                await trio.sleep(0.01)
+
+    run(main)
+
+
+def test_text_that_is_not_utf8_closes_the_socket() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            await socket.stream.send_all(b"\x81\x82\0\0\0\0\xff\xfe")
+            event = await socket.event()
+            assert isinstance(event, CloseConnection)
+            assert event.code == 1007
+
+    run(main)
+
+
+def test_a_handshake_that_is_none_is_refused() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            stream = await connect(server)
+            await stream.send_all(
+                b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\r\n"
+            )
+            assert (await read_all(stream)).startswith(b"HTTP/1.1 400")
+            other = Socket(await connect(server))
+            await other.send(Request(host="localhost", target="/elsewhere"))
+            assert isinstance(await other.event(), RejectConnection)
+
+    run(main)
+
+
+def test_a_dead_peer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket_module, "PING_S", 0.02)
+    monkeypatch.setattr(websocket_module, "SILENCE_S", 0.05)
+
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            assert isinstance(await socket.event(), Ping)
+            while server.active_count:
+                await trio.sleep(0.01)
+
+    run(main)
+
+
+def test_many_calls_at_once_are_all_answered() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            socket = await Socket.open(server)
+            for number in range(200):
+                await socket.ask("t_echo", number, id_=number)
+            answers = [await socket.message() for _ in range(200)]
+            assert sorted(answer["id"] for answer in answers) == list(range(200))
+            assert all(answer["id"] == answer["result"] for answer in answers)
+
+    run(main)
