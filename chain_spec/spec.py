@@ -234,10 +234,11 @@ def _read_genesis(node: Node) -> GenesisConfig | RawGenesis:
 
 
 def _read_map(node: Node) -> dict[bytes, bytes]:
+    members = node.members()
     entries = {}
-    for name, member in node.members().items():
+    for name, member in members.items():
         entries[Node(name, f"{node.path}.{name[:80]}").hex_bytes()] = member.hex_bytes()
-    if len(entries) != len(node.members()):
+    if len(entries) != len(members):
         node.fail("a key is given twice, in capital and small letters; keep one")
     return entries
 

@@ -221,6 +221,8 @@ class UncheckedExtrinsic:
             raise DecodeError(
                 f"an extrinsic has at most {EXTRINSIC_BYTES_MAX} bytes, not {len(data)}"
             )
+        if type(data) is not bytes:  # a view into a larger buffer, or a subclass
+            data = bytes(data)
         length, at = _LENGTH.decode_from(data, 0)
         if length != len(data) - at:
             raise DecodeError(

@@ -79,6 +79,17 @@ def oracle_types() -> RuntimeConfigurationObject:
     return config
 
 
+class Raw(bytes):
+    """A subclass, as hashes and bounded bytes are."""
+
+
+ALICE_PART = SignedPart(
+    MultiAddressId(ALICE.account_id),
+    Sr25519Signature(SignatureBytes(bytes(64))),
+    SignedExtra(IMMORTAL, U32(0), U128(0)),
+)
+
+
 def oracle(kind: str, value: object) -> bytes:
     return bytes(oracle_types().create_scale_object(kind).encode(value).data)
 
@@ -357,3 +368,12 @@ def test_metadata_of_what_clients_know_by_heart(kind: type, names: list[str]) ->
 def test_malformed_addresses_are_refused(address: bytes) -> None:
     with pytest.raises(DecodeError):
         decode(MultiAddress, address)
+
+
+@pytest.mark.parametrize("wrap", [bytearray, memoryview, Raw])
+def test_views_and_subclasses_of_bytes_are_decoded_to_bytes(wrap: type) -> None:
+    for signed in (ALICE_PART, None):
+        whole = UncheckedExtrinsic(signed, CALL)
+        found = UncheckedExtrinsic.decode(wrap(whole.encode()))
+        assert found == whole
+        assert type(found.call) is bytes
