@@ -184,12 +184,13 @@ class _Checked:
         extra: SignedExtra | None,
         death: int,
     ) -> None:
+        with _panics(f"weighing {call.pallet}.{call.name}", by_author=False):
+            self.info = call.info()
         self.call = call
         self.length = length
         self.signer = signer
         self.extra = extra
         self.death = death
-        self.info = call.info()
 
 
 class _ClassBudget:
@@ -388,6 +389,7 @@ class Executive:
         Raises:
             TransactionInvalid, TransactionUnknown: it cannot be in the next block or a later one.
             DecodeError: it is no extrinsic of this runtime.
+            RuntimePanic: a pallet failed unexpectedly; drop the transaction.
         """
         if self._number is None:
             self._begin(at_hash, BlockNumber(self._context.number() + 1), Digest(logs=()))
@@ -405,7 +407,8 @@ class Executive:
             raise TransactionInvalid(Stale())
         self._check_single(info, checked.length)
         tip = int(extra.tip)
-        fee = self._payment.can_withdraw_fee(who, info, checked.length, tip)
+        with _panics("pricing a transaction", by_author=False):
+            fee = self._payment.can_withdraw_fee(who, info, checked.length, tip)
         return ValidTransaction(
             priority=U64(self._priority(info, checked.length, tip, int(fee))),
             requires=() if extra.nonce == nonce else (_tag(who, int(extra.nonce) - 1),),

@@ -313,6 +313,14 @@ def test_a_panic_drops_the_extrinsic_and_not_the_block() -> None:
     block.finish()
 
 
+def test_a_weight_that_cannot_be_told_is_a_panic_in_block_and_pool() -> None:
+    ext = signed("Alice", 0, "GuestBook", "weigh", count=U32(0))
+    with pytest.raises(RuntimePanic, match="weighing"):
+        started("Alice").apply(ext)
+    with pytest.raises(RuntimePanic, match="weighing"):
+        pool().validate_transaction(LOCAL, ext, GENESIS_HASH)
+
+
 def test_a_bad_disk_is_not_a_failed_call() -> None:
     class Broken:
         def __init__(self, state: DictState) -> None:

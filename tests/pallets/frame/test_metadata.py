@@ -31,6 +31,7 @@ def test_calls_come_with_indices_arguments_and_docs() -> None:
         ("crash", 4),
         ("both", 5),
         ("close", 6),
+        ("weigh", 7),
     ]
     assert calls[0].docs == ("Write ``note`` under the caller's account. Origin: signed.",)
     assert [field.name for field in calls[3].fields] == ["first", "rest"]
