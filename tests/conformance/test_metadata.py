@@ -161,6 +161,7 @@ def test_a_client_decodes_and_encodes_every_call_as_we_do(pallet: str, spec: Any
     names = [name for name, _ in spec.parameters]
     for row in rows([kind for _, kind in spec.parameters], 0):
         call = TABLE.make(pallet, spec.name, **dict(zip(names, row, strict=True)))
+        assert call.info().weight.ref_time >= 0  # no argument makes the weight fail
         value = there_and_back("Call", call.encode())
         assert (value["call_module"], value["call_function"]) == (pallet, spec.name)
         assert [each["name"] for each in value["call_args"]] == names
