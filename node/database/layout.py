@@ -13,7 +13,7 @@ from node.database.errors import DatabaseFailed, corrupt
 from primitives.errors import DecodeError
 from primitives.scale import U16, U32, U64, codec, struct
 from primitives.trie import NewNode, Node, Ref
-from primitives.trie.node import decode_node, hash_of
+from primitives.trie.node import HASH_BYTES, NUMBER_BYTES, decode_node, hash_of
 from primitives.types import Hash
 
 __all__ = [
@@ -170,14 +170,14 @@ def decode_body(content: bytes) -> tuple[bytes, ...]:
 
 def encode_root(root: Ref) -> bytes:
     """A state: hash and number of its root node."""
-    return root.merkle + pack("<Q", root.id)
+    return bytes(root)
 
 
 def decode_root(content: bytes) -> Ref:
     """A state: hash and number of its root node."""
-    if len(content) != 40:
+    if len(content) != HASH_BYTES + NUMBER_BYTES:
         raise corrupt(f"a state record of {len(content)} bytes")
-    return Ref(content[:32], unpack("<Q", content[32:])[0])
+    return Ref(content)
 
 
 def encode_journal(inserted: tuple[int, ...], removed: tuple[int, ...]) -> bytes:
@@ -198,10 +198,9 @@ def decode_journal(content: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def encode_node_record(new: NewNode) -> bytes:
     """A trie node: length, encoding, the children's numbers, the value if it is kept by hash."""
     node = new.node
-    numbers = [child.id for child in node.children or () if isinstance(child, Ref)]
+    numbers = [child[HASH_BYTES:] for child in node.children or () if isinstance(child, Ref)]
     value = b"" if node.value_hash is None or node.value is None else node.value
-    head = pack("<I", len(new.encoding))
-    return b"".join((head, new.encoding, pack(f"<{len(numbers)}Q", *numbers), value))
+    return b"".join((pack("<I", len(new.encoding)), new.encoding, *numbers, value))
 
 
 def decode_node_record(ref: Ref, record: bytes) -> Node:
@@ -211,17 +210,17 @@ def decode_node_record(ref: Ref, record: bytes) -> Node:
     if hash_of(encoding) != ref.merkle:
         raise corrupt(f"trie node {ref.id} does not match its hash {ref.merkle.hex()}")
     try:
-        node = decode_node(encoding)
+        node = decode_node(encoding, record[at : at + 16 * NUMBER_BYTES])
     except DecodeError as error:
         raise corrupt(f"trie node {ref.id}: {error}") from error
     if node is None:
         raise corrupt(f"trie node {ref.id} is empty")
-    children = [child for child in node.children or () if isinstance(child, Ref)]
-    end = at + 8 * len(children)
+    end = at
+    for child in node.children or ():
+        if isinstance(child, Ref):
+            end += NUMBER_BYTES
     if end > len(record):
         raise corrupt(f"trie node {ref.id} is cut short")
-    for child, number in zip(children, unpack(f"<{len(children)}Q", record[at:end]), strict=True):
-        child.id = number
     node.id = ref.id
     value = record[end:]
     if node.value_hash is not None:

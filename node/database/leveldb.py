@@ -10,7 +10,7 @@ Threads: any number may read while one writes; ``close`` waits for calls under w
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Condition
+from threading import Condition, Lock
 from types import TracebackType
 from typing import Final
 
@@ -36,7 +36,8 @@ class LevelDb:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._calls = 0
-        self._idle = Condition()
+        self._lock = Lock()
+        self._idle = Condition(self._lock)
         self._closed = False
         self._failed = False
         try:
@@ -65,7 +66,7 @@ class LevelDb:
 
     def __enter__(self) -> None:
         """A call begins: the directory stays open until it ends."""
-        with self._idle:
+        with self._lock:
             if self._closed:
                 raise DatabaseClosed(f"{self.path} is closed")
             self._calls += 1
@@ -77,7 +78,7 @@ class LevelDb:
         trace: TracebackType | None,
     ) -> None:
         """A call ends; LevelDB's errors become ours."""
-        with self._idle:
+        with self._lock:
             self._calls -= 1
             if not self._calls:
                 self._idle.notify_all()

@@ -20,7 +20,7 @@ __all__ = ["NODE_CACHE_BYTES", "NodeStore"]
 NODE_CACHE_BYTES: Final = 64 * 1024 * 1024
 
 _NODE_BYTES: Final = 300
-_CHILD_BYTES: Final = 160
+_CHILD_BYTES: Final = 90
 
 
 def _cost_bytes(node: Node) -> int:
@@ -39,8 +39,8 @@ class NodeStore:
     def __init__(self, kv: KeyValue, *, cache_bytes: int = NODE_CACHE_BYTES) -> None:
         self._kv = kv
         self._half_bytes = cache_bytes // 2
-        self._young: dict[int, Node] = {}
-        self._old: dict[int, Node] = {}
+        self._young: dict[Ref, Node] = {}
+        self._old: dict[Ref, Node] = {}
         self._young_bytes = 0
         self._numbers = count(1)
 
@@ -61,26 +61,25 @@ class NodeStore:
 
     def find(self, ref: Ref) -> Node | None:
         """The node that ``ref`` names, None if it is not kept. Raises: StorageCorrupt."""
-        number = ref.id
-        node = self._young.get(number)
+        node = self._young.get(ref)
         if node is not None:
             return node
-        node = self._old.get(number)
+        node = self._old.get(ref)
         if node is None:
-            record = self._kv.get(node_key(number))
+            record = self._kv.get(node_key(ref.id))
             if record is None:
                 return None
             node = decode_node_record(ref, record)
-        self._hold(number, node)
+        self._hold(ref, node)
         return node
 
     def hold(self, new: NewNode) -> None:
         """Keep a node that was just written within reach."""
-        self._hold(new.ref.id, new.node)
+        self._hold(new.ref, new.node)
 
-    def _hold(self, number: int, node: Node) -> None:
+    def _hold(self, ref: Ref, node: Node) -> None:
         # Threads may race here: then a node is held twice or dropped early, which is harmless.
-        self._young[number] = node
+        self._young[ref] = node
         self._young_bytes += _cost_bytes(node)
         if self._young_bytes > self._half_bytes:
             self._old, self._young, self._young_bytes = self._young, {}, 0

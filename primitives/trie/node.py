@@ -22,7 +22,7 @@ Source: polkadot-spec, "State storage and the storage trie"; Substrate's layouts
 
 from enum import Enum
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Self
 
 from primitives.errors import DecodeError
 
@@ -32,6 +32,7 @@ __all__ = [
     "KEY_NIBBLES_MAX",
     "NIBBLES",
     "NIBBLE_OF",
+    "NUMBER_BYTES",
     "VALUE_BYTES_LIMIT",
     "VALUE_INLINE_BYTES_MAX",
     "Child",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 HASH_BYTES: Final = 32
+NUMBER_BYTES: Final = 8
 EMPTY_NODE: Final = b"\x00"
 VALUE_INLINE_BYTES_MAX: Final = 32
 """Layout V1 stores longer values by their hash (Substrate: threshold 33)."""
@@ -55,6 +57,9 @@ NIBBLE_OF: Final = {digit: index for index, digit in enumerate(NIBBLES)}
 
 _LEAF, _BRANCH, _BRANCH_VALUE = 0x40, 0x80, 0xC0
 _LEAF_HASHED, _BRANCH_HASHED = 0x20, 0x10
+_HASHED: Final = bytes([HASH_BYTES << 2])
+_HASHED_BYTES: Final = 1 + HASH_BYTES
+_NO_NUMBERS: Final = bytes(16 * NUMBER_BYTES)
 _SHORT: Final = tuple(bytes([length << 2]) for length in range(64))
 
 
@@ -70,14 +75,28 @@ def hash_of(data: bytes) -> bytes:
     return blake2b(data, digest_size=HASH_BYTES).digest()
 
 
-class Ref:
-    """Names a node that is kept elsewhere: its hash, and the number its keeper gave it."""
+class Ref(bytes):
+    """Names a node that is kept elsewhere: its hash, and the number its keeper gave it.
 
-    __slots__ = ("id", "merkle")
+    40 bytes: a cache holds hundreds of thousands of these, and the collector need not look at them.
+    """
 
-    def __init__(self, merkle: bytes, id: int) -> None:  # noqa: A002  # the word of the field
-        self.merkle = merkle
-        self.id = id
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, merkle: bytes, number: int) -> Self:
+        """The node with this hash, kept under this number."""
+        return cls(merkle + number.to_bytes(NUMBER_BYTES, "little"))
+
+    @property
+    def merkle(self) -> bytes:
+        """The hash of the node's encoding."""
+        return self[:HASH_BYTES]
+
+    @property
+    def id(self) -> int:
+        """The number it is kept under; 0 if it is kept nowhere."""
+        return int.from_bytes(self[HASH_BYTES:], "little")
 
     def __repr__(self) -> str:
         return f"Ref({self.merkle.hex()}, {self.id})"
@@ -152,7 +171,7 @@ def encode_node(node: Node) -> bytes:
         for slot, child in enumerate(children):
             if child is not None:
                 bitmap |= 1 << slot
-                merkle = child.merkle
+                merkle = child[:HASH_BYTES] if isinstance(child, Ref) else child.merkle
                 merkles.append(_SHORT[len(merkle)])
                 merkles.append(merkle)
         parts.append(bitmap.to_bytes(2, "little"))
@@ -166,15 +185,15 @@ def encode_node(node: Node) -> bytes:
     return b"".join(parts)
 
 
-def decode_node(data: bytes) -> Node | None:
+def decode_node(data: bytes, numbers: bytes = _NO_NUMBERS) -> Node | None:
     """The node that ``data`` encodes, None for the empty trie's.
 
-    Children named by hash have number 0, and a value kept by hash is not filled in.
-    Raises: DecodeError.
+    Children named by hash get their numbers, 8 bytes each, from the front of ``numbers`` (the
+    caller checks that they suffice); a value kept by hash is not filled in. Raises: DecodeError.
     """
     if data == EMPTY_NODE:
         return None
-    node, at = _decode(data)
+    node, at = _decode(data, numbers)
     if at != len(data):
         raise DecodeError(f"trie node: {len(data) - at} bytes follow the node")
     return node
@@ -230,7 +249,7 @@ def _decode_header(data: bytes) -> tuple[bool, bool, bool, int, int]:
     return branch, value, hashed, count, at
 
 
-def _decode(data: bytes) -> tuple[Node, int]:
+def _decode(data: bytes, numbers: bytes) -> tuple[Node, int]:
     branch, has_value, hashed, count, at = _decode_header(data)
     packed, at = _take(data, at, (count + 1) // 2, "path")
     partial = packed.hex()
@@ -252,23 +271,31 @@ def _decode(data: bytes) -> tuple[Node, int]:
         value, at = _take(data, at, length, "value")
     children: list[Child] | None = None
     if branch:
-        children, at = _decode_children(data, at, bitmap)
+        children, at = _decode_children(data, at, bitmap, numbers)
     return Node(partial, value, value_hash, children, 0), at
 
 
-def _decode_children(data: bytes, at: int, bitmap: int) -> tuple[list[Child], int]:
+def _decode_children(data: bytes, at: int, bitmap: int, numbers: bytes) -> tuple[list[Child], int]:
     children: list[Child] = [None] * 16
+    count = bitmap.bit_count()
+    all_hashed = data[at : at + _HASHED_BYTES * count : _HASHED_BYTES] == _HASHED * count
+    taken = 0
     for slot in range(16):
         if not bitmap >> slot & 1:
             continue
-        length, at = _decode_length(data, at, "child")
-        if length > HASH_BYTES or length == 0:
-            raise DecodeError(f"trie node: a child of {length} bytes")
+        if all_hashed:
+            length = HASH_BYTES
+            at += 1
+        else:
+            length, at = _decode_length(data, at, "child")
+            if length > HASH_BYTES or length == 0:
+                raise DecodeError(f"trie node: a child of {length} bytes")
         merkle, at = _take(data, at, length, "child")
         if length == HASH_BYTES:
-            children[slot] = Ref(merkle, 0)
+            children[slot] = Ref(merkle + numbers[taken : taken + NUMBER_BYTES])
+            taken += NUMBER_BYTES
             continue
-        child, end = _decode(merkle)  # shorter than 32 bytes, so it nests only a few deep
+        child, end = _decode(merkle, b"")  # shorter than 32 bytes, so it nests only a few deep
         if end != length:
             raise DecodeError("trie node: bytes follow a child inside it")
         child.merkle = merkle

@@ -1,6 +1,6 @@
 """Roots of whole maps and lists: genesis states, extrinsics roots; and nodes kept in memory.
 
-Cost: proportional to the entries; a node re-uses nothing here. Blocks use ``Trie.update``.
+Cost: proportional to the entries; nothing is reused here. Blocks use ``Trie.update``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -38,7 +38,7 @@ from primitives.trie.node import (
 __all__ = ["EMPTY", "KEY_BYTES_MAX", "NewNode", "NodeReader", "Trie", "TrieUpdate"]
 
 KEY_BYTES_MAX: Final = KEY_NIBBLES_MAX // 2
-EMPTY: Final = Ref(hash_of(EMPTY_NODE), 0)
+EMPTY: Final = Ref.of(hash_of(EMPTY_NODE), 0)
 """The root of the trie without keys; it is kept nowhere."""
 
 _DIRTY: Final = -1
@@ -83,7 +83,7 @@ class Trie:
         self._top: Node | None = None
 
     def _root_node(self) -> Node | None:
-        if self._top is None and self.root.merkle != EMPTY.merkle:
+        if self._top is None and self.root != EMPTY:
             self._top = self._nodes.node(self.root)
         return self._top
 
@@ -360,8 +360,8 @@ class _Edit:
             if len(encoding) < HASH_BYTES and node is not root:
                 node.id, node.merkle = _INSIDE, encoding
                 continue
-            ref = Ref(hash_of(encoding), allocate())
-            node.id = ref.id
+            node.id = allocate()
+            ref = Ref.of(hash_of(encoding), node.id)
             children[slot] = ref
             inserted.append(NewNode(ref, node, encoding))
         return inserted[-1].ref, inserted

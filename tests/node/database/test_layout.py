@@ -81,7 +81,7 @@ def test_journals_of_the_wrong_length_are_refused(record: bytes) -> None:
 def test_heads_bodies_roots_and_format_round_trip() -> None:
     assert decode_heads(encode_heads(HEADS)) == HEADS
     assert decode_body(encode_body((b"a", b"", b"c" * 100))) == (b"a", b"", b"c" * 100)
-    root = decode_root(encode_root(Ref(b"r" * 32, 2**63)))
+    root = decode_root(encode_root(Ref.of(b"r" * 32, 2**63)))
     assert (root.merkle, root.id) == (b"r" * 32, 2**63)
     assert decode_format(encode_format(True)).archive
     assert not decode_format(encode_format(False)).archive
@@ -136,6 +136,6 @@ def test_every_damaged_byte_of_a_node_record_is_found_or_harms_nothing() -> None
 
 def test_an_empty_or_malformed_node_is_refused() -> None:
     for encoding, reason in ((b"\x00", "is empty"), (b"\x0f", "header")):
-        ref = Ref(layout.hash_of(encoding), 1)
+        ref = Ref.of(layout.hash_of(encoding), 1)
         with pytest.raises(StorageCorrupt, match=reason):
             decode_node_record(ref, b"\x01\0\0\0" + encoding)

@@ -60,12 +60,12 @@ def test_numbers_start_where_they_are_told_and_never_repeat() -> None:
 
 def test_a_missing_node_is_damage() -> None:
     store, _, root, _ = filled(0)
-    assert store.find(Ref(root.merkle, 10**6)) is None
+    assert store.find(Ref.of(root.merkle, 10**6)) is None
     with pytest.raises(StorageCorrupt, match="is gone"):
-        store.node(Ref(root.merkle, 10**6))
+        store.node(Ref.of(root.merkle, 10**6))
 
 
 def test_a_node_under_another_number_is_damage() -> None:
     store, _, root, _ = filled(0)
     with pytest.raises(StorageCorrupt, match="does not match its hash"):
-        store.node(Ref(root.merkle, root.id - 1))
+        store.node(Ref.of(root.merkle, root.id - 1))
