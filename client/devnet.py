@@ -1,0 +1,542 @@
+"""A whole network on one machine, of ordinary ``cess node`` and ``cess miner run`` processes.
+
+A network lives under its base path: ``devnet.json`` (who runs, by process id and time of creation),
+``chain-spec.json``, ``validators/<name>/`` and ``miners/<name>/``, each with its log and data. What
+is there is found again by the next ``up``, so a chain goes on where it was stopped.
+
+The processes end with the one that called ``Devnet.start``, whatever happens to that one. With
+``--detach`` a supervisor of its own holds them, see ``supervise``.
+
+Bounds: ``MINERS_MAX`` miners, because that many accounts are endowed on the development chain;
+``ready_timeout_s`` until the network is ready.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import anyio
+
+from client.chain import ChainClient, ChainError, ChainLimits
+from client.processes import (
+    ProcessRecord,
+    end_processes,
+    processes_of,
+    spawn,
+    tail_of,
+    wait_until_gone,
+)
+from pallets.sminer import Sminer
+from primitives.crypto.keys import KeyPair
+from primitives.crypto.ss58 import ss58_encode
+from primitives.errors import CessError
+from primitives.types import AccountId
+
+__all__ = [
+    "MINERS_MAX",
+    "Devnet",
+    "DevnetFailed",
+    "DevnetPlan",
+    "devnet_down",
+    "devnet_status",
+    "start_detached",
+    "supervise",
+]
+
+STATE: Final = "devnet.json"
+SPEC: Final = "chain-spec.json"
+SUPERVISOR_LOG: Final = "supervisor.log"
+MINERS_MAX: Final = 32
+MINER_PORTS_FROM: Final = 30_000
+PORT_MAX: Final = 65_535
+RPC_CONNECTIONS: Final = 2000
+POLL_S: Final = 0.5
+REPORT_S: Final = 5.0
+VALIDATOR: Final = "alice"
+DECLARED_UNITS: Final = 1
+SPACE: Final = "1GiB"
+DOWN_TIMEOUT_S: Final = 40.0
+READY_LINE_BYTES: Final = 1 << 20
+
+Report = Callable[[str], None]
+
+
+class DevnetFailed(CessError):
+    """The network could not be started, or one of its processes ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevnetPlan:
+    """What to start."""
+
+    base_path: Path
+    miners: int = 12
+    validators: int = 1
+    rpc_port: int = 9944
+    preset: str = "dev"
+    idle_plots: int = 4
+    ready_timeout_s: float = 600.0
+
+    def check(self) -> None:
+        """Raises: DevnetFailed for what cannot be."""
+        if self.validators != 1:
+            raise DevnetFailed(
+                "this version has no peer-to-peer network: a chain is run by one validator, "
+                "so give --validators 1"
+            )
+        if not 0 <= self.miners <= MINERS_MAX:
+            raise DevnetFailed(f"a development network has 0 to {MINERS_MAX} miners")
+        if not 1 <= self.rpc_port <= PORT_MAX:
+            raise DevnetFailed(f"{self.rpc_port} is not a port")
+
+
+@dataclass(slots=True)
+class _Member:
+    name: str
+    record: ProcessRecord
+    log: str
+    directory: str
+    account: str = ""
+    endpoint: str = ""
+
+
+@dataclass(slots=True)
+class _State:
+    rpc: str
+    chain_spec: str
+    supervisor: ProcessRecord
+    validators: list[_Member] = field(default_factory=list)
+    miners: list[_Member] = field(default_factory=list)
+
+    def members(self) -> list[_Member]:
+        """Everybody, miners first, so that they see their node until they end."""
+        return [*self.miners, *self.validators]
+
+
+class Devnet:
+    """A network whose processes belong to this one. Use it in a ``with`` block."""
+
+    def __init__(self, plan: DevnetPlan, report: Report) -> None:
+        plan.check()
+        self.plan = plan
+        self._report = report
+        self._base = plan.base_path.absolute()
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._killed: set[str] = set()
+        self._state: _State | None = None
+
+    def __enter__(self) -> "Devnet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def rpc(self) -> str:
+        """The address of the node."""
+        return f"ws://127.0.0.1:{self.plan.rpc_port}"
+
+    def start(self) -> dict[str, Any]:
+        """Start everything, wait until it works, return the network's document.
+
+        Raises: DevnetFailed; then nothing is left running.
+        """
+        _refuse_running(self._base)
+        self._base.mkdir(parents=True, exist_ok=True)
+        _refuse_taken(self.plan.rpc_port)
+        spec = self._write_spec()
+        self._state = _State(
+            rpc=self.rpc, chain_spec=str(spec), supervisor=ProcessRecord.of(os.getpid())
+        )
+        try:
+            self._start_validator(spec)
+            self._wait("the first finalized block", _has_finalized)
+            self._start_miners()
+            self._wait("miners with certified space", self._has_idle_miners)
+        except BaseException:
+            self.stop()
+            raise
+        return self.document()
+
+    def document(self) -> dict[str, Any]:
+        """The network as ``cess devnet up`` prints it."""
+        assert self._state is not None, "because start sets it"
+        return _document(self._state)
+
+    def kill_miner(self, name: str) -> None:
+        """End a miner without warning, with everything that it started."""
+        member = next(item for item in self._require_state().miners if item.name == name)
+        process = self._children[name]
+        everyone = processes_of([member.record])
+        process.kill()
+        for found in everyone:
+            if found.is_running():  # compares the time of creation, too
+                found.kill()
+        process.wait()
+        self._killed.add(name)
+
+    def wait_for_end(self) -> None:
+        """Return when one of the processes has ended. Raises: DevnetFailed naming it."""
+        while True:
+            self._check_alive()
+            time.sleep(POLL_S)
+
+    def stop(self) -> None:
+        """Stop every process; ends what does not stop by itself."""
+        if self._state is None:
+            return
+        records = [member.record for member in self._state.members()]
+        killed = end_processes(records)
+        for child in self._children.values():
+            child.wait()
+        if killed:
+            self._report(f"{len(killed)} processes did not stop by themselves and were ended")
+        (self._base / STATE).unlink(missing_ok=True)
+        self._state = None
+
+    def _require_state(self) -> _State:
+        assert self._state is not None, "because the network was started"
+        return self._state
+
+    def _write_spec(self) -> Path:
+        spec = self._base / SPEC
+        if not spec.exists():
+            self._report("building the chain spec")
+            made = subprocess.run(  # noqa: S603 - our own program
+                [*_CESS, "chain-spec", "build", "--chain", self.plan.preset, "-o", str(spec)],
+                capture_output=True,
+                check=False,
+            )
+            if made.returncode != 0:
+                raise DevnetFailed(
+                    f"the chain spec {self.plan.preset!r} cannot be built: "
+                    f"{made.stderr.decode('utf-8', 'replace').strip()}"
+                )
+        return spec
+
+    def _start_validator(self, spec: Path) -> None:
+        directory = self._base / "validators" / VALIDATOR
+        arguments = [
+            *_CESS,
+            "node",
+            f"--{VALIDATOR}",
+            "--chain",
+            str(spec),
+            "--base-path",
+            str(directory),
+            "--rpc-port",
+            str(self.plan.rpc_port),
+            "--rpc-max-connections",
+            str(RPC_CONNECTIONS),
+            "--no-prometheus",
+        ]
+        member = self._spawn(VALIDATOR, arguments, directory, directory / "node.log")
+        self._require_state().validators.append(member)
+        self._save()
+
+    def _start_miners(self) -> None:
+        port = MINER_PORTS_FROM
+        for index in range(self.plan.miners):
+            name = f"miner{index}"
+            port = _free_port(port)
+            endpoint = f"http://127.0.0.1:{port}"
+            directory = self._base / "miners" / name
+            directory.mkdir(parents=True, exist_ok=True)
+            config = directory / "miner.toml"
+            config.write_text(_miner_config(self.rpc, index, port, endpoint, self.plan.idle_plots))
+            arguments = [*_CESS, "miner", "run", "--config", str(config)]
+            member = self._spawn(name, arguments, directory / "data", directory / "miner.log")
+            member.endpoint = endpoint
+            member.account = ss58_encode(_miner_account(index))
+            self._require_state().miners.append(member)
+            self._save()
+            port += 1
+
+    def _spawn(self, name: str, arguments: list[str], directory: Path, log: Path) -> _Member:
+        child = spawn(arguments, log)
+        self._children[name] = child
+        return _Member(
+            name=name,
+            record=ProcessRecord.of(child.pid),
+            log=str(log),
+            directory=str(directory),
+        )
+
+    def _save(self) -> None:
+        unfinished = self._base / (STATE + ".part")
+        unfinished.write_text(json.dumps(asdict(self._require_state())))
+        unfinished.replace(self._base / STATE)
+
+    def _check_alive(self) -> None:
+        for member in self._require_state().members():
+            code = self._children[member.name].poll()
+            if code is not None and member.name not in self._killed:
+                raise DevnetFailed(
+                    f"{member.name} ended with status {code}; its log {member.log} ends with:\n"
+                    f"{tail_of(Path(member.log))}"
+                )
+
+    def _wait(self, what: str, look: "Callable[[ChainClient], Any]") -> None:
+        """Until ``look`` says None; it says what is missing otherwise."""
+        deadline = time.monotonic() + self.plan.ready_timeout_s
+        reported = 0.0
+        while True:
+            self._check_alive()
+            missing = anyio.run(_ask_chain, self.rpc, look, backend="trio")
+            if missing is None:
+                return
+            now = time.monotonic()
+            if now > deadline:
+                raise DevnetFailed(f"the network is not ready: {missing}; see the logs below it")
+            if now - reported > REPORT_S:
+                reported = now
+                self._report(f"waiting for {what}: {missing}")
+            time.sleep(POLL_S)
+
+    async def _has_idle_miners(self, chain: ChainClient) -> str | None:
+        accounts = [_miner_account(index) for index in range(self.plan.miners)]
+        fragment = int(await chain.constant("FileBank", "FragmentBytes"))
+        found = await chain.read_many(Sminer.miner_items, accounts)
+        ready = sum(
+            info is not None and int(info.idle_space) + int(info.service_space) >= fragment
+            for info in found
+        )
+        return None if ready == len(accounts) else f"{ready} of {len(accounts)} miners are ready"
+
+
+def devnet_status(base_path: Path) -> dict[str, Any]:
+    """What is recorded under ``base_path``, and who of them runs. Raises: DevnetFailed."""
+    state = _load(base_path.absolute())
+    if state is None:
+        raise DevnetFailed(
+            f"no network runs in {base_path}; start one with "
+            f"`cess devnet up --base-path {base_path}`"
+        )
+    document = _document(state)
+    for member, shown in zip(
+        [*state.validators, *state.miners],
+        [*document["validators"], *document["miners"]],
+        strict=True,
+    ):
+        shown["running"] = member.record.find() is not None
+    return document
+
+
+def devnet_down(base_path: Path) -> dict[str, Any]:
+    """Stop the network of ``base_path``; nothing of it runs afterwards."""
+    base = base_path.absolute()
+    state = _load(base)
+    if state is None:
+        return {"stopped": 0}
+    records = [member.record for member in state.members()]
+    running = sum(record.find() is not None for record in records)
+    supervisor = state.supervisor.find()
+    if supervisor is not None and supervisor.pid != os.getpid():
+        supervisor.send_signal(signal.SIGTERM)
+        wait_until_gone(state.supervisor, DOWN_TIMEOUT_S)
+    end_processes(records)
+    (base / STATE).unlink(missing_ok=True)
+    return {"stopped": running}
+
+
+def start_detached(plan: DevnetPlan) -> dict[str, Any]:
+    """Start the network under a supervisor that outlives this process; return its document.
+
+    If this process ends before the network is ready, the supervisor stops everything.
+    Raises: DevnetFailed.
+    """
+    plan.check()
+    _refuse_running(plan.base_path.absolute())
+    plan.base_path.mkdir(parents=True, exist_ok=True)
+    request = {**asdict(plan), "base_path": str(plan.base_path.absolute())}
+    log = plan.base_path / SUPERVISOR_LOG
+    with log.open("ab") as out:
+        supervisor = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "client.devnet", json.dumps(request)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=out,
+            start_new_session=True,
+        )
+    assert supervisor.stdout is not None, "because a pipe was asked for"
+    assert supervisor.stdin is not None, "because a pipe was asked for"
+    line = supervisor.stdout.readline(READY_LINE_BYTES)
+    if not line:
+        supervisor.wait()
+        raise DevnetFailed(f"the network did not start: {tail_of(log)}")
+    answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        supervisor.wait()
+        raise DevnetFailed(answer["error"])
+    supervisor.stdin.write(b"go\n")
+    supervisor.stdin.close()
+    return answer
+
+
+def supervise(plan: DevnetPlan) -> int:
+    """Hold a detached network until SIGTERM, or until one of its processes ends."""
+    raise_on_signals()
+    with Devnet(plan, _log_line) as network:
+        try:
+            document = network.start()
+        except CessError as error:
+            _log_line(str(error))
+            sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
+            sys.stdout.flush()
+            return 1
+        sys.stdout.write(json.dumps(document) + "\n")
+        sys.stdout.flush()
+        if sys.stdin.readline().strip() != "go":
+            _log_line("whoever asked for the network is gone: stopping it")
+            return 1
+        try:
+            network.wait_for_end()
+        except CessError as error:
+            _log_line(str(error))
+            return 1
+    return 0
+
+
+def raise_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end this process as Ctrl-C does, so that clean-up runs."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
+_CESS: Final = (sys.executable, "-m", "client.cli")
+
+
+async def _ask_chain(rpc: str, look: "Callable[[ChainClient], Any]") -> str | None:
+    limits = ChainLimits(connect_timeout_s=2.0, request_timeout_s=10.0, connections_max=1)
+    try:
+        async with ChainClient.open(rpc, limits=limits) as chain:
+            missing: str | None = await look(chain)
+            return missing
+    except ChainError as error:
+        return str(error)
+
+
+async def _has_finalized(chain: ChainClient) -> str | None:
+    number = int((await chain.header(await chain.finalized_head())).number)
+    return None if number >= 1 else "no block is finalized yet"
+
+
+def _document(state: _State) -> dict[str, Any]:
+    return {
+        "rpc": state.rpc,
+        "gateway": None,
+        "chain_spec": state.chain_spec,
+        "validators": [
+            {"name": item.name, "pid": item.record.pid, "base_path": item.directory}
+            for item in state.validators
+        ],
+        "miners": [
+            {
+                "name": item.name,
+                "account": item.account,
+                "pid": item.record.pid,
+                "endpoint": item.endpoint,
+                "data_dir": item.directory,
+            }
+            for item in state.miners
+        ],
+    }
+
+
+def _load(base: Path) -> _State | None:
+    try:
+        raw = json.loads((base / STATE).read_text())
+        return _State(
+            rpc=raw["rpc"],
+            chain_spec=raw["chain_spec"],
+            supervisor=ProcessRecord(**raw["supervisor"]),
+            validators=[_member(item) for item in raw["validators"]],
+            miners=[_member(item) for item in raw["miners"]],
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DevnetFailed(f"{base / STATE} is damaged ({error}); remove it") from None
+
+
+def _member(raw: dict[str, Any]) -> _Member:
+    return _Member(**{**raw, "record": ProcessRecord(**raw["record"])})
+
+
+def _refuse_running(base: Path) -> None:
+    state = _load(base)
+    if state is not None and any(item.record.find() for item in state.members()):
+        raise DevnetFailed(
+            f"a network runs in {base} already; stop it with `cess devnet down --base-path {base}`"
+        )
+
+
+def _refuse_taken(port: int) -> None:
+    if not _is_free(port):
+        raise DevnetFailed(f"port {port} is taken; choose another one with --rpc-port")
+
+
+def _free_port(first: int) -> int:
+    for port in range(first, PORT_MAX + 1):
+        if _is_free(port):
+            return port
+    raise DevnetFailed(f"no port from {first} on is free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _miner_account(index: int) -> AccountId:
+    return KeyPair.from_suri(f"//Miner{index}").account_id
+
+
+def _miner_config(rpc: str, index: int, port: int, endpoint: str, idle_plots: int) -> str:
+    return "".join(
+        f"{name} = {json.dumps(value)}\n"
+        for name, value in {
+            "rpc": rpc,
+            "suri": f"//Miner{index}",
+            "data_dir": "data",
+            "space": SPACE,
+            "declared_units": DECLARED_UNITS,
+            "idle_plots": idle_plots,
+            "host": "127.0.0.1",
+            "port": port,
+            "endpoint": endpoint,
+            "workers": 1,
+        }.items()
+    )
+
+
+def _log_line(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    settings = json.loads(sys.argv[1])
+    try:
+        status = supervise(DevnetPlan(**{**settings, "base_path": Path(settings["base_path"])}))
+    except KeyboardInterrupt:
+        status = 0
+    sys.exit(status)
