@@ -5,7 +5,7 @@ a file's segments are separate entries, so no entry grows with the file.
 """
 
 from primitives.extrinsic import MultiSignature
-from primitives.scale import U8, U16, U32, U64, U128, BoundedBytes, BoundedVec, ScaleEnum, struct
+from primitives.scale import U8, U16, U32, U128, BoundedBytes, BoundedVec, ScaleEnum, struct
 from primitives.types import (
     AccountId,
     BlockNumber,
@@ -46,6 +46,7 @@ __all__ = [
     "TerrName",
     "UserBrief",
     "UserFileSliceInfo",
+    "place_number",
 ]
 
 FRAGMENT_COUNT = 12
@@ -270,10 +271,14 @@ class RestoralOrderInfo:
 
 @struct(path="pallet_file_bank::types::PlaceTask")
 class PlaceTask:
-    """Drawing the missing holders of a deal, from segment ``next_segment`` on."""
+    """Drawing the missing holders of a deal, from segment ``next_segment`` on.
+
+    ``deadline`` is that of the deal when the draw was queued: with another one, or without a deal,
+    there is nothing left to draw.
+    """
 
     file_hash: FileHash
-    attempt: U8
+    deadline: BlockNumber
     next_segment: U32
 
 
@@ -284,3 +289,8 @@ class RemovalTask:
     file_hash: FileHash
     segment_count: U32
     next_segment: U32
+
+
+def place_number(segment_index: int, fragment_index: int) -> U32:
+    """The number of a fragment in its file: its key in ``LostCommitments``."""
+    return U32(segment_index * FRAGMENT_COUNT + fragment_index)

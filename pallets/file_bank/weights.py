@@ -34,9 +34,7 @@ ESTIMATE = 1_000_000_000
 FIND_FRAGMENT = Weight(reads=SEGMENT_COUNT_MAX + 10, writes=10)
 """Looking for a fragment in the segments of the largest file."""
 
-IDLE_CERTIFICATE = Weight(
-    ref_time=ESTIMATE + IDLE_ANSWERS_MAX * IDLE_ANSWER, reads=6, writes=5
-)
+IDLE_CERTIFICATE = Weight(ref_time=ESTIMATE + IDLE_ANSWERS_MAX * IDLE_ANSWER, reads=6, writes=5)
 
 
 def declaration(

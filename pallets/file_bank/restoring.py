@@ -1,0 +1,223 @@
+"""Fragments that are lost or whose holder left: orders to restore them, and who may take over.
+
+An order is known by the hash of its fragment. A second place of the same hash that is lost while an
+order stands has none of its own; `claim_restoral_noexist_order` makes one when the first is done.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pallets.file_bank import placing, removal, reporting
+from pallets.file_bank.types import (
+    FragmentInfo,
+    FragmentInfos,
+    RestoralOrderInfo,
+    RowCommitments,
+    place_number,
+)
+from pallets.frame import ensure
+from primitives.scale import U8, U32
+from primitives.types import AccountId, BlockNumber, FileHash, FragmentHash
+
+if TYPE_CHECKING:
+    from pallets.file_bank.pallet import FileBank
+
+__all__ = [
+    "SELF_REPORT_PERMILLE",
+    "claim",
+    "claim_unordered",
+    "ensure_can_restore",
+    "ensure_stranger",
+    "find",
+    "move_holding",
+    "open_order",
+    "take_over",
+]
+
+SELF_REPORT_PERMILLE = 2
+"""What a miner pays, of its collateral limit, for a loss that it reports unasked."""
+
+LAPSED_CLAIM_PERMILLE = 2
+"""What a miner pays for a claimed and unfinished restoral that another takes over."""
+
+
+# Losing.
+
+
+def open_order(
+    bank: "FileBank",
+    miner: AccountId,
+    file_hash: FileHash,
+    segment_index: int,
+    fragment_index: int,
+) -> None:
+    """``miner`` does not hold a fragment any more: others may, by an order or by the next draw.
+
+    Nothing happens if it has not held it.
+    """
+    segment = bank.file_segments.get(file_hash, U32(segment_index))
+    if segment is None:
+        reporting.unreport(bank, miner, file_hash, segment_index, fragment_index)
+        return
+    fragment = segment.fragment_list[fragment_index]
+    if not fragment.avail or fragment.miner != miner:
+        return
+    place = place_number(segment_index, fragment_index)
+    commitments = bank.config.holdings.commitments_of(miner, int(fragment.slot))
+    bank.lost_commitments[file_hash, place] = RowCommitments(commitments)
+    removal.end_holding(bank, miner, fragment.slot)
+    _put_fragment(
+        bank, file_hash, segment_index, fragment_index, replace(fragment, avail=False, tag=None)
+    )
+    if fragment.hash in bank.restoral_order:
+        return
+    bank.restoral_order[fragment.hash] = RestoralOrderInfo(
+        count=U32(0),
+        miner=miner,
+        origin_miner=miner,
+        fragment_hash=fragment.hash,
+        file_hash=file_hash,
+        segment_index=U32(segment_index),
+        fragment_index=U8(fragment_index),
+        gen_block=bank.now(),
+        deadline=BlockNumber(0),
+    )
+    bank.deposit_event(bank.GenerateRestoralOrder(miner=miner, fragment_hash=fragment.hash))
+
+
+def find(
+    bank: "FileBank",
+    file_hash: FileHash,
+    fragment_hash: FragmentHash,
+    miner: AccountId,
+    *,
+    is_lost: bool,
+) -> tuple[int, int]:
+    """Segment and index of a fragment of ``miner``: one it holds, or one it cannot serve.
+
+    Looks at each of the file's segments, at most a thousand.
+    """
+    info = bank.file.get(file_hash)
+    if info is None:
+        raise bank.FileNonExistent
+    is_gone = is_lost and bank.config.miners.is_leaving(miner)
+    for index in range(int(info.segment_count)):
+        segment = bank.file_segments[file_hash, U32(index)]
+        for position, fragment in enumerate(segment.fragment_list):
+            if fragment.hash != fragment_hash or fragment.miner != miner:
+                continue
+            if fragment.avail != is_lost or is_gone:
+                return index, position
+    raise bank.NonExistent
+
+
+def move_holding(
+    bank: "FileBank", file_hash: FileHash, segment_index: int, fragment_index: int, slot: int
+) -> None:
+    """Note the slot in which the holder of a fragment keeps it now."""
+    segment = bank.file_segments.get(file_hash, U32(segment_index))
+    if segment is not None:
+        moved = replace(segment.fragment_list[fragment_index], slot=U32(slot))
+        _put_fragment(bank, file_hash, segment_index, fragment_index, moved)
+        return
+    pending = bank.deal_segments[file_hash, U32(segment_index)]
+    fragments = list(pending.fragments)
+    fragments[fragment_index] = replace(fragments[fragment_index], slot=U32(slot))
+    placing.put_pending(bank, file_hash, U32(segment_index), pending, fragments)
+
+
+def _put_fragment(
+    bank: "FileBank",
+    file_hash: FileHash,
+    segment_index: int,
+    position: int,
+    fragment: FragmentInfo,
+) -> None:
+    segment = bank.file_segments[file_hash, U32(segment_index)]
+    fragments = list(segment.fragment_list)
+    fragments[position] = fragment
+    bank.file_segments[file_hash, U32(segment_index)] = replace(
+        segment, fragment_list=FragmentInfos(fragments)
+    )
+
+
+# Restoring.
+
+
+def ensure_can_restore(bank: "FileBank", who: AccountId) -> None:
+    """``who`` may take new work and has room for a fragment."""
+    ensure(bank.config.miners.is_positive(who), bank.MinerStateError)
+    ensure(
+        bank.config.miners.can_hold(who, int(bank.config.fragment_bytes)),
+        bank.MinerPowerInsufficient,
+    )
+
+
+def ensure_stranger(
+    bank: "FileBank", who: AccountId, file_hash: FileHash, index: U32, position: U8
+) -> None:
+    """``who`` holds no other fragment of the segment; its own lost one it may restore."""
+    segment = bank.file_segments.get(file_hash, index)
+    if segment is None:
+        raise bank.NonExistent
+    for other, fragment in enumerate(segment.fragment_list):
+        if other != position:
+            ensure(not (fragment.avail and fragment.miner == who), bank.AlreadyHolder)
+
+
+def claim(bank: "FileBank", who: AccountId, order: RestoralOrderInfo) -> None:
+    """Give an open or lapsed order to ``who``; whoever let it lapse pays."""
+    now, life = bank.now(), bank.config.restoral_order_life
+    ensure(now > order.deadline, bank.Locked)
+    is_lapsed = order.count > 0
+    if is_lapsed and order.miner == who:
+        ensure(now > order.deadline + life, bank.ClaimLapsed)
+    ensure_stranger(bank, who, order.file_hash, order.segment_index, order.fragment_index)
+
+    if is_lapsed and order.miner != who:
+        bank.config.miners.punish(order.miner, LAPSED_CLAIM_PERMILLE)
+    bank.restoral_order[order.fragment_hash] = replace(
+        order, count=U32(order.count + 1), miner=who, deadline=BlockNumber(now + life)
+    )
+
+
+def claim_unordered(
+    bank: "FileBank",
+    who: AccountId,
+    miner: AccountId,
+    file_hash: FileHash,
+    fragment_hash: FragmentHash,
+) -> None:
+    """Open an order for a fragment of ``miner``, which left or lost it, and give it to ``who``."""
+    segment_index, index = find(bank, file_hash, fragment_hash, miner, is_lost=True)
+    ensure_stranger(bank, who, file_hash, U32(segment_index), U8(index))
+    now = bank.now()
+    bank.restoral_order[fragment_hash] = RestoralOrderInfo(
+        count=U32(1),
+        miner=who,
+        origin_miner=miner,
+        fragment_hash=fragment_hash,
+        file_hash=file_hash,
+        segment_index=U32(segment_index),
+        fragment_index=U8(index),
+        gen_block=now,
+        deadline=BlockNumber(now + bank.config.restoral_order_life),
+    )
+
+
+def take_over(bank: "FileBank", who: AccountId, order: RestoralOrderInfo) -> None:
+    """``who`` is the holder; the one before, if it still answered, is released now."""
+    index, position = int(order.segment_index), int(order.fragment_index)
+    fragment = bank.file_segments[order.file_hash, order.segment_index].fragment_list[position]
+    holdings = bank.config.holdings
+    if fragment.avail:
+        commitments = holdings.commitments_of(fragment.miner, int(fragment.slot))
+        removal.end_holding(bank, fragment.miner, fragment.slot)
+    else:
+        kept = bank.lost_commitments.take(order.file_hash, place_number(index, position))
+        assert kept is not None, "because a lost fragment leaves its commitments"
+        commitments = tuple(kept)
+    bank.config.miners.idle_to_service(who, bank.fragment_space())
+    slot = holdings.open_holding(who, order.file_hash, index, position, fragment.hash, commitments)
+    restored = replace(fragment, avail=True, tag=bank.now(), miner=who, slot=slot)
+    _put_fragment(bank, order.file_hash, index, position, restored)
