@@ -152,3 +152,18 @@ class LevelDb:
             while self._calls:
                 self._idle.wait()
             self._db.close()
+
+    @staticmethod
+    def destroy(path: Path) -> None:
+        """Delete the store at ``path`` for good, if there is one and nobody has it open.
+
+        Raises: DatabaseLocked, DatabaseFailed.
+        """
+        if not path.exists():
+            return
+        try:
+            plyvel.destroy_db(str(path))
+        except plyvel.Error as error:
+            if "lock" in str(error).lower():
+                raise DatabaseLocked(f"{path} is in use: stop the node first") from error
+            raise DatabaseFailed(f"{path} cannot be deleted: {error}") from error

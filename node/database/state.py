@@ -5,7 +5,7 @@ hash: what it returns is right, or it raises. It does not hold pruning up. When 
 meanwhile (the window of 256 finalized blocks lasts 25 minutes at 6 s), it raises StateDiscarded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from node.database.errors import StateDiscarded, corrupt
@@ -86,9 +86,9 @@ class StateSnapshot:
                     break
         return found
 
-    def prove(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    def prove(self, keys: Iterable[bytes]) -> tuple[bytes, ...]:
         """What shows a stranger what ``keys`` hold under ``root``."""
-        return self._trie.prove(list(keys))
+        return self._trie.prove(keys)
 
 
 class PreparedState:

@@ -15,7 +15,7 @@ stack. Values that do not change are found first and leave no trace.
 Raises: whatever the reader raises.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -174,7 +174,7 @@ class Trie:
                     places.append((below, path + NIBBLES[slot] + below.partial, -1))
                     break
 
-    def prove(self, keys: "Iterator[bytes] | tuple[bytes, ...] | list[bytes]") -> tuple[bytes, ...]:
+    def prove(self, keys: Iterable[bytes]) -> tuple[bytes, ...]:
         """Encodings of the nodes, and values kept by hash, that show what ``keys`` hold.
 
         A key that is absent is shown absent by the nodes on the way to where it would be.

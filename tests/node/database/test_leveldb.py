@@ -121,3 +121,27 @@ def test_closing_waits_for_readers(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert ends == ["closed"] * 4
+
+
+def test_destroying_deletes_a_store_that_nobody_uses(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    LevelDb.destroy(path)
+    store = LevelDb(path)
+    store.write(batch((b"a", b"1")), sync=True)
+    with pytest.raises(DatabaseLocked):
+        LevelDb.destroy(path)
+    assert store.get(b"a") == b"1"
+    store.close()
+    LevelDb.destroy(path)
+    assert not path.exists()
+
+
+def test_destroying_deletes_a_damaged_store(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    LevelDb(path).close()
+    (path / "CURRENT").write_bytes(b"junk")
+    with pytest.raises((StorageCorrupt, DatabaseFailed)):
+        LevelDb(path)
+    LevelDb.destroy(path)
+    assert not (path / "CURRENT").exists()
+    LevelDb(path).close()
