@@ -364,7 +364,7 @@ _pruning = click.option(
 
 
 @node.command("export-blocks")
-@click.argument("output", type=click.File("w", encoding="utf-8"), default="-")
+@click.argument("output", type=click.File("w", encoding="utf-8", lazy=False), default="-")
 @_chain_options
 @_pruning
 @click.option("--from", "first", type=click.IntRange(min=1), default=1, show_default=True)

@@ -1,0 +1,96 @@
+"""The authoring loop: what it does about foreign slots, failures and damage."""
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from node.consensus import shell
+from node.consensus.announcements import Announcements
+from node.consensus.shell import AuthoringKeys, ChainWriter, author_blocks
+from node.consensus.verification import slot_of
+from primitives.errors import InvalidBlock, StorageCorrupt
+from primitives.keystore import Keystore
+from tests.node.net import ALICE, BOB, FIRST_SLOT, Net
+
+
+class Clock:
+    """The wall clock that the loop sees: trio's mock clock, from the first slot on."""
+
+    def __call__(self) -> int:
+        return FIRST_SLOT * 1000 + int(trio.current_time() * 1000)
+
+
+def drive(net: Net, keys: AuthoringKeys, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the loop for so many seconds of a virtual clock."""
+    monkeypatch.setattr(shell, "now_ms", Clock())
+
+    async def main() -> None:
+        writer = ChainWriter(net.chain, Announcements())
+        with trio.move_on_after(seconds):
+            await author_blocks(writer, keys, list, lambda _: None)
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.01))
+
+
+def test_a_block_is_authored_in_each_slot(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive(net, AuthoringKeys(None, [ALICE]), 4.5, monkeypatch)
+    best = net.chain.best_header()
+    assert best.number == 5
+    assert slot_of(best) == FIRST_SLOT + 4
+    assert net.chain.database.finalized().number == 5
+
+
+def test_without_the_key_nothing_is_authored(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive(net, AuthoringKeys(None, [BOB]), 3.5, monkeypatch)
+    assert net.chain.best_header().number == 0
+
+
+def test_a_failed_slot_is_tried_again_in_the_next(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, failures = net.chain.build, [InvalidBlock("this once")]
+
+    def unsteady(*args, **options):  # type: ignore[no-untyped-def]
+        if failures:
+            raise failures.pop()
+        return build(*args, **options)
+
+    monkeypatch.setattr(net.chain, "build", unsteady)
+    drive(net, AuthoringKeys(None, [ALICE]), 3.5, monkeypatch)
+    assert net.chain.best_header().number >= 2
+
+
+def test_a_damaged_database_stops_the_node(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*_args, **_options):  # type: ignore[no-untyped-def]
+        raise StorageCorrupt("bad disk")
+
+    monkeypatch.setattr(net.chain, "build", damaged)
+    with pytest.raises(StorageCorrupt):
+        drive(net, AuthoringKeys(None, [ALICE]), 3.5, monkeypatch)
+
+
+def test_keys_inserted_later_count(tmp_path: Path) -> None:
+    keystore = Keystore(tmp_path)
+    keys = AuthoringKeys(keystore, [BOB])
+    assert keys.publics() == {BOB.public}
+    keystore.insert(b"babe", "//Alice", "sr25519")
+    assert keys.publics() == {ALICE.public, BOB.public}
+    assert keys.pair(ALICE.public) == ALICE
+    assert keys.pair(b"\x01" * 32) is None
+
+
+def test_imports_are_counted_and_announced(net: Net, make_net) -> None:  # type: ignore[no-untyped-def]
+    built, _ = net.author(slot=FIRST_SLOT)
+    other = make_net(finalizes=False)
+
+    async def main() -> None:
+        found = Announcements()
+        writer = ChainWriter(other.chain, found)
+        with found.listen() as events:
+            imported = await writer.import_block(built.header, built.body)
+            assert events.receive_nowait() is imported
+        assert writer.import_count == 1
+
+    trio.run(main)

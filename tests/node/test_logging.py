@@ -1,0 +1,57 @@
+"""What is printed, and what is not."""
+
+import json
+import logging
+
+import pytest
+import structlog
+
+from node.logging import InvalidLogFilter, configure, parse_filters, short_hash
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    structlog.reset_defaults()
+
+
+def test_filters_are_substrates() -> None:
+    assert parse_filters(()) == (logging.INFO, {})
+    assert parse_filters(("debug",)) == (logging.DEBUG, {})
+    assert parse_filters(("warn,rpc=debug", "txpool=off")) == (
+        logging.WARNING,
+        {"rpc": logging.DEBUG, "txpool": logging.CRITICAL + 10},
+    )
+
+
+def test_an_unknown_level_is_refused() -> None:
+    with pytest.raises(InvalidLogFilter, match="loud"):
+        parse_filters(("rpc=loud",))
+
+
+def test_a_targets_own_level_wins(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(("warn,rpc=debug",))
+    structlog.get_logger("rpc").debug("shown", number=3)
+    structlog.get_logger("node").info("hidden")
+    text = capsys.readouterr().err
+    assert "DEBUG [rpc] shown number=3" in text
+    assert "hidden" not in text
+
+
+def test_json_lines_are_json(capsys: pytest.CaptureFixture[str]) -> None:
+    configure((), style="json")
+    structlog.get_logger("node").info("Imported #1", hash="0x")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["target"], line["level"]) == ("Imported #1", "node", "info")
+
+
+def test_failures_are_shown_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    configure()
+    try:
+        raise KeyError("gone")
+    except KeyError as error:
+        structlog.get_logger("rpc").error("call failed", exc_info=error)
+    assert "KeyError: 'gone'" in capsys.readouterr().err
+
+
+def test_hashes_are_short() -> None:
+    assert short_hash(bytes.fromhex("12345678" * 8)) == "0x1234…5678"

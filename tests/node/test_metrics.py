@@ -1,0 +1,62 @@
+"""The series that dashboards of Substrate nodes query."""
+
+import re
+from dataclasses import replace
+
+import trio
+
+from node.metrics import Readings, render, serve
+
+READINGS = Readings(
+    chain="dev",
+    name='a "name"\n',
+    version="1",
+    is_authority=True,
+    started_s=7,
+    best_number=12,
+    finalized_number=11,
+    ready_count=3,
+    submitted_count=4,
+    constructed_count=5,
+    constructed_seconds=0.5,
+    import_count=6,
+    import_seconds=0.25,
+    calls_count=8,
+    sessions_count=2,
+    grandpa_round=11,
+)
+
+
+def test_the_text_is_prometheus() -> None:
+    text = render(READINGS)
+    assert 'substrate_block_height{chain="dev",status="best"} 12\n' in text
+    assert 'substrate_block_height{chain="dev",status="finalized"} 11\n' in text
+    assert 'substrate_ready_transactions_number{chain="dev"} 3\n' in text
+    assert 'substrate_node_roles{chain="dev"} 4\n' in text
+    assert 'name="a \\"name\\" "' in text
+    line = re.compile(r'(# TYPE \w+ (gauge|counter))|(\w+\{(\w+="(\\.|[^"\\])*",?)*\} [0-9.e+-]+)')
+    assert all(line.fullmatch(row) for row in text.splitlines())
+    assert 'substrate_node_roles{chain="dev"} 1\n' in render(replace(READINGS, is_authority=False))
+
+
+def test_it_is_served_and_nothing_else_is() -> None:
+    async def ask(port: int, head: bytes) -> bytes:
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        await stream.send_all(head)
+        data = b""
+        while more := await stream.receive_some():
+            data += more
+        return data
+
+    async def main() -> None:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                port = await nursery.start(serve, "127.0.0.1", 0, lambda: READINGS)
+                good = await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")
+                assert good.startswith(b"HTTP/1.1 200")
+                assert good.endswith(render(READINGS).encode())
+                assert (await ask(port, b"GET / HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 404")
+                assert (await ask(port, b"x" * 9000)).startswith(b"HTTP/1.1 404")
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
