@@ -201,7 +201,7 @@ class MinerChain(Protocol):
         """`FileBank.claim_restoral_order`, or the call for a miner that left."""
         ...
 
-    async def complete_order(self, fragment_hash: FragmentHash) -> Ended:
+    async def complete_order(self, task: RestoralTask) -> Ended:
         """`FileBank.restoral_order_complete`."""
         ...
 
@@ -365,7 +365,7 @@ class ClientChain:
         at = await self.client.best_head()
         orders = await self.client.items(FileBank.restoral_order, limit=ORDERS_MAX, at=at)
         tasks = {
-            order.fragment_hash: RestoralTask(
+            order_id: RestoralTask(
                 fragment_hash=order.fragment_hash,
                 place=Place(order.file_hash, int(order.segment_index), int(order.fragment_index)),
                 origin_miner=order.origin_miner,
@@ -373,7 +373,7 @@ class ClientChain:
                 claimed_by=order.miner if order.count > 0 else None,
                 deadline=int(order.deadline),
             )
-            for _, order in orders
+            for (order_id,), order in orders
         }
         leavers = await self.client.items(Sminer.restoral_target, limit=LEAVERS_MAX, at=at)
         for (miner,), _ in leavers:
@@ -381,8 +381,9 @@ class ClientChain:
                 continue
             left = await self.client.items(Audit.holdings, miner, limit=LEAVER_HOLDINGS_MAX, at=at)
             for _, holding in left:
-                if holding.removed is None and holding.fragment_hash not in tasks:
-                    tasks[holding.fragment_hash] = _abandoned(miner, holding)
+                task = _abandoned(miner, holding)
+                if holding.removed is None:
+                    tasks.setdefault(_order_of(task), task)
         return tuple(tasks.values())
 
     async def survivors(self, place: Place) -> tuple[Survivor, ...]:
@@ -515,7 +516,7 @@ class ClientChain:
         """See `MinerChain`."""
         if task.has_order:
             call = self.client.call(
-                FileBank.claim_restoral_order, restoral_fragment=task.fragment_hash
+                FileBank.claim_restoral_order, order_id=_order_of(task)
             )
         else:
             call = self.client.call(
@@ -526,9 +527,9 @@ class ClientChain:
             )
         return await self.submit(call)
 
-    async def complete_order(self, fragment_hash: FragmentHash) -> Ended:
+    async def complete_order(self, task: RestoralTask) -> Ended:
         """See `MinerChain`."""
-        call = self.client.call(FileBank.restoral_order_complete, fragment_hash=fragment_hash)
+        call = self.client.call(FileBank.restoral_order_complete, order_id=_order_of(task))
         return await self.submit(call)
 
     async def claim_reward(self) -> Ended:
@@ -566,6 +567,11 @@ def _assignment(fragment_hash: FragmentHash, work: AssignedFragment) -> Assignme
         place=Place(work.file_hash, int(work.segment_index), int(work.fragment_index)),
         deadline=int(work.deadline),
     )
+
+
+def _order_of(task: RestoralTask) -> Hash:
+    place = task.place
+    return order_id(place.file_hash, place.segment_index, place.fragment_index)
 
 
 def _abandoned(miner: AccountId, holding: Holding) -> RestoralTask:

@@ -87,7 +87,7 @@ class Rebuild:
 class CompleteOrder:
     """Tell the chain that a restored fragment is held."""
 
-    fragment_hash: FragmentHash
+    task: RestoralTask
     deadline: int
 
 
@@ -194,7 +194,7 @@ class Restoral:
         current = self._current
         if current.stage == "completion" and self._number() >= current.not_before:
             current.stage = "completing"
-            self._effects.append(CompleteOrder(current.task.fragment_hash, current.deadline))
+            self._effects.append(CompleteOrder(current.task, current.deadline))
 
     def _choose(self) -> None:
         view = self._view

@@ -463,8 +463,9 @@ class Daemon:
                 else:
                     await self.tell(custody.FragmentFound(fragment_hash))
                     await self.tell(restoral.Rebuilt(fragment_hash))
-            case restoral.CompleteOrder(fragment_hash):
-                ended = await self._chain.complete_order(fragment_hash)
+            case restoral.CompleteOrder(task):
+                fragment_hash = task.fragment_hash
+                ended = await self._chain.complete_order(task)
                 log.info(
                     "fragment restored",
                     fragment=fragment_hash.hex(),

@@ -141,8 +141,8 @@ def test_batches_grow_with_what_is_certified() -> None:
 
 
 def test_declared_space_is_not_exceeded() -> None:
-    idle = core()
-    idle.receive(view(5, info=info(rear=0, declared=2 * PLOT + 1)))
+    idle = core(0, 1, 2, 3)
+    idle.receive(view(5, info=info(rear=4, declared=6 * PLOT + 1)))
     assert make_all(idle, effects(idle)) == [RequestCertificate(2)]
 
 
@@ -170,9 +170,9 @@ def test_headroom_for_fragments_is_not_filled_with_plots() -> None:
 
 
 def test_the_configured_number_of_plots_is_kept() -> None:
-    idle = core(plots_max=2)
-    idle.receive(view(5))
-    assert make_all(idle, effects(idle)) == [RequestCertificate(2)]
+    idle = core(0, plots_max=2)
+    idle.receive(view(5, info=info(rear=1)))
+    assert make_all(idle, effects(idle)) == [RequestCertificate(1)]
     idle.receive(IdleCallEnded(DONE))
     idle.receive(view(7, info=info(rear=2)))
     assert effects(idle) == []

@@ -52,7 +52,7 @@ def test_an_open_order_is_claimed_rebuilt_and_completed() -> None:
     assert effects(core) == [Rebuild(task(1), 70)]
     assert core.working_on() == {fragment(1)}
     core.receive(Rebuilt(fragment(1)))
-    assert effects(core) == [CompleteOrder(fragment(1), 70)]
+    assert effects(core) == [CompleteOrder(task(1), 70)]
     core.receive(CompletionEnded(fragment(1), DONE))
     assert core.working_on() == frozenset()
     assert core.statistics().restored == 1

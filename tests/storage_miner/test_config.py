@@ -1,0 +1,177 @@
+"""Settings: each is checked, and each refusal names the key and a cure."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from primitives.crypto.keys import KeyPair
+from primitives.crypto.ss58 import ss58_encode
+from primitives.keystore import save_keyfile
+from storage_miner import config as config_module
+from storage_miner.config import CONFIG_BYTES_MAX, MinerConfig, from_mapping, load, parse_size
+from storage_miner.errors import ConfigInvalid, KeyUnusable
+
+LEAST: dict[str, Any] = {
+    "rpc": "ws://127.0.0.1:9944",
+    "data_dir": "/data",
+    "space": "512MiB",
+    "suri": "//Miner1",
+}
+
+
+def made(**settings: Any) -> MinerConfig:
+    return from_mapping({**LEAST, **settings})
+
+
+def test_the_least_configuration_has_defaults() -> None:
+    config = made()
+    assert (config.host, config.port, config.workers, config.restore) == (
+        "127.0.0.1",
+        15001,
+        1,
+        True,
+    )
+    assert config.space == 512 << 20
+    assert config.load_key().account_id == KeyPair.from_suri("//Miner1").account_id
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1048576", 1 << 20), ("2TiB", 2 << 40), ("500 GB", 500 * 10**9), ("64mib", 64 << 20)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "many", "-1", "1.5GiB", "1 parsec", "1" * 30])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="is no size"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"rpcs": "ws://x"}, "did you mean `rpc`"),
+        ({"zzz": 1}, "known keys"),
+        ({"rpc": "http://127.0.0.1"}, "`rpc`"),
+        ({"rpc": 5}, "`rpc`"),
+        ({"rpc": None}, "`rpc` is missing"),
+        ({"data_dir": ""}, "`data_dir`"),
+        ({"space": "1MiB"}, "`space`"),
+        ({"space": True}, "`space`"),
+        ({"space": 1 << 61}, "`space`"),
+        ({"port": 70000}, "`port`"),
+        ({"port": "80"}, "`port`"),
+        ({"workers": 0}, "`workers`"),
+        ({"workers": 65}, "`workers`"),
+        ({"declared_units": 0}, "`declared_units`"),
+        ({"restore": "yes"}, "`restore`"),
+        ({"endpoint": "ftp://x"}, "`endpoint`"),
+        ({"endpoint": "http://" + "x" * 100}, "100 bytes"),
+        ({"beneficiary": "nonsense"}, "`beneficiary`"),
+        ({"log_level": "loud"}, "`log_level`"),
+        ({"suri": None}, "exactly one key"),
+        ({"keyfile": "/nowhere"}, "exactly one key"),
+        ({"suri": None, "keyfile": "/nowhere"}, "no file"),
+        ({"suri": "bottom drive obey lake curtain smoke basket hold race lonely"}, "key file"),
+        ({"host": "0.0.0.0"}, "`endpoint` is needed"),
+        ({"port": 0, "endpoint": "http://127.0.0.1:1"}, "`port` is 0"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigInvalid, match=said):
+        made(**settings)
+
+
+def test_a_refused_phrase_is_not_repeated() -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        made(suri="bottom drive obey lake curtain smoke basket hold race lonely fit walk")
+    assert "drive obey" not in str(caught.value)
+
+
+def test_flags_win_over_the_file_and_paths_count_from_it(tmp_path: Path) -> None:
+    path = tmp_path / "miner.toml"
+    path.write_text(
+        'rpc = "ws://a:1"\ndata_dir = "data"\nspace = "1GiB"\nsuri = "//Alice"\nport = 5\n'
+    )
+    config = load(path, {"port": 6, "rpc": None})
+    assert (config.port, config.rpc, config.data_dir) == (6, "ws://a:1", tmp_path / "data")
+
+
+def test_commands_without_a_disk_need_no_disk_settings() -> None:
+    assert load(None, {"rpc": "ws://a:1", "suri": "//Alice"}, needs_disk=False).rpc == "ws://a:1"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"rpc = ", "is not TOML"),
+        (b"\xff\xfe", "is not TOML"),
+        (b"#" * (CONFIG_BYTES_MAX + 1), "longer than"),
+    ],
+)
+def test_a_bad_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "miner.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigInvalid, match=said):
+        load(path, {})
+
+
+def test_a_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "miner.toml"
+    text = 'rpc = "ws://a:1"\ndata_dir = "data"\nspace = "1GiB"\nsuri = "//Alice"\n#'
+    path.write_text(text.ljust(CONFIG_BYTES_MAX, "x"))
+    assert load(path, {}).rpc == "ws://a:1"
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match=r"nothing\.toml"):
+        load(tmp_path / "nothing.toml", {})
+
+
+def keyfile(tmp_path: Path) -> dict[str, Any]:
+    path = tmp_path / "miner.key"
+    save_keyfile(path, "//Bob", "correct horse")
+    return {"suri": None, "keyfile": path}
+
+
+def test_a_key_file_opens_with_the_password_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("correct horse\n")
+    config = made(**keyfile(tmp_path), password_file=tmp_path / "password")
+    assert config.load_key().account_id == KeyPair.from_suri("//Bob").account_id
+
+
+def test_a_key_file_opens_with_the_password_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(config_module.PASSWORD_VARIABLE, "correct horse")
+    assert made(**keyfile(tmp_path)).load_key().scheme == "sr25519"
+
+
+def test_no_password_and_a_wrong_one_are_told_apart_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(config_module.PASSWORD_VARIABLE, raising=False)
+    config = made(**keyfile(tmp_path))
+    with pytest.raises(KeyUnusable, match=config_module.PASSWORD_VARIABLE):
+        config.load_key()
+    monkeypatch.setenv(config_module.PASSWORD_VARIABLE, "wrong battery")
+    with pytest.raises(KeyUnusable) as caught:
+        config.load_key()
+    assert "wrong battery" not in str(caught.value)
+
+
+def test_a_password_file_is_bounded(tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(os.urandom(config_module.PASSWORD_BYTES_MAX + 1))
+    config = made(**keyfile(tmp_path), password_file=tmp_path / "password")
+    with pytest.raises(KeyUnusable, match="too long"):
+        config.load_key()
+
+
+def test_a_beneficiary_is_an_address() -> None:
+    account = KeyPair.from_suri("//Alice").account_id
+    assert made(beneficiary=ss58_encode(account)).beneficiary_account() == account
+    assert made().beneficiary_account() is None
