@@ -34,6 +34,7 @@ from pallets.file_bank.types import (
     FragmentReport,
     FragmentReports,
     RowCommitments,
+    order_id,
 )
 from pallets.file_bank.types import IdleAnswer as CertificateAnswer
 from pallets.file_bank.types import IdleAnswers as CertificateAnswers
@@ -365,7 +366,7 @@ class ClientChain:
         at = await self.client.best_head()
         orders = await self.client.items(FileBank.restoral_order, limit=ORDERS_MAX, at=at)
         tasks = {
-            order_id: RestoralTask(
+            number: RestoralTask(
                 fragment_hash=order.fragment_hash,
                 place=Place(order.file_hash, int(order.segment_index), int(order.fragment_index)),
                 origin_miner=order.origin_miner,
@@ -373,7 +374,7 @@ class ClientChain:
                 claimed_by=order.miner if order.count > 0 else None,
                 deadline=int(order.deadline),
             )
-            for (order_id,), order in orders
+            for (number,), order in orders
         }
         leavers = await self.client.items(Sminer.restoral_target, limit=LEAVERS_MAX, at=at)
         for (miner,), _ in leavers:
@@ -515,9 +516,7 @@ class ClientChain:
     async def claim_order(self, task: RestoralTask) -> Ended:
         """See `MinerChain`."""
         if task.has_order:
-            call = self.client.call(
-                FileBank.claim_restoral_order, order_id=_order_of(task)
-            )
+            call = self.client.call(FileBank.claim_restoral_order, order_id=_order_of(task))
         else:
             call = self.client.call(
                 FileBank.claim_restoral_noexist_order,

@@ -15,7 +15,7 @@ from pallets.sminer.types import MinerState
 from primitives.hashing import blake2_256
 from primitives.types import AccountId, FragmentHash
 
-from .facts import ChainFacts, Ended, MinerView, Outcome, RestoralTask
+from .facts import ChainFacts, Ended, MinerView, Outcome, Place, RestoralTask
 
 TASKS_MAX = 512
 SKIPPED_MAX = 1024
@@ -122,7 +122,7 @@ class Restoral:
         self._view: MinerView | None = None
         self._tasks: tuple[RestoralTask, ...] = ()
         self._current: _Current | None = None
-        self._skipped: OrderedDict[FragmentHash, int] = OrderedDict()
+        self._skipped: OrderedDict[Place, int] = OrderedDict()
         self._effects: deque[Effect] = deque()
         self._restored = self._failed = 0
 
@@ -204,7 +204,7 @@ class Restoral:
             return
         number = view.number
         for task in self._tasks:
-            if number < self._skipped.get(task.fragment_hash, 0):
+            if number < self._skipped.get(task.place, 0):
                 continue
             if task.claimed_by == self._account and number < task.deadline:
                 # Claimed before a restart: go on.
@@ -259,7 +259,7 @@ class Restoral:
     def _skip(self) -> None:
         """Leave the current fragment alone for a while, however it ended."""
         assert self._current is not None, "because something was being worked on"
-        self._skipped[self._current.task.fragment_hash] = self._number() + SKIP_BLOCKS
+        self._skipped[self._current.task.place] = self._number() + SKIP_BLOCKS
         while len(self._skipped) > SKIPPED_MAX:
             self._skipped.popitem(last=False)
         self._current = None

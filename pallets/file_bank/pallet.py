@@ -75,7 +75,7 @@ from pallets.frame import (
     event,
 )
 from primitives.scale import U8, U32, U64, U128
-from primitives.types import AccountId, BlockNumber, FileHash, FragmentHash
+from primitives.types import AccountId, BlockNumber, FileHash, FragmentHash, Hash
 
 __all__ = ["FileBank"]
 
@@ -153,7 +153,10 @@ class FileBank(Pallet):
         doc="Further places of the same fragment, which follow once the first is reported.",
     )
     restoral_order = StorageMap(
-        FragmentHash, RestoralOrderInfo, hasher=Blake2_128Concat, doc="Fragments to restore."
+        Hash,
+        RestoralOrderInfo,
+        hasher=Blake2_128Concat,
+        doc="Fragments to restore, by a hash of file, segment and fragment index.",
     )
     lost_commitments = StorageDoubleMap(
         FileHash,
@@ -235,14 +238,14 @@ class FileBank(Pallet):
         """``miner`` undertook to restore a fragment."""
 
         miner: AccountId
-        order_id: FragmentHash
+        order_id: Hash
 
     @event(index=8)
     class RecoveryCompleted:
         """``miner`` holds a restored fragment."""
 
         miner: AccountId
-        order_id: FragmentHash
+        order_id: Hash
 
     @event(index=9)
     class StorageCompleted:
@@ -456,19 +459,16 @@ class FileBank(Pallet):
     ) -> None:
         """Report that the caller lost a fragment, for a small fine, and leave it to others.
 
-        *Origin*: signed by the holder. *Errors*: Existed, NonExistent. *Events*:
-        GenerateRestoralOrder.
+        *Origin*: signed by the holder. *Errors*: FileNonExistent, NonExistent, Existed.
+        *Events*: GenerateRestoralOrder.
         """
         who = ensure_signed(origin)
-        ensure(restoral_fragment not in self.restoral_order, self.Existed)
-        segment_index, index = restoring.find(
-            self, file_hash, restoral_fragment, who, is_lost=False
-        )
+        segment_index, index = restoring.find(self, file_hash, restoral_fragment, who)
         self.config.miners.punish(who, restoring.SELF_REPORT_PERMILLE)
         restoring.open_order(self, who, file_hash, segment_index, index)
 
-    @call(index=14, weight=Weight(reads=6, writes=3))
-    def claim_restoral_order(self, origin: Origin, restoral_fragment: FragmentHash) -> None:
+    @call(index=14, weight=Weight(reads=8, writes=6))
+    def claim_restoral_order(self, origin: Origin, order_id: Hash) -> None:
         """Undertake to restore a fragment within ``restoral_order_life`` blocks.
 
         *Origin*: signed by a positive miner. *Errors*: MinerStateError, MinerPowerInsufficient,
@@ -476,11 +476,11 @@ class FileBank(Pallet):
         """
         who = ensure_signed(origin)
         restoring.ensure_can_restore(self, who)
-        order = self.restoral_order.get(restoral_fragment)
+        order = self.restoral_order.get(order_id)
         if order is None:
             raise self.NonExistent
         restoring.claim(self, who, order)
-        self.deposit_event(self.ClaimRestoralOrder(miner=who, order_id=restoral_fragment))
+        self.deposit_event(self.ClaimRestoralOrder(miner=who, order_id=order_id))
 
     @call(index=15, weight=weights.FIND_FRAGMENT)
     def claim_restoral_noexist_order(
@@ -490,19 +490,18 @@ class FileBank(Pallet):
         file_hash: FileHash,
         restoral_fragment: FragmentHash,
     ) -> None:
-        """Undertake to restore a fragment of a miner that left, or a lost one without an order.
+        """Undertake to restore a fragment of a miner that left; the order begins with it.
 
         *Origin*: signed by a positive miner. *Errors*: MinerStateError, MinerPowerInsufficient,
-        Existed, NonExistent, AlreadyHolder. *Events*: ClaimRestoralOrder.
+        FileNonExistent, NonExistent, Existed, AlreadyHolder. *Events*: ClaimRestoralOrder.
         """
         who = ensure_signed(origin)
         restoring.ensure_can_restore(self, who)
-        ensure(restoral_fragment not in self.restoral_order, self.Existed)
-        restoring.claim_unordered(self, who, miner, file_hash, restoral_fragment)
-        self.deposit_event(self.ClaimRestoralOrder(miner=who, order_id=restoral_fragment))
+        order_id = restoring.claim_unordered(self, who, miner, file_hash, restoral_fragment)
+        self.deposit_event(self.ClaimRestoralOrder(miner=who, order_id=order_id))
 
-    @call(index=16, weight=Weight(reads=8, writes=12))
-    def restoral_order_complete(self, origin: Origin, fragment_hash: FragmentHash) -> None:
+    @call(index=16, weight=Weight(reads=16, writes=17))
+    def restoral_order_complete(self, origin: Origin, order_id: Hash) -> None:
         """Take over a restored fragment: from now on the caller is audited for it.
 
         The commitments stay those of the fragment, so only its very bytes will pass.
@@ -511,7 +510,7 @@ class FileBank(Pallet):
         """
         who = ensure_signed(origin)
         restoring.ensure_can_restore(self, who)
-        order = self.restoral_order.get(fragment_hash)
+        order = self.restoral_order.get(order_id)
         if order is None:
             raise self.NonExistent
         ensure(order.count > 0 and order.miner == who, self.NoPermission)
@@ -521,8 +520,8 @@ class FileBank(Pallet):
         )
 
         restoring.take_over(self, who, order)
-        del self.restoral_order[fragment_hash]
-        self.deposit_event(self.RecoveryCompleted(miner=who, order_id=fragment_hash))
+        del self.restoral_order[order_id]
+        self.deposit_event(self.RecoveryCompleted(miner=who, order_id=order_id))
 
     @call(index=24, weight=weights.IDLE_CERTIFICATE)
     def prove_idle_space(self, origin: Origin, answers: IdleAnswers) -> None:
@@ -542,9 +541,8 @@ class FileBank(Pallet):
     ) -> None:
         """``miner`` lost a fragment that it answers for. Never raises.
 
-        Of a stored segment it becomes a restoral order, unless one with the same hash is open:
-        then `claim_restoral_noexist_order` finds it later. Of a deal it is drawn again with the
-        other missing ones.
+        Of a stored segment it becomes a restoral order. Of a segment that is not complete it is
+        drawn again with the other missing ones.
         """
         restoring.open_order(self, miner, file_hash, segment_index, fragment_index)
 

@@ -14,6 +14,7 @@ from pallets.file_bank.types import (
     Owners,
     RemovalTask,
     TerrName,
+    order_id,
     place_number,
 )
 from pallets.frame import Weight
@@ -113,9 +114,7 @@ def _remove_segment(bank: "FileBank", file_hash: FileHash, index: U32) -> None:
             end_holding(bank, fragment.miner, fragment.slot)
         else:
             del bank.lost_commitments[file_hash, place_number(index, position)]
-        order = bank.restoral_order.get(fragment.hash)
-        if order is not None and (order.file_hash, order.segment_index) == (file_hash, index):
-            del bank.restoral_order[fragment.hash]
+        del bank.restoral_order[order_id(file_hash, int(index), position)]
 
 
 def end_holding(bank: "FileBank", miner: AccountId, slot: U32) -> None:

@@ -1,7 +1,7 @@
 """Fragments that are lost or whose holder left: orders to restore them, and who may take over.
 
-An order is known by the hash of its fragment. A second place of the same hash that is lost while an
-order stands has none of its own; `claim_restoral_noexist_order` makes one when the first is done.
+An order belongs to one place of one file (``types.order_id``). A fragment hash alone would not do:
+anybody can declare a file that has it too, lose it, and so occupy the order.
 """
 
 from dataclasses import replace
@@ -13,11 +13,12 @@ from pallets.file_bank.types import (
     FragmentInfos,
     RestoralOrderInfo,
     RowCommitments,
+    order_id,
     place_number,
 )
 from pallets.frame import ensure
 from primitives.scale import U8, U32
-from primitives.types import AccountId, BlockNumber, FileHash, FragmentHash
+from primitives.types import AccountId, BlockNumber, FileHash, FragmentHash, Hash
 
 if TYPE_CHECKING:
     from pallets.file_bank.pallet import FileBank
@@ -69,9 +70,10 @@ def open_order(
     _put_fragment(
         bank, file_hash, segment_index, fragment_index, replace(fragment, avail=False, tag=None)
     )
-    if fragment.hash in bank.restoral_order:
-        return
-    bank.restoral_order[fragment.hash] = RestoralOrderInfo(
+    number = order_id(file_hash, segment_index, fragment_index)
+    if number in bank.restoral_order:
+        return  # it left before, and somebody restores the fragment already
+    bank.restoral_order[number] = RestoralOrderInfo(
         count=U32(0),
         miner=miner,
         origin_miner=miner,
@@ -86,29 +88,24 @@ def open_order(
 
 
 def find(
-    bank: "FileBank",
-    file_hash: FileHash,
-    fragment_hash: FragmentHash,
-    miner: AccountId,
-    *,
-    is_lost: bool,
+    bank: "FileBank", file_hash: FileHash, fragment_hash: FragmentHash, miner: AccountId
 ) -> tuple[int, int]:
-    """Segment and index of a fragment of ``miner``: one it holds, or one it cannot serve.
+    """Segment and index of a fragment that ``miner`` answers for and that has no order.
 
     Looks at each of the file's segments, at most a thousand.
     """
+    is_there = False
     info = bank.file.get(file_hash)
     if info is None:
         raise bank.FileNonExistent
-    is_gone = is_lost and bank.config.miners.is_leaving(miner)
     for index in range(int(info.segment_count)):
         segment = bank.file_segments[file_hash, U32(index)]
         for position, fragment in enumerate(segment.fragment_list):
-            if fragment.hash != fragment_hash or fragment.miner != miner:
-                continue
-            if fragment.avail != is_lost or is_gone:
-                return index, position
-    raise bank.NonExistent
+            if fragment.hash == fragment_hash and fragment.miner == miner and fragment.avail:
+                is_there = True
+                if order_id(file_hash, index, position) not in bank.restoral_order:
+                    return index, position
+    raise bank.Existed if is_there else bank.NonExistent
 
 
 def move_holding(
@@ -176,7 +173,8 @@ def claim(bank: "FileBank", who: AccountId, order: RestoralOrderInfo) -> None:
 
     if is_lapsed and order.miner != who:
         bank.config.miners.punish(order.miner, LAPSED_CLAIM_PERMILLE)
-    bank.restoral_order[order.fragment_hash] = replace(
+    number = order_id(order.file_hash, int(order.segment_index), int(order.fragment_index))
+    bank.restoral_order[number] = replace(
         order, count=U32(order.count + 1), miner=who, deadline=BlockNumber(now + life)
     )
 
@@ -187,12 +185,14 @@ def claim_unordered(
     miner: AccountId,
     file_hash: FileHash,
     fragment_hash: FragmentHash,
-) -> None:
-    """Open an order for a fragment of ``miner``, which left or lost it, and give it to ``who``."""
-    segment_index, index = find(bank, file_hash, fragment_hash, miner, is_lost=True)
+) -> Hash:
+    """Open an order for a fragment of ``miner``, which left, and give it to ``who``."""
+    ensure(bank.config.miners.is_leaving(miner), bank.NonExistent)
+    segment_index, index = find(bank, file_hash, fragment_hash, miner)
     ensure_stranger(bank, who, file_hash, U32(segment_index), U8(index))
     now = bank.now()
-    bank.restoral_order[fragment_hash] = RestoralOrderInfo(
+    number = order_id(file_hash, segment_index, index)
+    bank.restoral_order[number] = RestoralOrderInfo(
         count=U32(1),
         miner=who,
         origin_miner=miner,
@@ -203,6 +203,7 @@ def claim_unordered(
         gen_block=now,
         deadline=BlockNumber(now + bank.config.restoral_order_life),
     )
+    return number
 
 
 def take_over(bank: "FileBank", who: AccountId, order: RestoralOrderInfo) -> None:

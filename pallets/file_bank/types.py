@@ -5,6 +5,7 @@ a file's segments are separate entries, so no entry grows with the file.
 """
 
 from primitives.extrinsic import MultiSignature
+from primitives.hashing import blake2_256
 from primitives.scale import U8, U16, U32, U128, BoundedBytes, BoundedVec, ScaleEnum, struct
 from primitives.types import (
     AccountId,
@@ -12,6 +13,7 @@ from primitives.types import (
     Bytes48,
     FileHash,
     FragmentHash,
+    Hash,
     SegmentHash,
 )
 from proofs.podr2.params import FRAGMENT_ROWS_MAX
@@ -46,6 +48,7 @@ __all__ = [
     "TerrName",
     "UserBrief",
     "UserFileSliceInfo",
+    "order_id",
     "place_number",
 ]
 
@@ -65,6 +68,9 @@ ASSIGNED_MORE_MAX = 16
 """Further places that a miner can be drawn for while it is drawn for the same fragment hash."""
 
 IDLE_ANSWERS_MAX = 256
+"""Draws that one certification asks at most."""
+
+ORDER_TAG = b"cess/restoral-order/v1"
 
 
 class FileName(BoundedBytes, limit=63):
@@ -252,7 +258,10 @@ class IdleAnswers(BoundedVec[IdleAnswer], limit=IDLE_ANSWERS_MAX):
 
 @struct(path="pallet_file_bank::types::RestoralOrderInfo")
 class RestoralOrderInfo:
-    """A lost fragment that a miner may rebuild from any four others.
+    """A fragment, lost or of a miner that left, which a miner may rebuild from any four others.
+
+    It belongs to one place of one file: others can declare a fragment with the same hash, and what
+    becomes of theirs must not keep this one from being restored. `order_id` names the place.
 
     ``miner`` claimed it until ``deadline``; a deadline of 0 says that nobody did yet. ``count`` is
     the number of claims so far.
@@ -294,3 +303,9 @@ class RemovalTask:
 def place_number(segment_index: int, fragment_index: int) -> U32:
     """The number of a fragment in its file: its key in ``LostCommitments``."""
     return U32(segment_index * FRAGMENT_COUNT + fragment_index)
+
+
+def order_id(file_hash: FileHash, segment_index: int, fragment_index: int) -> Hash:
+    """The name of the restoral order for a place of a file: its key in ``RestoralOrder``."""
+    place = segment_index.to_bytes(4, "little") + fragment_index.to_bytes(1, "little")
+    return blake2_256(ORDER_TAG + file_hash + place)
