@@ -5,8 +5,8 @@ idle (proved by plots), locked (promised to declared files) or service (holding 
 
 Invariants, tested as properties:
 - ``idle + service + lock <= declaration`` for every miner;
-- ``idle + lock + pending_replacements = (rear - front) x plot_bytes`` for a miner that has not left:
-  a plot either counts as idle space or is due to be replaced by the service data that displaced it;
+- ``idle + lock + pending_replacements = (rear - front) x plot_bytes`` for a miner that has not
+  left: a plot counts as idle space or is to be replaced by the service data that displaced it;
 - StorageHandler's totals are the sums over all miners of ``idle + lock`` and of ``service``;
 - ``collaterals`` of a miner is reserved on its staking account; a fine moves it to
   ``punish_treasury`` to the planck, and what is missing becomes ``debt``;
@@ -15,8 +15,14 @@ Invariants, tested as properties:
 Leaving: ``miner_exit_prep`` announces, the exit follows after ``exit_lock_block`` blocks. A miner
 that left answers for its fragments, and is audited, until others have restored all of them; only
 then, after its cooling time and with no round open, ``miner_withdraw`` returns the collateral and
-removes every trace, so it can happen once. A miner thrown out is in the same place, without
-reward.
+removes every trace, so it can happen once. A miner thrown out is in the same place, but it is
+neither audited nor paid.
+
+A miner that owes a fine earns for the fine first: no reward leaves the pot for its beneficiary
+while there is ``debt``.
+
+Subjects of their own: ``certification`` (plots), ``leaving`` (exits), ``collateral`` and
+``rewards`` (arithmetic), ``endpoint``.
 
 Bounds: seeds for at most ``IDLE_SEEDS_PER_BLOCK_MAX`` certifications and at most
 ``EXITS_PER_BLOCK_MAX`` exits in a block; the queues keep the rest for the next.
@@ -50,9 +56,11 @@ from pallets.frame import (
     ensure_signed,
     event,
 )
+from pallets.sminer import certification, leaving
 from pallets.sminer.collateral import fine_of, limit_of, power_of
+from pallets.sminer.endpoint import is_endpoint
 from pallets.sminer.ports import Audits, Currency, NetworkSpace, Randomness, Rewards
-from pallets.sminer.rewards import claim, unpaid
+from pallets.sminer.rewards import claim
 from pallets.sminer.types import (
     EndPoint,
     MinerInfo,
@@ -63,32 +71,17 @@ from pallets.sminer.types import (
     RewardOrders,
     SpaceProofInfo,
 )
-from primitives.errors import ProofRejected
 from primitives.scale import U8, U16, U32, U64, U128, Compact
-from primitives.types import AccountId, Balance, BlockNumber, Hash
+from primitives.types import AccountId, Balance, BlockNumber
 from proofs.pois.params import plot_bytes
-from proofs.pois.verify import estimate_bytes, verify_answers
 
 __all__ = ["Sminer"]
 
-IDLE_SEEDS_PER_BLOCK_MAX = 64
-"""Certifications that get their seed in one block."""
-
-EXITS_PER_BLOCK_MAX = 16
-"""Announced exits that are carried out in one block."""
-
-CURSOR_STEPS_MAX = 256
-"""Blocks of the exit queue that one block may pass."""
+ORDERS = 1_000_000_000
+"""Picoseconds for decoding, working out and encoding 91 orders of a reward."""
 
 TIB_COUNT_MAX = 1 << 20
-"""The most units a miner can declare: an exbibyte."""
-
-CERTIFIED_PART = 2
-"""A certification passes when its estimate reaches one part in this many of its claim.
-
-With 64 draws an honest miner fails once in 10,000 times and one with a quarter of the plots passes
-twice in 10,000; audits, with 256 draws, then pay for what is really there.
-"""
+"""The most units that one call can declare: an exbibyte."""
 
 
 class Sminer(Pallet):
@@ -268,7 +261,7 @@ class Sminer(Pallet):
         """The miner has not left; call `miner_exit_prep` and wait for the exit."""
 
     class NotpositiveState(PalletError, index=7):
-        """The miner's state does not allow it: raise the collateral to its limit, or pay the debt."""
+        """The miner's state does not allow it; `increase_collateral` pays debt and lifts a freeze."""
 
     class StorageLimitReached(PalletError, index=8):
         """The registry is full."""
@@ -298,7 +291,7 @@ class Sminer(Pallet):
         """The miner uses more space than that; retire plots first."""
 
     class InvalidEndpoint(PalletError, index=27):
-        """An endpoint has 1 to 100 bytes without control characters."""
+        """An endpoint is a URL with http:// or https://, of printable ASCII without spaces."""
 
     class CertificationPending(PalletError, index=28):
         """A certification is under way; answer it, or wait for its deadline."""
@@ -328,12 +321,12 @@ class Sminer(Pallet):
         """An audit round of the miner is open; answer it first."""
 
     def on_initialize(self, n: BlockNumber) -> Weight:
-        """Draw seeds for certifications asked for in earlier blocks; carry out exits that are due."""
-        seeds = self._draw_seeds(n)
-        exits = self._carry_out_exits(n)
-        return Weight(reads=4 + 2 * seeds + 5 * exits, writes=2 + 2 * seeds + 6 * exits)
+        """Draw seeds for certifications of earlier blocks; carry out exits that are due."""
+        seeds = certification.draw_seeds(self, n)
+        exits, steps = leaving.carry_out_exits(self, n)
+        return Weight(reads=5 + steps + 2 * seeds + 6 * exits, writes=2 + 2 * seeds + 8 * exits)
 
-    @call(index=0, weight=Weight(reads=4, writes=5))
+    @call(index=0, weight=Weight(reads=5, writes=5))
     def regnstk(
         self,
         origin: Origin,
@@ -350,9 +343,9 @@ class Sminer(Pallet):
         who = ensure_signed(origin)
         ensure(who not in self.miner_items, self.AlreadyRegistered)
         ensure(0 < tib_count <= TIB_COUNT_MAX, self.CountError)
-        ensure(_is_printable(endpoint), self.InvalidEndpoint)
+        ensure(is_endpoint(endpoint), self.InvalidEndpoint)
         declared = self._declared(tib_count)
-        ensure(staking_val >= self._limit(declared), self.CollateralNotUp)
+        ensure(staking_val >= self.limit(declared), self.CollateralNotUp)
         ensure(self.miner_count.get() < self.config.item_limit, self.StorageLimitReached)
 
         self.config.currency.reserve(who, staking_val)
@@ -376,7 +369,7 @@ class Sminer(Pallet):
         self.miner_count.put(U32(index + 1))
         self.deposit_event(self.Registered(acc=who))
 
-    @call(index=1, weight=Weight(reads=3, writes=3))
+    @call(index=1, weight=Weight(reads=4, writes=4))
     def increase_collateral(
         self, origin: Origin, miner: AccountId, collaterals: Annotated[Balance, Compact]
     ) -> None:
@@ -387,7 +380,7 @@ class Sminer(Pallet):
         *Events*: IncreaseCollateral.
         """
         who = ensure_signed(origin)
-        info = self._existing(miner)
+        info = self.existing(miner)
         ensure(who == info.staking_account, self.NotStakingAcc)
         ensure(info.state in (MinerState.Positive, MinerState.Frozen), self.StateError)
 
@@ -412,18 +405,19 @@ class Sminer(Pallet):
         *Origin*: signed by the miner. *Errors*: NotMiner. *Events*: UpdateBeneficiary.
         """
         who = ensure_signed(origin)
-        self.miner_items[who] = replace(self._existing(who), beneficiary=beneficiary)
+        self.miner_items[who] = replace(self.existing(who), beneficiary=beneficiary)
         self.deposit_event(self.UpdateBeneficiary(acc=who, new=beneficiary))
 
     @call(index=3, weight=Weight(reads=1, writes=1))
     def update_endpoint(self, origin: Origin, endpoint: EndPoint) -> None:
         """Announce where the caller serves fragments.
 
-        *Origin*: signed by the miner. *Errors*: NotMiner, InvalidEndpoint. *Events*: UpdateEndPoint.
+        *Origin*: signed by the miner. *Errors*: NotMiner, InvalidEndpoint.
+        *Events*: UpdateEndPoint.
         """
         who = ensure_signed(origin)
-        info = self._existing(who)
-        ensure(_is_printable(endpoint), self.InvalidEndpoint)
+        info = self.existing(who)
+        ensure(is_endpoint(endpoint), self.InvalidEndpoint)
         self.miner_items[who] = replace(info, endpoint=endpoint)
         self.deposit_event(self.UpdateEndPoint(acc=who, old=info.endpoint, new=endpoint))
 
@@ -435,7 +429,7 @@ class Sminer(Pallet):
         UnableReduceDeclaration. *Events*: DecreaseDeclarationSpace.
         """
         who = ensure_signed(origin)
-        info = self._existing(who)
+        info = self.existing(who)
         ensure(info.state in (MinerState.Positive, MinerState.Frozen), self.StateError)
         ensure(0 < tib_count <= TIB_COUNT_MAX, self.CountError)
         less = self._declared(tib_count)
@@ -448,26 +442,25 @@ class Sminer(Pallet):
         )
         self.deposit_event(self.DecreaseDeclarationSpace(miner=who, space=less))
 
-    @call(index=6, weight=Weight(reads=6, writes=6))
+    @call(index=6, weight=Weight(ref_time=ORDERS, reads=10, writes=10))
     def receive_reward(self, origin: Origin) -> None:
-        """Pay what is due to the caller's beneficiary.
+        """Pay what is due to the caller's beneficiary, after the caller's debt.
 
-        Half of what was earned since the last claim is paid at once, the rest over 90 days.
+        Half of what was earned since the last claim is due at once, the rest over 90 days.
         *Origin*: signed by the miner. *Errors*: NotMiner, NotpositiveState. *Events*: Receive.
         """
         who = ensure_signed(origin)
-        info = self._existing(who)
+        info = self.existing(who)
         ensure(
             info.state in (MinerState.Positive, MinerState.Lock, MinerState.Exit),
             self.NotpositiveState,
         )
         earned = self.config.rewards.take_earned(who)
         day = U32(self.now() // self.config.one_day_block)
-        reward, due = claim(self._reward(who), earned, day)
+        reward, due = claim(self.reward_of(who), earned, day)
         self.reward_map[who] = reward
-        if due > 0:
-            self.config.rewards.pay(info.beneficiary, due)
-        self.deposit_event(self.Receive(acc=who, reward=due))
+        paid = self.pay_reward(who, info, due)
+        self.deposit_event(self.Receive(acc=who, reward=paid))
 
     @call(index=7, weight=Weight(reads=2, writes=3))
     def miner_exit_prep(self, origin: Origin, miner: AccountId) -> None:
@@ -477,7 +470,7 @@ class Sminer(Pallet):
         NotpositiveState, InsufficientStakingPeriod. *Events*: MinerExitPrep.
         """
         who = ensure_signed(origin)
-        info = self._existing(miner)
+        info = self.existing(miner)
         ensure(who in (miner, info.staking_account), self.NotStakingAcc)
         ensure(info.state == MinerState.Positive, self.NotpositiveState)
         now = self.now()
@@ -491,35 +484,17 @@ class Sminer(Pallet):
         self.exit_schedule[due, miner] = True
         self.deposit_event(self.MinerExitPrep(miner=miner))
 
-    @call(index=9, weight=Weight(reads=7, writes=10))
+    @call(index=9, weight=Weight(ref_time=ORDERS, reads=16, writes=20))
     def miner_withdraw(self, origin: Origin) -> None:
         """Return the collateral of a miner that left and whose fragments are all restored.
 
-        It also pays all that the miner is owed, and forgets the miner: the account may register again.
+        It also pays all that the miner is owed, and forgets the miner with the rest of its debt:
+        the account may register again.
         *Origin*: signed by the miner. *Errors*: NotMiner, NotExisted, Cooling, NotRestored,
         Challenged. *Events*: Withdraw.
         """
         who = ensure_signed(origin)
-        info = self._existing(who)
-        target = self.restoral_target.get(who)
-        if target is None:
-            raise self.NotExisted
-        ensure(self.now() >= target.cooling_block, self.Cooling)
-        ensure(info.service_space == 0 and info.lock_space == 0, self.NotRestored)
-        ensure(not self.config.audits.is_challenged(who), self.Challenged)
-
-        if info.state == MinerState.Exit:
-            earned = self.config.rewards.take_earned(who)
-            owed = Balance(unpaid(self._reward(who)) + earned)
-            if owed > 0:
-                self.config.rewards.pay(info.beneficiary, owed)
-        self.config.rewards.forfeit(who, Balance(0))
-        self.config.currency.unreserve(info.staking_account, info.collaterals)
-        self._leave_index(who)
-        del self.miner_items[who]
-        del self.restoral_target[who]
-        self.reward_map.take(who)
-        self.config.audits.forget(who)
+        leaving.withdraw(self, who)
         self.deposit_event(self.Withdraw(acc=who))
 
     @call(index=18, weight=Weight(reads=1, writes=1))
@@ -530,12 +505,12 @@ class Sminer(Pallet):
         CollateralNotUp. *Events*: IncreaseDeclarationSpace.
         """
         who = ensure_signed(origin)
-        info = self._existing(who)
+        info = self.existing(who)
         ensure(info.state == MinerState.Positive, self.NotpositiveState)
         ensure(0 < tib_count <= TIB_COUNT_MAX, self.CountError)
         more = self._declared(tib_count)
         declared = U128(info.declaration_space + more)
-        ensure(info.collaterals >= self._limit(declared), self.CollateralNotUp)
+        ensure(info.collaterals >= self.limit(declared), self.CollateralNotUp)
         self.miner_items[who] = replace(info, declaration_space=declared)
         self.deposit_event(self.IncreaseDeclarationSpace(miner=who, space=more))
 
@@ -567,7 +542,7 @@ class Sminer(Pallet):
 
     def lock_space(self, who: AccountId, size: U128) -> None:
         """Promise ``size`` bytes of idle space to a declared file."""
-        info = self._existing(who)
+        info = self.existing(who)
         ensure(info.idle_space >= size, self.InsufficientReplaceable)
         self.miner_items[who] = replace(
             info, idle_space=U128(info.idle_space - size), lock_space=U128(info.lock_space + size)
@@ -575,7 +550,7 @@ class Sminer(Pallet):
 
     def unlock_space(self, who: AccountId, size: U128) -> None:
         """Take a promise back. A miner that left has no idle space to return it to."""
-        info = self._existing(who)
+        info = self.existing(who)
         gone = self.is_leaving(who)
         self.miner_items[who] = replace(
             info,
@@ -587,12 +562,12 @@ class Sminer(Pallet):
 
     def lock_to_service(self, who: AccountId, size: U128) -> None:
         """The miner holds what it was promised for: ``size`` bytes of plots are displaced."""
-        info = self._existing(who)
+        info = self.existing(who)
         self._put_service(who, replace(info, lock_space=U128(info.lock_space - size)), size)
 
     def idle_to_service(self, who: AccountId, size: U128) -> None:
         """The miner restored a fragment: ``size`` bytes of plots are displaced."""
-        info = self._existing(who)
+        info = self.existing(who)
         ensure(info.idle_space >= size, self.InsufficientReplaceable)
         self._put_service(who, replace(info, idle_space=U128(info.idle_space - size)), size)
 
@@ -602,7 +577,7 @@ class Sminer(Pallet):
         Plots that were displaced and not retired count as idle again; for retired ones the miner
         certifies new plots.
         """
-        info = self._existing(who)
+        info = self.existing(who)
         pending = self.pending_replacements.get(who)
         returned = U128(0) if self.is_leaving(who) else U128(min(pending, size))
         self.miner_items[who] = replace(
@@ -612,98 +587,48 @@ class Sminer(Pallet):
         )
         self.config.space.sub_total_service_space(size)
         if returned > 0:
-            self._put_pending(who, U128(pending - returned))
+            self.put_pending(who, U128(pending - returned))
             self.config.space.add_total_idle_space(returned)
 
     # Port of FileBank: plots.
 
     def request_idle(self, who: AccountId, count: U64) -> tuple[U64, U64]:
         """Begin the certification of ``count`` plots more; return their range of indexes."""
-        info = self._existing(who)
-        ensure(info.state == MinerState.Positive, self.NotpositiveState)
-        ensure(count > 0, self.CountError)
-        self._ensure_declared(info, count)
-        now = self.now()
-        pending = self.pending_idle.get(who)
-        if pending is not None:
-            is_over = pending.seed is not None and pending.deadline < now
-            ensure(is_over, self.CertificationPending)
-        first = info.space_proof_info.rear
-        end = U64(first + count)
-        self.pending_idle[who] = PendingIdle(
-            from_index=first, to_index=end, requested_at=now, seed=None, deadline=BlockNumber(0)
-        )
-        tail = self.idle_queue_tail.get()
-        self.idle_queue[tail] = who
-        self.idle_queue_tail.put(U64(tail + 1))
-        return first, end
+        return certification.request(self, who, count)
 
     def prove_idle(self, who: AccountId, answers: Sequence[tuple[int, bytes]]) -> U128:
         """Verify the answers of a certification; return the bytes that are idle space now."""
-        info = self._existing(who)
-        ensure(info.state == MinerState.Positive, self.NotpositiveState)
-        pending = self.pending_idle.get(who)
-        if pending is None:
-            raise self.NoCertification
-        if pending.seed is None:
-            raise self.SeedNotDrawn
-        ensure(self.now() <= pending.deadline, self.CertificationExpired)
-        count = U64(pending.to_index - pending.from_index)
-        self._ensure_declared(info, count)
-        claimed = self._plot_bytes(count)
-        ensure(
-            self._estimate(who, pending, answers) * CERTIFIED_PART >= claimed,
-            self.InsufficientIdleProof,
-        )
-
-        del self.pending_idle[who]
-        self.miner_items[who] = replace(
-            info,
-            idle_space=U128(info.idle_space + claimed),
-            space_proof_info=replace(info.space_proof_info, rear=pending.to_index),
-        )
-        self.config.space.add_total_idle_space(claimed)
-        return claimed
+        return certification.prove(self, who, answers)
 
     def replace_idle(self, who: AccountId, count: U64) -> U128:
         """Retire the ``count`` oldest plots, which service data displaced; return their bytes."""
-        info = self._existing(who)
-        ensure(count > 0, self.CountError)
-        plots = info.space_proof_info
-        size = self._plot_bytes(count)
-        pending = self.pending_replacements.get(who)
-        ensure(pending >= size and plots.rear - plots.front >= count, self.InsufficientReplaceable)
-        self.miner_items[who] = replace(
-            info, space_proof_info=replace(plots, front=U64(plots.front + count))
-        )
-        self._put_pending(who, U128(pending - size))
-        return size
+        return certification.retire(self, who, count)
 
     # Port of Audit: what is asked of a miner, and what a fault costs it.
 
     def idle_range(self, who: AccountId) -> tuple[U64, U64]:
         """Front and rear of the plots of ``who``."""
-        plots = self._existing(who).space_proof_info
+        plots = self.existing(who).space_proof_info
         return plots.front, plots.rear
 
-    def proved_power(self, who: AccountId, idle_proved: U128) -> U128:
-        """What the service space of ``who`` and ``idle_proved`` bytes of its idle space weigh.
+    def proved_power(self, who: AccountId, service_proved: U128, idle_proved: U128) -> U128:
+        """What the proved bytes weigh, as far as ``who`` still has as much space of each kind.
 
         Plots beyond the certified idle space weigh nothing: service data has displaced them.
         """
-        info = self._existing(who)
-        return power_of(min(idle_proved, info.idle_space), info.service_space)
+        info = self.existing(who)
+        return power_of(min(idle_proved, info.idle_space), min(service_proved, info.service_space))
 
     def service_space(self, who: AccountId) -> U128:
         """Bytes of fragments that ``who`` holds."""
-        return self._existing(who).service_space
+        return self.existing(who).service_space
 
     def punish(self, who: AccountId, permille: int) -> Balance:
         """Fine ``who`` that part of the limit for its power; return the fine. Never raises."""
         info = self.miner_items.get(who)
         if info is None:
             return Balance(0)
-        limit = self._limit(power_of(info.idle_space, info.service_space))
+        limit = self.limit(power_of(info.idle_space, info.service_space))
         fine = fine_of(limit, permille)
         if fine == 0:
             return fine
@@ -724,28 +649,23 @@ class Sminer(Pallet):
         return fine
 
     def force_exit(self, who: AccountId) -> None:
-        """Throw ``who`` out: it is drawn and paid no more, and others restore its fragments."""
-        info = self.miner_items.get(who)
-        if info is None or info.state == MinerState.Offline:
-            return
-        self._leave_index(who)
-        lost = unpaid(self._reward(who))
-        self.reward_map.take(who)
-        self.config.rewards.forfeit(who, lost)
-        due = self.miner_lock.get(who)
-        if due is not None:
-            del self.exit_schedule[due, who]
-        self._exit(who, info, MinerState.Offline)
+        """Throw ``who`` out: it is drawn and paid no more, and others restore its fragments.
 
-    # Private.
+        Never raises.
+        """
+        leaving.throw_out(self, who)
 
-    def _existing(self, who: AccountId) -> MinerInfo:
+    # For the modules of this package.
+
+    def existing(self, who: AccountId) -> MinerInfo:
+        """The record of a miner, or NotMiner."""
         info = self.miner_items.get(who)
         if info is None:
             raise self.NotMiner
         return info
 
-    def _reward(self, who: AccountId) -> Reward:
+    def reward_of(self, who: AccountId) -> Reward:
+        """What ``who`` earned and was paid, nothing if it never claimed."""
         reward = self.reward_map.get(who)
         if reward is None:
             return Reward(
@@ -753,7 +673,8 @@ class Sminer(Pallet):
             )
         return reward
 
-    def _limit(self, space: int) -> Balance:
+    def limit(self, space: int) -> Balance:
+        """The collateral for ``space`` bytes."""
         return limit_of(
             int(space),
             int(self.config.declaration_unit_bytes),
@@ -763,121 +684,46 @@ class Sminer(Pallet):
     def _declared(self, units: U32) -> U128:
         return U128(int(units) * int(self.config.declaration_unit_bytes))
 
-    def _plot_bytes(self, count: U64) -> U128:
+    def size_of(self, count: U64) -> U128:
+        """The bytes that ``count`` plots stand for."""
         return U128(int(count) * plot_bytes(int(self.config.plot_k)))
 
-    def _ensure_declared(self, info: MinerInfo, count: U64) -> None:
+    def ensure_declared(self, info: MinerInfo, count: U64) -> None:
+        """``count`` plots more fit the declared space, or ExceedingDeclarationSpace."""
         used = info.idle_space + info.service_space + info.lock_space
         ensure(
-            used + self._plot_bytes(count) <= info.declaration_space,
+            used + self.size_of(count) <= info.declaration_space,
             self.ExceedingDeclarationSpace,
         )
+
+    def pay_reward(self, who: AccountId, info: MinerInfo, due: Balance) -> Balance:
+        """Pay ``due``: the debt first, the rest to the beneficiary; return the rest."""
+        owed = Balance(min(info.debt, due))
+        if owed > 0:
+            self.config.rewards.pay(self.config.punish_treasury, owed)
+            self.miner_items[who] = replace(info, debt=Balance(info.debt - owed))
+        rest = Balance(due - owed)
+        if rest > 0:
+            self.config.rewards.pay(info.beneficiary, rest)
+        return rest
 
     def _judged(self, info: MinerInfo) -> MinerInfo:
         """Positive or frozen, as the collateral says; the other states stay."""
         if info.state not in (MinerState.Positive, MinerState.Frozen):
             return info
-        is_covered = info.debt == 0 and info.collaterals >= self._limit(info.declaration_space)
+        is_covered = info.debt == 0 and info.collaterals >= self.limit(info.declaration_space)
         return replace(info, state=MinerState.Positive if is_covered else MinerState.Frozen)
 
     def _put_service(self, who: AccountId, info: MinerInfo, size: U128) -> None:
         self.miner_items[who] = replace(info, service_space=U128(info.service_space + size))
         if not self.is_leaving(who):
-            self._put_pending(who, U128(self.pending_replacements.get(who) + size))
+            self.put_pending(who, U128(self.pending_replacements.get(who) + size))
         self.config.space.sub_total_idle_space(size)
         self.config.space.add_total_service_space(size)
 
-    def _put_pending(self, who: AccountId, size: U128) -> None:
+    def put_pending(self, who: AccountId, size: U128) -> None:
+        """Set the bytes of plots that service data displaced and that are not retired."""
         if size > 0:
             self.pending_replacements[who] = size
         else:
             self.pending_replacements.take(who)
-
-    def _estimate(
-        self, who: AccountId, pending: PendingIdle, answers: Sequence[tuple[int, bytes]]
-    ) -> int:
-        assert pending.seed is not None, "because prove_idle refuses a certification without one"
-        k = int(self.config.plot_k)
-        first, end = int(pending.from_index), int(pending.to_index)
-        draws = int(self.config.cert_draws)
-        try:
-            accepted = verify_answers(
-                self.genesis_hash(), who, k, pending.seed, first, end, draws, answers
-            )
-        except ProofRejected:
-            raise self.InvalidIdleProof from None
-        return estimate_bytes(accepted, draws, end - first, k)
-
-    def _draw_seeds(self, n: BlockNumber) -> int:
-        """Give seeds to the oldest requests. All are of earlier blocks: hooks run before calls."""
-        head, tail = self.idle_queue_head.get(), self.idle_queue_tail.get()
-        end = min(tail, head + IDLE_SEEDS_PER_BLOCK_MAX)
-        for index in range(head, end):
-            who = self.idle_queue.take(U64(index))
-            pending = None if who is None else self.pending_idle.get(who)
-            if who is None or pending is None or pending.seed is not None:
-                continue  # thrown out since it asked
-            subject = b"cess/idle-certificate/v1" + who + pending.from_index.to_bytes(8, "little")
-            deadline = BlockNumber(n + self.config.idle_deadline_block)
-            self.pending_idle[who] = replace(
-                pending, seed=self.config.randomness.random(subject), deadline=deadline
-            )
-            self.deposit_event(self.IdleSeedDrawn(miner=who, deadline=deadline))
-        if end > head:
-            self.idle_queue_head.put(U64(end))
-        return end - head
-
-    def _carry_out_exits(self, n: BlockNumber) -> int:
-        block = self.exit_cursor.get()
-        made = steps = 0
-        while block <= n and made < EXITS_PER_BLOCK_MAX and steps < CURSOR_STEPS_MAX:
-            wanted = EXITS_PER_BLOCK_MAX - made
-            leaving = self.exit_schedule.prefix_keys(block, limit=wanted)
-            for who in leaving:
-                del self.exit_schedule[block, who]
-                self._exit(who, self.miner_items[who], MinerState.Exit)
-            made += len(leaving)
-            steps += 1
-            if len(leaving) < wanted:
-                block = BlockNumber(block + 1)
-        self.exit_cursor.put(block)
-        return made
-
-    def _exit(self, who: AccountId, info: MinerInfo, state: MinerState) -> None:
-        """Give up the plots. What is locked stays counted until its deals let go of it."""
-        units = -(-int(info.declaration_space) // int(self.config.declaration_unit_bytes))
-        cooling = (units + 1) * int(self.config.one_day_block)
-        is_first = not self.is_leaving(who)
-        if is_first:
-            self.restoral_target[who] = RestoralTargetInfo(
-                service_space=info.service_space,
-                cooling_block=BlockNumber(self.now() + cooling),
-            )
-        self.config.space.sub_total_idle_space(info.idle_space)
-        self.pending_idle.take(who)
-        self.pending_replacements.take(who)
-        self.miner_lock.take(who)
-        plots = info.space_proof_info
-        self.miner_items[who] = replace(
-            info, state=state, idle_space=U128(0), space_proof_info=replace(plots, front=plots.rear)
-        )
-        self.deposit_event(
-            self.MinerExited(miner=who, state=state, service_space=info.service_space)
-        )
-
-    def _leave_index(self, who: AccountId) -> None:
-        """Take ``who`` out of the draw: the last miner takes its place. Once is enough."""
-        index = self.miner_index.take(who)
-        if index is None:
-            return
-        last = U32(self.miner_count.get() - 1)
-        moved = self.all_miner.take(last)
-        if moved is not None and moved != who:
-            self.all_miner[index] = moved
-            self.miner_index[moved] = index
-        self.miner_count.put(last)
-
-
-def _is_printable(text: bytes) -> bool:
-    """Whether ``text`` is not empty and has no control characters (they fool terminals)."""
-    return len(text) > 0 and all(byte >= 0x20 and byte != 0x7F for byte in text)

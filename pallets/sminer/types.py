@@ -1,6 +1,7 @@
 """What a storage miner is on the wire.
 
-Space is in bytes, money in planck, times are block numbers. Every type has a fixed largest encoding.
+Space is in bytes, money in planck, times are block numbers. Every type has a fixed largest
+encoding.
 """
 
 from primitives.scale import U8, U32, U64, U128, BoundedBytes, BoundedVec, ScaleEnum, struct
@@ -44,7 +45,7 @@ class MinerState(ScaleEnum):
 
 @struct(path="cp_cess_common::SpaceProofInfo")
 class SpaceProofInfo:
-    """The plots that stand for idle space: indexes from ``front`` up to, not including, ``rear``."""
+    """The plots that stand for idle space: indexes from ``front`` up to ``rear`` without it."""
 
     front: U64
     rear: U64
