@@ -1,7 +1,8 @@
 """Territories: space leased by the day, and the account of what the network can lease.
 
 A territory is active until its deadline, then frozen (nothing new is stored, reading goes on), and
-expired after ``frozen_days`` more; then its files are cleared and it is removed. Transitions wait
+expired after ``frozen_days`` more; then its files are cleared and it is removed, at once if it is
+empty. Transitions wait
 in queues by block. A cursor walks them and at most ``TRANSITIONS_PER_BLOCK_MAX`` are made in a
 block; what is left over is made in the next one, so nobody can fill a block's queue to keep
 others out, and nothing is forgotten. Between deadline and transition a territory is already
@@ -11,6 +12,8 @@ Invariants:
 - ``total = used + locked + remaining`` in every territory;
 - ``purchased_space`` is the sum of ``total_space`` over active and frozen territories;
 - ``territory_key`` and ``territory`` are the two directions of one relation;
+- every active or frozen territory waits for its next transition under one block, which a cursor
+  has not passed, and ``territory_schedule`` says under which;
 - each planck of a payment arrives at ``space_treasury``.
 
 Ports needed: ``currency`` (Balances), ``treasury`` account (constant). Provided, see the bottom of
@@ -43,6 +46,7 @@ from pallets.frame import (
     event,
 )
 from pallets.frame.storage import BoundDoubleMap, BoundValue
+from pallets.storage_handler.names import is_proper_name
 from pallets.storage_handler.types import TerritoryInfo, TerritoryState, TerrName
 from primitives.hashing import blake2_256
 from primitives.scale import U32, U64, U128
@@ -58,9 +62,6 @@ CURSOR_STEPS_MAX = 256
 
 LEASE_DAYS_MAX = 36_500
 """The longest lease that one call may buy: a hundred years."""
-
-FIRST_PRINTABLE = 0x20
-DELETE = 0x7F
 
 
 class Currency(Protocol):
@@ -194,7 +195,7 @@ class StorageHandler(Pallet):
 
     @event(index=17)
     class LeaseEnded:
-        """The lease ``name`` of ``acc`` over ``size`` bytes expired; its files are being cleared."""
+        """The lease ``name`` of ``acc`` over ``size`` bytes expired; its files are cleared now."""
 
         acc: AccountId
         name: TerrName
@@ -213,7 +214,7 @@ class StorageHandler(Pallet):
         """The territory has expired and is being cleared; mint a new one."""
 
     class ParamError(PalletError, index=14):
-        """A name must have 1 to 63 bytes without control characters, and a size must not be 0."""
+        """A name is 1 to 63 bytes of UTF-8 without control characters; a size is not 0."""
 
     class NotHaveTerritory(PalletError, index=16):
         """There is no territory of that name; mint one first."""
@@ -233,21 +234,22 @@ class StorageHandler(Pallet):
 
     def on_initialize(self, n: BlockNumber) -> Weight:
         """Freeze and expire what is due, at most ``TRANSITIONS_PER_BLOCK_MAX`` of each."""
-        frozen = self._advance(n, self.territory_frozen, self.frozen_cursor, self._freeze)
-        expired = self._advance(n, self.territory_expired, self.expired_cursor, self._expire)
-        return Weight(reads=4 + 3 * (frozen + expired), writes=2 + 6 * (frozen + expired))
+        frozen, passed = self._advance(n, self.territory_frozen, self.frozen_cursor, self._freeze)
+        expired, more = self._advance(n, self.territory_expired, self.expired_cursor, self._expire)
+        made, steps = frozen + expired, passed + more
+        return Weight(reads=2 + steps + 4 * made, writes=2 + 6 * made)
 
-    @call(index=0, weight=Weight(reads=7, writes=7))
+    @call(index=0, weight=Weight(reads=9, writes=7))
     def mint_territory(
         self, origin: Origin, gib_count: U32, territory_name: TerrName, days: U32
     ) -> None:
         """Lease ``gib_count`` units of space for ``days`` under a new name.
 
         *Origin*: signed. *Errors*: ParamError, BoundariesNotMet, DuplicateName,
-        InsufficientAvailableSpace, InsufficientBalance. *Events*: MintTerritory.
+        InsufficientAvailableSpace, InsufficientBalance, Token. *Events*: MintTerritory.
         """
         who = ensure_signed(origin)
-        ensure(_is_printable(territory_name) and gib_count > 0, self.ParamError)
+        ensure(is_proper_name(territory_name) and gib_count > 0, self.ParamError)
         ensure(self.config.lease_days_min <= days <= LEASE_DAYS_MAX, self.BoundariesNotMet)
         ensure((who, territory_name) not in self.territory, self.DuplicateName)
         space = self._space(gib_count)
@@ -290,7 +292,7 @@ class StorageHandler(Pallet):
 
         A day that has begun is paid in full.
         *Origin*: signed. *Errors*: ParamError, NotHaveTerritory, NotActive,
-        InsufficientAvailableSpace, InsufficientBalance. *Events*: ExpansionTerritory.
+        InsufficientAvailableSpace, InsufficientBalance, Token. *Events*: ExpansionTerritory.
         """
         who = ensure_signed(origin)
         ensure(gib_count > 0, self.ParamError)
@@ -317,7 +319,7 @@ class StorageHandler(Pallet):
 
         A frozen one is active again, from now.
         *Origin*: signed. *Errors*: BoundariesNotMet, NotHaveTerritory, LeaseExpired,
-        InsufficientBalance. *Events*: RenewalTerritory.
+        InsufficientBalance, Token, Arithmetic. *Events*: RenewalTerritory.
         """
         who = ensure_signed(origin)
         ensure(0 < days_count <= LEASE_DAYS_MAX, self.BoundariesNotMet)
@@ -406,14 +408,15 @@ class StorageHandler(Pallet):
         instead: that file is stored or dropped within a bounded time.
         """
         head = self.clearing_head.get()
-        who, name = self.clearing.take(head)
+        entry = self.clearing.take(head)
+        assert entry is not None, "because FileBank asks for the territory first"
         self.clearing_head.put(U64(head + 1))
+        who, name = entry
         info = self.territory[who, name]
-        if info.used_space + info.locked_space > 0:
+        if _is_empty(info):
+            self._remove(who, name, info)
+        else:
             self._enqueue_clearing(who, name)
-            return
-        del self.territory[who, name]
-        del self.territory_key[info.token]
 
     # Port of Sminer: what the miners of the network have.
 
@@ -441,8 +444,11 @@ class StorageHandler(Pallet):
         queue: BoundDoubleMap[BlockNumber, Hash, bool, bool | None],
         cursor: BoundValue[BlockNumber, BlockNumber],
         transition: Callable[[AccountId, TerrName, TerritoryInfo, BlockNumber], None],
-    ) -> int:
-        """Make the transitions that wait under blocks up to ``n``, in order, within the bounds."""
+    ) -> tuple[int, int]:
+        """Make the transitions that wait under blocks up to ``n``, in order, within the bounds.
+
+        Returns how many were made, and how many blocks of the queue were looked at.
+        """
         block = cursor.get()
         made = steps = 0
         while block <= n and made < TRANSITIONS_PER_BLOCK_MAX and steps < CURSOR_STEPS_MAX:
@@ -457,7 +463,7 @@ class StorageHandler(Pallet):
             if len(tokens) < wanted:
                 block = BlockNumber(block + 1)
         cursor.put(block)
-        return made
+        return made, steps
 
     def _existing(self, who: AccountId, name: TerrName) -> TerritoryInfo:
         info = self.territory.get(who, name)
@@ -490,6 +496,7 @@ class StorageHandler(Pallet):
 
     def _unschedule(self, info: TerritoryInfo) -> None:
         due = self.territory_schedule.take(info.token)
+        assert due is not None, "because an active or frozen territory waits for its transition"
         queue = (
             self.territory_frozen if info.state == TerritoryState.Active else self.territory_expired
         )
@@ -497,19 +504,26 @@ class StorageHandler(Pallet):
 
     def _freeze(self, who: AccountId, name: TerrName, info: TerritoryInfo, n: BlockNumber) -> None:
         """Freeze, and queue the expiry; never in a block that the cursor has passed."""
-        frozen = self._blocks(self.config.frozen_days)
-        expires = BlockNumber(max(info.deadline + frozen, n + 1))
+        frozen = int(self.config.frozen_days) * int(self.config.one_day)
+        expires = BlockNumber(max(info.deadline.saturating_add(frozen), n + 1))
         self.territory[who, name] = replace(info, state=TerritoryState.Frozen)
         self.territory_expired[expires, info.token] = True
         self.territory_schedule[info.token] = expires
         self.deposit_event(self.LeaseFrozen(acc=who, name=name, expires=expires))
 
     def _expire(self, who: AccountId, name: TerrName, info: TerritoryInfo, _: BlockNumber) -> None:
-        self.territory[who, name] = replace(info, state=TerritoryState.Expired)
         self.purchased_space.put(U128(self.purchased_space.get() - info.total_space))
         del self.territory_schedule[info.token]
-        self._enqueue_clearing(who, name)
+        if _is_empty(info):  # so a crowd of empty leases keeps no files from being cleared
+            self._remove(who, name, info)
+        else:
+            self.territory[who, name] = replace(info, state=TerritoryState.Expired)
+            self._enqueue_clearing(who, name)
         self.deposit_event(self.LeaseEnded(acc=who, name=name, size=info.total_space))
+
+    def _remove(self, who: AccountId, name: TerrName, info: TerritoryInfo) -> None:
+        del self.territory[who, name]
+        del self.territory_key[info.token]
 
     def _enqueue_clearing(self, who: AccountId, name: TerrName) -> None:
         tail = self.clearing_tail.get()
@@ -517,6 +531,5 @@ class StorageHandler(Pallet):
         self.clearing_tail.put(U64(tail + 1))
 
 
-def _is_printable(name: bytes) -> bool:
-    """Whether ``name`` is not empty and has no control characters (they fool terminals)."""
-    return len(name) > 0 and all(byte >= FIRST_PRINTABLE and byte != DELETE for byte in name)
+def _is_empty(info: TerritoryInfo) -> bool:
+    return info.used_space == 0 and info.locked_space == 0

@@ -11,7 +11,7 @@ __all__ = ["TerrName", "TerritoryInfo", "TerritoryState"]
 
 
 class TerrName(BoundedBytes, limit=63):
-    """The name that an owner gives to a territory: 1 to 63 bytes without control characters."""
+    """The name that an owner gives to a territory: 1 to 63 bytes, see ``names``."""
 
 
 class TerritoryState(ScaleEnum):
