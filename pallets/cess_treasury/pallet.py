@@ -10,6 +10,11 @@ Invariants, tested as properties:
 - the reward pot holds at least what miners have earned and were not paid: ``currency_reward``;
 - money is created in one place (the era's pool) and destroyed in one (the burning calls).
 
+What hooks do never raises: a pool that the currency will not mint is no pool, and a forfeited
+reward that it will not move stays in the pot, where it is nobody's. Both need an account below
+the existential deposit, which a genesis endows the treasury's accounts against, and the calls
+here leave it to them.
+
 The pool of an era is ``year_one_reward x 0.841^year / eras_per_year``, with ``year`` counted in
 eras and the decay ending after 30 years, as in CESS.
 
@@ -44,6 +49,7 @@ from pallets.frame import (
     ensure_signed,
     event,
 )
+from pallets.frame.runtime import EXPECTED
 from primitives.scale import U32, U128
 from primitives.types import AccountId, Balance, BlockNumber
 
@@ -57,18 +63,18 @@ DECAY_YEARS_MAX = 30
 class Currency(Protocol):
     """What the treasury needs of a currency."""
 
-    def free(self, who: AccountId) -> Balance:
-        """Balance that ``who`` may spend."""
-        ...
-
     def transfer(
         self, src: AccountId, dst: AccountId, amount: Balance, keep_alive: bool = True
     ) -> None:
         """Move ``amount`` or raise."""
         ...
 
+    def spendable(self, who: AccountId, *, keep_alive: bool) -> Balance:
+        """The most that ``who`` can send, if it must keep the existential deposit or not."""
+        ...
+
     def mint_into(self, who: AccountId, amount: Balance) -> None:
-        """Create ``amount``."""
+        """Create ``amount`` or raise."""
         ...
 
     def burn_from(self, who: AccountId, amount: Balance) -> None:
@@ -134,7 +140,7 @@ class CessTreasury(Pallet):
         power: U128
 
     class InsufficientFunds(PalletError, index=2):
-        """The account holds less than that."""
+        """The account holds less than that beside the existential deposit, which it keeps."""
 
     def on_initialize(self, n: BlockNumber) -> Weight:
         """In the first block of an era, mint the pool of the era before."""
@@ -149,7 +155,8 @@ class CessTreasury(Pallet):
         total = era_reward(
             int(self.config.year_one_reward), int(self.config.eras_per_year), int(ended)
         )
-        self.config.currency.mint_into(REWARD_POT, total)
+        if not self._mint(total):
+            return Weight(reads=4, writes=1)
         self.round_reward[ended] = replace(pool, total=total)
         self.currency_reward.put(Balance(self.currency_reward.get() + total))
         self.deposit_event(self.Deposit(balance=total))
@@ -220,20 +227,39 @@ class CessTreasury(Pallet):
         return self.earned.take(who) or Balance(0)
 
     def pay(self, to: AccountId, amount: Balance) -> None:
-        """Pay ``amount`` of what was taken."""
-        self.config.currency.transfer(REWARD_POT, to, amount, keep_alive=False)
+        """Pay ``amount`` of what was taken, or raise what the currency raises."""
+        self.config.currency.transfer(REWARD_POT, to, amount)
         self.currency_reward.put(Balance(self.currency_reward.get() - amount))
 
     def forfeit(self, who: AccountId, unpaid: Balance) -> None:
-        """Move what ``who`` earned, and ``unpaid`` of what it took, to the reserve."""
+        """Move what ``who`` earned, and ``unpaid`` of what it took, to the reserve. Never raises."""
         lost = Balance(self.take_earned(who) + unpaid)
         self._drop_record(who)
-        if lost > 0:
-            self.config.currency.transfer(REWARD_POT, RESERVE_REWARD, lost, keep_alive=False)
-            self.currency_reward.put(Balance(self.currency_reward.get() - lost))
+        if lost == 0:
+            return
+        self.currency_reward.put(Balance(self.currency_reward.get() - lost))
+        if self._is_reserved(lost):
             self.reserve_reward.put(Balance(self.reserve_reward.get() + lost))
 
     # Private.
+
+    def _mint(self, amount: Balance) -> bool:
+        """Create ``amount`` in the pot. False, and nothing changed, where the currency refuses."""
+        try:
+            with self.overlay.transaction():
+                self.config.currency.mint_into(REWARD_POT, amount)
+        except EXPECTED:
+            return False
+        return True
+
+    def _is_reserved(self, amount: Balance) -> bool:
+        """Move ``amount`` from the pot to the reserve. False where the currency refuses."""
+        try:
+            with self.overlay.transaction():
+                self.config.currency.transfer(REWARD_POT, RESERVE_REWARD, amount)
+        except EXPECTED:
+            return False
+        return True
 
     def _settle(self, who: AccountId) -> None:
         """Work out the share of the last audited era, if that era is over."""
@@ -273,12 +299,16 @@ class CessTreasury(Pallet):
             self.currency_reward.put(Balance(self.currency_reward.get() - rest))
 
     def _burn(self, account: AccountId, amount: Balance) -> None:
-        ensure(self.config.currency.free(account) >= amount, self.InsufficientFunds)
+        self._ensure_funds(account, amount)
         self.config.currency.burn_from(account, amount)
 
     def _send(self, account: AccountId, to: AccountId, amount: Balance) -> None:
-        ensure(self.config.currency.free(account) >= amount, self.InsufficientFunds)
-        self.config.currency.transfer(account, to, amount, keep_alive=False)
+        self._ensure_funds(account, amount)
+        self.config.currency.transfer(account, to, amount)
+
+    def _ensure_funds(self, account: AccountId, amount: Balance) -> None:
+        spendable = self.config.currency.spendable(account, keep_alive=True)
+        ensure(spendable >= amount, self.InsufficientFunds)
 
 
 def _empty_pool() -> RoundRewardInfo:
