@@ -170,15 +170,15 @@ class Keystore:
             raw = b""
         if raw.hex() != name or len(raw) - KEY_TYPE_BYTES not in PUBLIC_BYTES.values():
             raise StorageCorrupt(
-                f"{self.directory / name} is not named like a key (hex of the type and of the "
-                "public key): move it out of the keystore"
+                f"{self.directory.joinpath(name)} is not named like a key (hex of the type and of "
+                "the public key): move it out of the keystore"
             )
         return raw[KEY_TYPE_BYTES:]
 
     def _path(self, key_type: bytes, public: bytes) -> Path:
         if len(public) not in PUBLIC_BYTES.values():
             raise InvalidKey(f"a public key has 32 or 33 bytes, not {len(public)}")
-        return self.directory / (self._prefix(key_type) + public.hex())
+        return self.directory.joinpath(self._prefix(key_type) + public.hex())
 
     @staticmethod
     def _prefix(key_type: bytes) -> str:

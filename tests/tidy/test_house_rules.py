@@ -1,4 +1,4 @@
-"""Our own rules that no linter knows: names of files, lengths, comments, documents and their links."""
+"""Our own rules that no linter knows: names and lengths of files, comments, documents, links."""
 
 import re
 from pathlib import Path
