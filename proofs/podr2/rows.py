@@ -71,11 +71,14 @@ def combine(
     """
     slots = np.zeros((FIELD_ELEMENTS, SLOT_BYTES), np.uint8)
     total = 0
-    for index, (row, coefficient) in enumerate(zip(rows, coefficients, strict=True)):
+    # Counted down by hand: `enumerate` around `zip` would keep the first row alive to the end.
+    room = COMBINED_ROWS_MAX
+    for row, coefficient in zip(rows, coefficients, strict=True):
         if not 0 <= coefficient < 1 << COEFFICIENT_BITS:
             raise ValueError("a coefficient is a number of 128 bits")
-        if index >= COMBINED_ROWS_MAX:
+        if not room:
             raise ValueError(f"at most {COMBINED_ROWS_MAX} rows combine into one proof")
+        room -= 1
         _fill(slots, row)
         total += int.from_bytes(slots.data, "big") * coefficient
     packed = total.to_bytes(FIELD_ELEMENTS * SLOT_BYTES, "big")

@@ -6,7 +6,7 @@ the chain, the miner, the index and k, so nobody else's plot fits; a draw's chal
 round's seed.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ..transcript import WORD_BITS, below, tagged_hash, words
 from .params import answer_rate
@@ -17,7 +17,8 @@ CHALLENGE_TAG = b"cess/pois/challenge/v1"
 DRAWS_MAX = 1024
 
 
-class IdleDraw(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class IdleDraw:
     """Draw `t` asks plot `index` with a 32-byte `challenge`."""
 
     t: int

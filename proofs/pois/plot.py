@@ -82,7 +82,7 @@ def create_plot(
     """
     if len(seed) != SEED_BYTES:
         raise ValueError(f"a plot's seed has {SEED_BYTES} bytes, not {len(seed)}")
-    target = directory / plot_name(seed, k)
+    target = directory.joinpath(plot_name(seed, k))
     try:
         if PlotFile(target).seed == seed:
             return target
@@ -97,8 +97,9 @@ def create_plot(
         directory.mkdir(parents=True, exist_ok=True)
         _require_room(workplace, plot_temp_bytes_max(k))
         _run_plotter(workplace, target.name, seed, k, threads)
-        _append_trailer(workplace / target.name, k)
-        _move(workplace / target.name, target)
+        made = workplace.joinpath(target.name)
+        _append_trailer(made, k)
+        _move(made, target)
     except OSError as error:
         raise PlotError(f"the plot {target.name} could not be made: {error}") from error
     finally:

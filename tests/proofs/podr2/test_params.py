@@ -15,12 +15,19 @@ def test_the_order_is_that_of_bls12_381() -> None:
     from py_ecc.optimized_bls12_381 import curve_order
 
     assert curve_order == params.SCALAR_MODULUS
-    assert 2**248 < params.SCALAR_MODULUS  # so that 31 bytes are always canonical
+    assert params.SCALAR_MODULUS > 2**248  # so that 31 bytes are always canonical
 
 
 @pytest.mark.parametrize(
     ("fragment_bytes", "rows"),
-    [(1, 1), (ROW_BYTES, 1), (ROW_BYTES + 1, 2), (1 << 20, 9), (8 << 20, 67), (128 * ROW_BYTES, 128)],
+    [
+        (1, 1),
+        (ROW_BYTES, 1),
+        (ROW_BYTES + 1, 2),
+        (1 << 20, 9),
+        (8 << 20, 67),
+        (128 * ROW_BYTES, 128),
+    ],
 )
 def test_rows_cover_the_fragment(fragment_bytes: int, rows: int) -> None:
     assert row_count(fragment_bytes) == rows

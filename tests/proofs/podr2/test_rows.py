@@ -73,7 +73,7 @@ def test_the_largest_sums_do_not_carry_into_their_neighbours() -> None:
     expected = 300 * (2**128 - 1) * (2**248 - 1) % SCALAR_MODULUS
     assert combined == [expected, 0] * (FIELD_ELEMENTS // 2)
     slot_bits = rows.SLOT_BYTES * 8
-    assert rows.COMBINED_ROWS_MAX * (2**128 - 1) * (2**248 - 1) < 2**slot_bits
+    assert 2**slot_bits > rows.COMBINED_ROWS_MAX * (2**128 - 1) * (2**248 - 1)
 
 
 def test_a_short_row_leaves_nothing_of_the_row_before() -> None:
