@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from primitives.trie import EMPTY, KEY_BYTES_MAX, Layout, MemoryNodes, Node, Ref, Trie
 from tests.primitives.trie.naive import naive_root
 
-KEYS = st.lists(st.sampled_from([0, 1, 0x0F, 0x10, 0x11, 0xFF]), max_size=5).map(bytes)
+# Dense: keys often begin one another, and are often met again.
+KEYS = st.lists(st.sampled_from([0, 1, 0x10]), max_size=3).map(bytes)
 VALUES = st.sampled_from([0, 1, 20, 31, 32, 33, 60]).flatmap(
     lambda size: st.sampled_from([b"x", b"y"]).map(lambda byte: byte * size)
 )
@@ -55,6 +56,24 @@ def test_updates_follow_a_dictionary(
             assert list(trie.items(key)) == under
             after = [item for item in under if item[0] > b"\x10\x01"]
             assert list(trie.items(key, b"\x10\x01")) == after
+
+
+def test_every_step_between_small_states_is_right() -> None:
+    keys = [b"", b"\x00", b"\x10", b"\x11", b"\x10\x00", b"\x11\x00"]
+    values = {key: b"v" * size for key, size in zip(keys, (1, 40, 0, 33, 32, 60), strict=True)}
+    states = [
+        {key: values[key] for index, key in enumerate(keys) if bits >> index & 1}
+        for bits in range(2 ** len(keys))
+    ]
+    roots = [naive_root(state) for state in states]
+    for before in states:
+        nodes = MemoryNodes()
+        start = Trie(nodes, EMPTY).update(before, nodes.allocate)
+        nodes.keep(start)
+        trie = Trie(nodes, start.root)
+        for after, expected in zip(states, roots, strict=True):
+            changes = {key: after.get(key) for key in keys}
+            assert trie.update(changes, nodes.allocate).root.merkle == expected
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
