@@ -5,22 +5,28 @@ with one aggregate KZG proof; the idle part draws plots and is answered with pro
 chain verifies both in the call. No answer by the deadline and a wrong answer are faults by
 default, and a part is answered once: there is nothing to try again with.
 
-What a round asks is fixed when it begins, without a loop over fragments: ``slots`` is the number of
-the miner's holdings then. A position falls on a slot and a row; it counts if the holding stood at
-the start. A holding that is removed later counts on, so the miner keeps its bytes, and the chain its
-commitments, until the round closes. A holding that was removed before does not count, on either side.
-So deleting a file cannot make an honest miner fail, and dropping one cannot save a dishonest one.
+What a round asks is fixed when it begins, without a loop over fragments: ``slots`` is the number
+of the miner's holdings then. A position falls on a slot and a row; it counts if the holding stood
+at the start. A holding that is removed later counts on, so the miner keeps its bytes, and the chain
+its commitments, until the round closes. A holding that was removed before does not count, on either
+side. So deleting a file cannot make an honest miner fail, and dropping one cannot save a dishonest
+one.
+
+A part is passed by a proof over all that it asks. A miner that declares losses proves the rest and
+has not passed: it is paid nothing for the round and its faults in a row stay what they were.
 
 Slots of removed holdings are taken out between rounds, by moving the last holding into the gap, so
-that ``holding_count`` stays the number of fragments held and dead slots cannot thin out the sample.
+that ``holding_count`` stays the number of fragments held and dead slots do not thin out the sample.
 
 Invariants:
 - slots of a miner are dense in ``0..holding_count``;
 - a miner has at most one open round, and each open part waits under its deadline;
-- every round ends in an accepted proof or a fault for each of its parts, by its deadlines.
+- every round ends in an accepted proof or a fault for each of its parts, by its deadlines;
+- a round is paid for no more than was held at its start and is still held at its end.
 
-Bounds: ``DRAWS_PER_BLOCK_MAX`` rounds open in a block, so that no more deadlines fall on one;
-``CLEANUPS_PER_BLOCK_MAX`` removed holdings are looked at in a block.
+Bounds: ``DRAWS_PER_BLOCK_MAX`` rounds open in a block, so that no more deadlines fall on one; the
+removed holdings that a block looks at, see ``slots``; ``LOSSES_DECLARED_MAX`` fragments that an
+answer declares lost.
 
 Ports needed: ``miners`` (Sminer), ``files`` (FileBank), ``rewards`` (CessTreasury), ``randomness``
 (Babe). Provided, see below the calls: to FileBank ``open_holding``, ``close_holding``,
@@ -31,8 +37,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
+from pallets.audit import judging, slots
 from pallets.audit.ports import Files, Miners, Randomness, Rewards
-from pallets.audit.rounds import DRAWS_PER_BLOCK_MAX, drawn_indexes, fine_permille, is_counted
+from pallets.audit.rounds import DRAWS_PER_BLOCK_MAX, drawn_indexes, fine_permille
 from pallets.audit.types import (
     AuditRecord,
     ChallengeInfo,
@@ -42,7 +49,7 @@ from pallets.audit.types import (
     IdleAnswers,
     RowCommitments,
 )
-from pallets.audit.weights import IDLE_PROOF, SERVICE_PROOF
+from pallets.audit.weights import IDLE_PROOF, LOSSES_DECLARED_MAX, service_proof
 from pallets.frame import (
     Blake2_128Concat,
     Doc,
@@ -60,22 +67,13 @@ from pallets.frame import (
     ensure_signed,
     event,
 )
-from primitives.errors import ProofRejected
 from primitives.scale import U8, U16, U32, U64, U128
 from primitives.types import AccountId, BlockNumber, Bytes48, FileHash, FragmentHash, Hash
 from proofs.podr2 import challenge
 from proofs.podr2.params import row_count
-from proofs.podr2.verify import verify
 from proofs.podr2.wire import ScalarBytes, ServiceProof
-from proofs.pois.verify import estimate_bytes, verify_answers
 
 __all__ = ["Audit"]
-
-CLEANUPS_PER_BLOCK_MAX = 64
-"""Removed holdings that one block looks at."""
-
-TOMBSTONES_PER_CLEANUP_MAX = 8
-"""Removed holdings at the end of a miner's slots that one cleanup takes out with its own."""
 
 
 class Audit(Pallet):
@@ -183,7 +181,7 @@ class Audit(Pallet):
 
     @event(index=1)
     class ServiceProofAccepted:
-        """``miner`` proved that it holds the ``rows`` sampled rows of ``round``."""
+        """``miner`` proved that it holds all that ``round`` asked: ``rows`` rows."""
 
         miner: AccountId
         round: U32
@@ -220,21 +218,22 @@ class Audit(Pallet):
     class InvalidFaultList(PalletError, index=23):
         """Faulty positions must ascend, without repeats, below the number of sampled positions."""
 
+    class TooManyLosses(PalletError, index=24):
+        """One answer declares at most 256 fragments lost; report others unasked, before a round."""
+
     def on_initialize(self, n: BlockNumber) -> Weight:
         """Close what was due, take out removed holdings, open new rounds."""
         missed = self._close_overdue(n)
-        cleaned = self._clean()
+        cleaned = slots.clean(self)
         opened = self._draw(n)
-        return Weight(
-            reads=6 + 12 * missed + 6 * cleaned + 8 * opened,
-            writes=2 + 10 * missed + 7 * cleaned + 4 * opened,
-        )
+        rounds = Weight(reads=4 + 14 * missed + 8 * opened, writes=20 * missed + 4 * opened)
+        return cleaned + rounds
 
     @call(index=1, weight=IDLE_PROOF)
     def submit_idle_proof(self, origin: Origin, round: U32, answers: IdleAnswers) -> None:  # noqa: A002
         """Answer the idle part of the caller's round.
 
-        Each valid answer counts towards an estimate of the space; one invalid answer loses the part.
+        Each valid answer counts towards an estimate of the space; an invalid one loses the part.
         *Origin*: signed by the miner. *Errors*: NoChallenge, WrongRound, Submitted, Expired.
         *Events*: IdleProofAccepted or Fault.
         """
@@ -244,7 +243,7 @@ class Audit(Pallet):
         ensure(self.now() <= info.idle_deadline, self.Expired)
 
         del self.idle_slip[info.idle_deadline, who]
-        space = self._idle_estimate(who, info, answers)
+        space = judging.idle_estimate(self, who, info, answers)
         if space is None:
             info = self._idle_fault(who, info, FaultKind.IdleRejected)
         else:
@@ -252,7 +251,7 @@ class Audit(Pallet):
             self.deposit_event(self.IdleProofAccepted(miner=who, round=round, space=space))
         self._store(who, info)
 
-    @call(index=2, weight=SERVICE_PROOF)
+    @call(index=2, weight=service_proof)
     def submit_service_proof(
         self,
         origin: Origin,
@@ -264,9 +263,10 @@ class Audit(Pallet):
         """Answer the service part of the caller's round with one proof over all sampled rows.
 
         Rows that the miner names as ``faulty`` are left out of the proof; their fragments are open
-        for restoral at once, for a smaller fine. A wrong proof is a fault and closes the part.
+        for restoral at once, for a smaller fine and no reward. A wrong proof is a fault and closes
+        the part.
         *Origin*: signed by the miner. *Errors*: NoChallenge, WrongRound, Submitted, Expired,
-        InvalidFaultList. *Events*: ServiceProofAccepted, Fault.
+        InvalidFaultList, TooManyLosses. *Events*: ServiceProofAccepted or Fault.
         """
         who = ensure_signed(origin)
         info = self._open_round(who, round)
@@ -276,20 +276,20 @@ class Audit(Pallet):
         positions = challenge.sample_positions(
             info.seed, int(info.slots) * rows, int(self.config.rows_sampled_max)
         )
-        ensure(_ascends_below(faulty, len(positions)), self.InvalidFaultList)
+        ensure(judging.ascends_below(faulty, len(positions)), self.InvalidFaultList)
+        asked = judging.asked_rows(self, who, info, positions, rows)
+        lost = {int(index) for index in faulty} & asked.keys()
+        lost_slots = sorted({positions[index] // rows for index in lost})
+        ensure(len(lost_slots) <= LOSSES_DECLARED_MAX, self.TooManyLosses)
 
         del self.challenge_slip[info.deadline, who]
-        asked = self._asked(who, info, positions, rows)
-        lost = {int(index) for index in faulty} & asked.keys()
         proved = [index for index in asked if index not in lost]
-        if self._is_proved(info, asked, proved, ServiceProof(y=y, proof=proof)):
-            self._accept_service(who, info, len(proved))
-            lost_slots = sorted({positions[index] // rows for index in lost})
-            self._declare_lost(who, info, [U32(slot) for slot in lost_slots])
-            info = replace(info, service_done=True, service_passed=True)
-            self._store(who, info)
-        else:
+        if not judging.is_proved(info, asked, proved, ServiceProof(y=y, proof=proof)):
             self._service_fault(who, info, FaultKind.ServiceRejected)
+        elif lost_slots:
+            self._declare_lost(who, info, lost_slots)
+        else:
+            self._accept_service(who, info, len(proved))
 
     # Port of FileBank: what a miner answers for.
 
@@ -303,8 +303,7 @@ class Audit(Pallet):
         commitments: Sequence[Bytes48],
     ) -> U32:
         """``miner`` answers for a fragment from now on; return its slot."""
-        slot = self.holding_count.get(miner)
-        self.holdings[miner, slot] = Holding(
+        holding = Holding(
             file_hash=file_hash,
             segment_index=U32(segment_index),
             fragment_index=U8(fragment_index),
@@ -312,16 +311,11 @@ class Audit(Pallet):
             since=self.now(),
             removed=None,
         )
-        self.commitments[miner, slot] = RowCommitments(commitments)
-        self.holding_count[miner] = U32(slot + 1)
-        return slot
+        return slots.append(self, miner, holding, RowCommitments(commitments))
 
     def close_holding(self, miner: AccountId, slot: int) -> None:
         """``miner`` ceases to answer for a slot, except in a round that is open."""
-        holding = self.holdings[miner, U32(slot)]
-        assert holding.removed is None, "because FileBank closes each holding once"
-        self.holdings[miner, U32(slot)] = replace(holding, removed=self.now())
-        self._enqueue_removed(miner, U32(slot))
+        slots.remove(self, miner, U32(slot))
 
     def commitments_of(self, miner: AccountId, slot: int) -> tuple[Bytes48, ...]:
         """The row commitments in a slot."""
@@ -356,7 +350,8 @@ class Audit(Pallet):
     def _begin(self, n: BlockNumber, who: AccountId) -> bool:
         """Open a round of ``who``, unless it has nothing to be asked about."""
         front, rear = self.config.miners.idle_range(who)
-        has_service = self.config.miners.service_space(who) > 0
+        service_space = self.config.miners.service_space(who)
+        has_service = service_space > 0
         has_idle = rear > front
         if not has_service and not has_idle:
             return False
@@ -370,6 +365,7 @@ class Audit(Pallet):
             start=n,
             seed=Hash(seed),
             slots=self.holding_count.get(who),
+            service_space=service_space,
             idle_front=front,
             idle_rear=rear,
             deadline=BlockNumber(n + self.config.service_deadline_blocks),
@@ -397,76 +393,26 @@ class Audit(Pallet):
         ensure(info.round == number, self.WrongRound)
         return info
 
-    def _asked(
-        self, who: AccountId, info: ChallengeInfo, positions: Sequence[int], rows: int
-    ) -> dict[int, Bytes48]:
-        """The commitment of each position that counts, by the position's index."""
-        by_slot: dict[int, RowCommitments | None] = {}
-        asked: dict[int, Bytes48] = {}
-        for index, position in enumerate(positions):
-            slot, row = divmod(position, rows)
-            if slot not in by_slot:
-                counts = is_counted(self.holdings.get(who, U32(slot)), int(info.start))
-                by_slot[slot] = self.commitments[who, U32(slot)] if counts else None
-            commitments = by_slot[slot]
-            if commitments is not None:
-                asked[index] = commitments[row]
-        return asked
-
-    def _is_proved(
-        self,
-        info: ChallengeInfo,
-        asked: dict[int, Bytes48],
-        proved: Sequence[int],
-        proof: ServiceProof,
-    ) -> bool:
-        """Whether ``proof`` opens the rows at ``proved``. Nothing asked is nothing to prove."""
-        if not proved:
-            return True
-        weights = challenge.coefficients(info.seed, max(proved) + 1)
-        try:
-            verify(
-                [asked[index] for index in proved],
-                [weights[index] for index in proved],
-                challenge.evaluation_point(info.seed),
-                proof,
-            )
-        except ProofRejected:
-            return False
-        return True
-
-    def _idle_estimate(
-        self, who: AccountId, info: ChallengeInfo, answers: IdleAnswers
-    ) -> U128 | None:
-        """The proved bytes, or None when an answer is wrong."""
-        k = int(self.config.plot_k)
-        front, rear = int(info.idle_front), int(info.idle_rear)
-        draws = int(self.config.plot_draws)
-        pairs = [(int(answer.t), bytes(answer.proof)) for answer in answers]
-        try:
-            accepted = verify_answers(
-                self.genesis_hash(), who, k, info.seed, front, rear, draws, pairs
-            )
-        except ProofRejected:
-            return None
-        return U128(estimate_bytes(accepted, draws, rear - front, k))
-
     def _accept_service(self, who: AccountId, info: ChallengeInfo, rows: int) -> None:
-        record = self._record(who)
-        self.audit_record[who] = replace(
-            record, passed=U32(record.passed + 1), last_audit=self.now()
-        )
-        self.counted_clear.take(who)
-        self.counted_service_failed.take(who)
+        """Everything asked was proved. Where nothing was asked, nothing is paid or forgiven."""
+        if rows > 0:
+            record = self._record(who)
+            self.audit_record[who] = replace(
+                record, passed=U32(record.passed + 1), last_audit=self.now()
+            )
+            self.counted_clear.take(who)
+            self.counted_service_failed.take(who)
+        else:
+            info = replace(info, service_space=U128(0))
         self.deposit_event(self.ServiceProofAccepted(miner=who, round=info.round, rows=U32(rows)))
+        self._store(who, replace(info, service_done=True, service_passed=True))
 
-    def _declare_lost(self, who: AccountId, info: ChallengeInfo, slots: Sequence[U32]) -> None:
-        """Open restoral orders for the fragments in ``slots`` and fine the miner once."""
-        if not slots:
-            return
+    def _declare_lost(self, who: AccountId, info: ChallengeInfo, lost: Sequence[int]) -> None:
+        """Open restoral orders for the fragments in the slots ``lost`` and fine the miner once."""
+        self._count_fault(who, info, FaultKind.ServiceDeclared)
         self.config.miners.punish(who, fine_permille(FaultKind.ServiceDeclared, 1))
-        for slot in slots:
-            holding = self.holdings[who, slot]
+        for slot in lost:
+            holding = self.holdings[who, U32(slot)]
             if holding.removed is None:
                 self.config.files.report_lost(
                     who,
@@ -474,7 +420,7 @@ class Audit(Pallet):
                     int(holding.segment_index),
                     int(holding.fragment_index),
                 )
-        self._count_fault(who, info, FaultKind.ServiceDeclared)
+        self._store(who, replace(info, service_done=True))
 
     def _service_fault(self, who: AccountId, info: ChallengeInfo, kind: FaultKind) -> None:
         """Fine the miner, more for each fault in a row, and throw it out after ``faults_max``."""
@@ -510,7 +456,9 @@ class Audit(Pallet):
             return
         del self.challenge_snap_shot[who]
         has_passed = info.service_passed and info.idle_passed
-        power = self.config.miners.proved_power(who, info.idle_space) if has_passed else U128(0)
+        power = U128(0)
+        if has_passed:
+            power = self.config.miners.proved_power(who, info.service_space, info.idle_space)
         self.config.rewards.record_power(who, power)
 
     def _record(self, who: AccountId) -> AuditRecord:
@@ -519,7 +467,7 @@ class Audit(Pallet):
             return AuditRecord(round=U32(0), passed=U32(0), faults=U32(0), last_audit=None)
         return record
 
-    # Private: deadlines and removed holdings.
+    # Private: deadlines.
 
     def _close_overdue(self, n: BlockNumber) -> int:
         """Judge the parts whose deadline was the block before ``n``.
@@ -540,66 +488,3 @@ class Audit(Pallet):
             info = self.challenge_snap_shot[who]
             self._store(who, self._idle_fault(who, info, FaultKind.IdleMissed))
         return len(missed) + len(unproved)
-
-    def _enqueue_removed(self, miner: AccountId, slot: U32) -> None:
-        tail = self.removed_tail.get()
-        self.removed_queue[tail] = (miner, slot)
-        self.removed_tail.put(U64(tail + 1))
-
-    def _clean(self) -> int:
-        """Take out removed holdings of miners without a round; the others wait for another turn."""
-        head, tail = self.removed_head.get(), self.removed_tail.get()
-        end = min(tail, head + CLEANUPS_PER_BLOCK_MAX)
-        for index in range(head, end):
-            entry = self.removed_queue.take(U64(index))
-            assert entry is not None, "because the queue is dense between head and tail"
-            miner, slot = entry
-            if not self._take_out(miner, slot):
-                self._enqueue_removed(miner, slot)
-        if end > head:
-            self.removed_head.put(U64(end))
-        return end - head
-
-    def _take_out(self, miner: AccountId, slot: U32) -> bool:
-        """Close the gap at ``slot`` with the miner's last holding. False: it must wait.
-
-        Removed holdings at the end go first; their own queue entries find nothing to do later.
-        """
-        holding = self.holdings.get(miner, slot)
-        if holding is None or holding.removed is None:
-            return True
-        if self.is_challenged(miner):
-            return False
-        for _ in range(TOMBSTONES_PER_CLEANUP_MAX):
-            last = U32(self.holding_count.get(miner) - 1)
-            moved = self.holdings.take(miner, last)
-            commitments = self.commitments.take(miner, last)
-            assert moved is not None and commitments is not None, "because slots are dense"
-            self._set_count(miner, last)
-            if last == slot:
-                return True
-            if moved.removed is None:
-                self.holdings[miner, slot] = moved
-                self.commitments[miner, slot] = commitments
-                self.config.files.holding_moved(
-                    moved.file_hash,
-                    int(moved.segment_index),
-                    int(moved.fragment_index),
-                    int(slot),
-                )
-                return True
-        return False
-
-    def _set_count(self, miner: AccountId, count: U32) -> None:
-        if count > 0:
-            self.holding_count[miner] = count
-        else:
-            del self.holding_count[miner]
-
-
-def _ascends_below(indexes: Sequence[int], end: int) -> bool:
-    """Whether ``indexes`` strictly ascend and stay below ``end``."""
-    return all(
-        (position == 0 or indexes[position - 1] < index) and index < end
-        for position, index in enumerate(indexes)
-    )

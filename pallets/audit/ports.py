@@ -27,8 +27,8 @@ class Miners(Protocol):
         """Bytes of fragments that it holds."""
         ...
 
-    def proved_power(self, who: AccountId, idle_proved: U128) -> U128:
-        """What its service space and ``idle_proved`` bytes of its idle space weigh."""
+    def proved_power(self, who: AccountId, service_proved: U128, idle_proved: U128) -> U128:
+        """What the proved bytes weigh, as far as it still has as much space of each kind."""
         ...
 
     def punish(self, who: AccountId, permille: int) -> Balance:

@@ -12,7 +12,7 @@ from primitives.hashing import blake2_256
 __all__ = ["drawn_indexes", "fine_permille", "is_counted"]
 
 DRAWS_PER_BLOCK_MAX = 16
-"""Rounds that one block opens at most: with 16 and a period of a day, 230,400 miners on 6 s slots."""
+"""Rounds that one block opens at most: 230,400 miners in a day of blocks of 6 seconds."""
 
 MISSED_PERMILLE = (0, 50, 150)
 REJECTED_PERMILLE = (50, 150)
@@ -55,12 +55,13 @@ def fine_permille(kind: FaultKind, consecutive: int) -> int:
 def is_counted(holding: Holding | None, start: int) -> bool:
     """Whether a round that began at ``start`` asks about a slot.
 
-    Both sides decide it by this rule, at any later time, with the same result: a removal after
-    ``start`` does not change it, and the slot is not reused before the round closes.
+    Both sides decide it by this rule, at any later time, with the same result: a removal does not
+    change it once the round is open, and the slot is not reused before the round closes. A removal
+    in the very block ``start`` counts as one after it: rounds begin before the calls of a block.
     """
     if holding is None or holding.since > start:
         return False
-    return holding.removed is None or holding.removed > start
+    return holding.removed is None or holding.removed >= start
 
 
 def _word(randomness: bytes, index: int) -> int:

@@ -64,7 +64,7 @@ class IdleAnswers(BoundedVec[IdleAnswer], limit=IDLE_ANSWERS_MAX):
 class Holding:
     """A fragment that a miner answers for, from block ``since`` on.
 
-    Once ``removed`` it is asked about no more, except in a round that began earlier.
+    Once ``removed`` it is asked about no more, except in a round that is open.
     """
 
     file_hash: FileHash
@@ -79,15 +79,17 @@ class Holding:
 class ChallengeInfo:
     """An open round of one miner, and what it was asked from the state at ``start``.
 
-    The service part samples rows of the first ``slots`` holdings and is due by ``deadline``; the
-    idle part draws plots from ``idle_front`` up to, not including, ``idle_rear`` and is due by
-    ``idle_deadline``. A part that asks nothing is done and passed from the beginning.
+    The service part samples rows of the first ``slots`` holdings, ``service_space`` bytes in all,
+    and is due by ``deadline``; the idle part draws plots from ``idle_front`` up to, not including,
+    ``idle_rear`` and is due by ``idle_deadline``. A part that asks nothing is done and passed from
+    the beginning; one that ended in a fault or a declared loss is done and not passed.
     """
 
     round: U32
     start: BlockNumber
     seed: Hash
     slots: U32
+    service_space: U128
     idle_front: U64
     idle_rear: U64
     deadline: BlockNumber
@@ -103,7 +105,8 @@ class ChallengeInfo:
 class AuditRecord:
     """The audits of one miner: the number of the last round and the counts over all of them.
 
-    ``last_audit`` is the block of the last accepted service proof.
+    ``passed`` counts service parts that were passed, ``last_audit`` is the block of the last one;
+    ``faults`` counts faults of every kind.
     """
 
     round: U32

@@ -4,10 +4,17 @@
 does depends on state: 460 rows of 460 different fragments, 256 answers.
 """
 
+from pallets.audit.types import IDLE_ANSWERS_MAX, POSITIONS_MAX, FaultyPositions
 from pallets.frame import Weight
-from pallets.audit.types import IDLE_ANSWERS_MAX, POSITIONS_MAX
+from primitives.scale import U32
+from primitives.types import Bytes48
+from proofs.podr2.wire import ScalarBytes
 
-__all__ = ["IDLE_PROOF", "SERVICE_PROOF"]
+__all__ = ["IDLE_PROOF", "LOSSES_DECLARED_MAX", "service_proof"]
+
+LOSSES_DECLARED_MAX = 256
+"""Fragments that one answer declares lost: it must fit into a block. A miner that lost more than
+this of what was sampled has lost nearly everything, and is thrown out for it."""
 
 PAIRING_CHECK = 3_000_000_000
 """The pairing check of one proof: 2.5 ms measured."""
@@ -20,10 +27,24 @@ IDLE_ANSWER = 300_000_000
 
 ESTIMATE = 1_000_000_000
 
-SERVICE_PROOF = Weight(
+PROVING = Weight(
     ref_time=PAIRING_CHECK + POSITIONS_MAX * ROW, reads=2 * POSITIONS_MAX + 12, writes=8
 )
+"""A proof over the most rows of the most fragments."""
 
-IDLE_PROOF = Weight(
-    ref_time=ESTIMATE + IDLE_ANSWERS_MAX * IDLE_ANSWER, reads=8, writes=6
-)
+DECLARING = Weight(reads=10, writes=6)
+"""What all losses of an answer share: the fine, and the miner's space."""
+
+LOSS = Weight(ref_time=100_000_000, reads=2, writes=5)
+"""One fragment declared lost: its holding, its commitments and its order are written."""
+
+IDLE_PROOF = Weight(ref_time=ESTIMATE + IDLE_ANSWERS_MAX * IDLE_ANSWER, reads=8, writes=6)
+
+
+def service_proof(_round: U32, faulty: FaultyPositions, _y: ScalarBytes, _proof: Bytes48) -> Weight:
+    """A proof, and as many losses as there are faulty rows: each may be of another fragment."""
+    losses = min(len(faulty), LOSSES_DECLARED_MAX)
+    if losses == 0:
+        return PROVING
+    each = Weight(losses * LOSS.ref_time, losses * LOSS.proof_size)
+    return PROVING + DECLARING + each

@@ -65,9 +65,7 @@ INDEXED_KINDS = (UnitKind.Content, UnitKind.Data)
 CERTIFICATE_TAG = b"cess/certificate/v1"
 
 BUCKETS = len(INDEXED_KINDS) * BAND_COUNT
-CLAIM = Weight(
-    ref_time=3_000_000_000, reads=8 + BUCKETS + CANDIDATES_MAX, writes=6 + BUCKETS
-)
+CLAIM = Weight(ref_time=3_000_000_000, reads=8 + BUCKETS + CANDIDATES_MAX, writes=6 + BUCKETS)
 
 
 class Files(Protocol):
@@ -176,9 +174,7 @@ class Mdrc(Pallet):
         ensure((fid, who) not in self.file_certificates, self.FileClaimed)
 
         self.config.currency.reserve(who, self.config.deposit)
-        number = Hash(
-            blake2_256(CERTIFICATE_TAG + self.genesis_hash() + fingerprints.instance)
-        )
+        number = Hash(blake2_256(CERTIFICATE_TAG + self.genesis_hash() + fingerprints.instance))
         near = self._near_works(fingerprints)
         is_contested = any(self.certificates[item.number].owner != who for item in near)
         self.certificates[number] = Certificate(

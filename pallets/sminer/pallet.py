@@ -24,8 +24,8 @@ while there is ``debt``.
 Subjects of their own: ``certification`` (plots), ``leaving`` (exits), ``collateral`` and
 ``rewards`` (arithmetic), ``endpoint``.
 
-Bounds: seeds for at most ``IDLE_SEEDS_PER_BLOCK_MAX`` certifications and at most
-``EXITS_PER_BLOCK_MAX`` exits in a block; the queues keep the rest for the next.
+Bounds: seeds for at most 64 certifications and at most 16 exits in a block; the queues keep the
+rest for the next.
 
 Ports needed: ``currency`` (Balances), ``space`` (StorageHandler), ``audits`` (Audit), ``rewards``
 (CessTreasury), ``randomness`` (Babe). Provided, see below the calls: to FileBank ``count``,
@@ -261,7 +261,7 @@ class Sminer(Pallet):
         """The miner has not left; call `miner_exit_prep` and wait for the exit."""
 
     class NotpositiveState(PalletError, index=7):
-        """The miner's state does not allow it; `increase_collateral` pays debt and lifts a freeze."""
+        """The miner's state does not allow it; `increase_collateral` pays debt and unfreezes."""
 
     class StorageLimitReached(PalletError, index=8):
         """The registry is full."""

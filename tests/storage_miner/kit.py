@@ -94,6 +94,7 @@ def challenge(
         start=BlockNumber(start),
         seed=Hash(bytes([seed]) * 32),
         slots=U32(2),
+        service_space=U128(0),
         idle_front=U64(front),
         idle_rear=U64(rear),
         deadline=BlockNumber(deadline),
