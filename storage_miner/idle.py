@@ -21,8 +21,8 @@ from proofs.pois.params import plot_bytes, plot_disk_bytes_max, plot_temp_bytes_
 
 from .facts import ChainFacts, Ended, MinerView, Outcome
 
-BATCH_MIN = 1
-"""The first plot is certified alone, so that a miner is of use early; then batches double."""
+BATCH_MIN = 4
+"""The first certification is of so many plots at least; then batches double."""
 
 BATCH_MAX = 64
 RETRY_BLOCKS = 8

@@ -8,6 +8,9 @@ A service proof never leaves here unverified: it is checked against the commitme
 when it does not hold, the fragments are hashed, those that rotted are named as faulty, and the rest
 is proved again.
 
+A process begins with the quick prover and turns to `ckzg`, whose setup takes 2 s, after
+QUICK_ROWS_MAX rows: from there on it is cheaper, and the process has shown to have much to do.
+
 Bounds: ROWS_MAX rows in a service job, DRAWS_MAX draws in an idle job, MESSAGE_BYTES_MAX a line.
 """
 
@@ -24,6 +27,7 @@ from primitives.errors import CessError, DecodeError, ProofRejected, StorageCorr
 MESSAGE_BYTES_MAX = 4 << 20
 FRAGMENT_BYTES_MAX = 128 << 20
 ROWS_MAX = 1024
+QUICK_ROWS_MAX = 96
 READ_BYTES = 1 << 18
 
 
@@ -169,20 +173,32 @@ def _split(line: bytes) -> tuple[str, dict[str, Any]]:
     return body.pop("kind"), body
 
 
-def perform(job: Job) -> Result:
-    """Do a job. Expected failures come back as `Failed`."""
-    try:
-        match job:
-            case CommitJob():
-                return _commit(job)
-            case OpenJob():
-                return _open(job)
-            case ServiceJob():
-                return _prove_service(job)
-            case IdleJob():
-                return _prove_idle(job)
-    except (CessError, OSError, ValueError) as error:
-        return Failed(str(error) or type(error).__name__)
+class Prover:
+    """Does jobs, and remembers how much it did. One for a process."""
+
+    def __init__(self, quick_rows_max: int = QUICK_ROWS_MAX) -> None:
+        self._quick_rows_left = quick_rows_max
+
+    def perform(self, job: Job) -> Result:
+        """Do a job. Expected failures come back as `Failed`."""
+        try:
+            match job:
+                case CommitJob():
+                    return _commit(job, self)
+                case OpenJob():
+                    return _open(job, self)
+                case ServiceJob():
+                    return _prove_service(job, self)
+                case IdleJob():
+                    return _prove_idle(job)
+        except (CessError, OSError, ValueError) as error:
+            return Failed(str(error) or type(error).__name__)
+
+    def is_quick(self, rows: int) -> bool:
+        """Whether the next `rows` multiplications are done by the quick prover."""
+        is_quick = self._quick_rows_left >= rows
+        self._quick_rows_left -= rows
+        return is_quick
 
 
 def _read_fragment(path: str, fragment_hash: str) -> bytes:
@@ -194,18 +210,24 @@ def _read_fragment(path: str, fragment_hash: str) -> bytes:
     return data
 
 
-def _commit(job: CommitJob) -> Commitments:
+def _commit(job: CommitJob, prover: Prover) -> Commitments:
     from proofs.podr2.commit import commit_fragment
+    from proofs.podr2.params import row_count
+    from proofs.podr2.quick import commit_fragment_quickly
 
     data = _read_fragment(job.path, job.fragment_hash)
-    return Commitments([item.hex() for item in commit_fragment(data)])
+    is_quick = prover.is_quick(row_count(len(data)))
+    commit = commit_fragment_quickly if is_quick else commit_fragment
+    return Commitments([item.hex() for item in commit(data)])
 
 
-def _open(job: OpenJob) -> Opened:
+def _open(job: OpenJob, prover: Prover) -> Opened:
     from proofs.podr2.commit import open_transfer
+    from proofs.podr2.quick import open_transfer_quickly
 
     data = _read_fragment(job.path, job.fragment_hash)
-    opening = open_transfer(
+    open_at = open_transfer_quickly if prover.is_quick(1) else open_transfer
+    opening = open_at(
         data,
         bytes.fromhex(job.fragment_hash),
         [bytes.fromhex(item) for item in job.commitments],
@@ -217,18 +239,18 @@ def _open(job: OpenJob) -> Opened:
 # The service part.
 
 
-def _prove_service(job: ServiceJob) -> ServiceProved:
+def _prove_service(job: ServiceJob, prover: Prover) -> ServiceProved:
     if len(job.rows) > ROWS_MAX:
         raise ValueError(f"{len(job.rows)} rows exceed {ROWS_MAX}")
     absent = _fragments_of(job.rows, lambda row: not _has_length(row.path, job.fragment_bytes))
-    answer = _try_prove(job, absent)
+    answer = _try_prove(job, absent, prover)
     if answer is not None:
         return answer
     rotten = _fragments_of(
         job.rows,
         lambda row: row.fragment_hash in absent or not _is_sound(row.path, row.fragment_hash),
     )
-    answer = _try_prove(job, rotten)
+    answer = _try_prove(job, rotten, prover)
     if answer is None:
         raise StorageCorrupt(
             "the proof does not hold although every fragment has its hash; the commitments on "
@@ -248,10 +270,11 @@ def _fragments_of(
     return {fragment_hash: True for fragment_hash, picked in seen.items() if picked}
 
 
-def _try_prove(job: ServiceJob, damaged: dict[str, bool]) -> ServiceProved | None:
+def _try_prove(job: ServiceJob, damaged: dict[str, bool], prover: Prover) -> ServiceProved | None:
     """The verified answer without the fragments in `damaged`; None when it does not hold."""
     from proofs.podr2 import challenge
     from proofs.podr2.prove import prove
+    from proofs.podr2.quick import prove_quickly
     from proofs.podr2.verify import verify
 
     faulty = [row.index for row in job.rows if row.fragment_hash in damaged]
@@ -263,7 +286,8 @@ def _try_prove(job: ServiceJob, damaged: dict[str, bool]) -> ServiceProved | Non
     chosen = [weights[row.index] for row in asked]
     z = challenge.evaluation_point(seed)
     try:
-        proof = prove(_stream(asked, job.fragment_bytes), chosen, z)
+        combine_and_open = prove_quickly if prover.is_quick(1) else prove
+        proof = combine_and_open(_stream(asked, job.fragment_bytes), chosen, z)
         verify([bytes.fromhex(row.commitment) for row in asked], chosen, z, proof)
     except (ProofRejected, OSError, ValueError):
         return None

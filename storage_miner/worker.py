@@ -12,7 +12,7 @@ import sys
 
 from primitives.errors import DecodeError
 
-from .jobs import MESSAGE_BYTES_MAX, Failed, decode_job, encode, perform
+from .jobs import MESSAGE_BYTES_MAX, Failed, Prover, decode_job, encode
 
 NICENESS = 5
 
@@ -23,9 +23,10 @@ def main() -> int:
     os.nice(NICENESS)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    prover = Prover()
     while line := sys.stdin.buffer.readline(MESSAGE_BYTES_MAX):
         try:
-            result = perform(decode_job(line))
+            result = prover.perform(decode_job(line))
         except DecodeError as error:
             result = Failed(str(error))
         try:

@@ -25,13 +25,15 @@ from storage_miner.jobs import (
     IdleProved,
     Opened,
     OpenJob,
+    Prover,
     ServiceJob,
     ServiceProved,
-    perform,
 )
 from tests.storage_miner.kit import ACCOUNT, FACTS, FRAGMENT_BYTES, PLOT_K
 
 SEED = bytes(range(32))
+
+perform = Prover().perform
 texts = st.text("0123456789abcdef", max_size=8)
 numbers = st.integers(0, 1 << 32)
 MESSAGES = st.one_of(
@@ -101,6 +103,22 @@ def test_commit_and_open_convince_a_sender(fragments: Any, stored: list[Path]) -
         y=ScalarBytes(bytes.fromhex(opened.y)), proof=Bytes48(bytes.fromhex(opened.proof))
     )
     check_transfer(made.data, made.hash, commitments, nonce, opening)
+
+
+def test_both_provers_give_the_same_answers(fragments: Any, stored: list[Path]) -> None:
+    quick, thorough = Prover(1000), Prover(0)
+    assert quick.is_quick(1)
+    assert not thorough.is_quick(1)
+    for job in (
+        CommitJob(str(stored[0]), fragments[0].hash.hex()),
+        service_job(fragments, stored, (0, 2, 5)),
+    ):
+        assert quick.perform(job) == thorough.perform(job)
+
+
+def test_much_work_turns_a_process_to_the_thorough_prover() -> None:
+    prover = Prover(10)
+    assert [prover.is_quick(4) for _ in range(4)] == [True, True, False, False]
 
 
 def test_nothing_is_committed_for_bytes_that_changed(fragments: Any, stored: list[Path]) -> None:

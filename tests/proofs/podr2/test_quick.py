@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from proofs.podr2.challenge import coefficients
-from proofs.podr2.commit import commit_fragment
+from proofs.podr2.commit import commit_fragment, open_transfer
 from proofs.podr2.params import ROW_BYTES, SCALAR_MODULUS
 from proofs.podr2.prove import prove
-from proofs.podr2.quick import commit_fragment_quickly, prove_quickly
+from proofs.podr2.quick import commit_fragment_quickly, open_transfer_quickly, prove_quickly
 from proofs.podr2.rows import roots_of_unity, split_rows
 
 DATA = np.random.default_rng(9).bytes(ROW_BYTES + 777)
@@ -22,6 +22,12 @@ def test_commitments_are_the_same(data: bytes) -> None:
 @pytest.mark.parametrize("z", [0, 5, SCALAR_MODULUS - 2, roots_of_unity()[3]])
 def test_proofs_are_the_same(z: int) -> None:
     assert prove_quickly(split_rows(DATA), WEIGHTS, z) == prove(split_rows(DATA), WEIGHTS, z)
+
+
+def test_openings_are_the_same() -> None:
+    commitments = commit_fragment(DATA)
+    arguments = (DATA, bytes(32), commitments, bytes(32))
+    assert open_transfer_quickly(*arguments) == open_transfer(*arguments)
 
 
 @pytest.mark.parametrize("z", [-1, SCALAR_MODULUS])
