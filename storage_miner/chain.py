@@ -42,6 +42,7 @@ from pallets.file_bank.types import IdleProofBytes as CertificateProof
 from pallets.frame import StorageEntry
 from pallets.sminer import Sminer
 from pallets.sminer.types import EndPoint, MinerInfo
+from pallets.system import System
 from primitives.crypto.keys import Signer
 from primitives.errors import CessError
 from primitives.extrinsic import MultiSignature
@@ -410,6 +411,11 @@ class ClientChain:
                 endpoint = bytes(info.endpoint).decode("utf-8", "replace")
                 found.append(Survivor(index, fragment.hash, endpoint))
         return tuple(found)
+
+    async def free_balance(self) -> int:
+        """Planck that the account can spend, for the command line."""
+        account = await self.client.read(System.account, self.account)
+        return int(account.data.free)
 
     # Submissions.
 

@@ -62,7 +62,7 @@ async def examine_miner(config: MinerConfig) -> list[dict[str, Any]]:
             if view.info is None:
                 units = config.declared_units or 1
                 need = units * facts.collateral_per_unit
-                free = int(await client.free_balance(key.account_id))
+                free = int(await chain.free_balance())
                 found.add(
                     "registered",
                     False,

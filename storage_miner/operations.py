@@ -41,7 +41,7 @@ async def read_status(config: MinerConfig) -> dict[str, Any]:
         facts, view = await _look(chain)
         document = _on_chain(view, facts)
         document["account"] = ss58_encode(key.account_id)
-        document["balance"] = str(int(await client.free_balance(key.account_id)))
+        document["balance"] = str(int(await chain.free_balance()))
         reward = await client.read(Sminer.reward_map, key.account_id)
         if reward is not None:
             document["reward_total"] = str(int(reward.total_reward))
@@ -73,7 +73,7 @@ async def register_miner(config: MinerConfig, units: int) -> dict[str, Any]:
         chain = ClientChain(client, key)
         facts = await chain.facts()
         collateral = units * facts.collateral_per_unit
-        free = int(await client.free_balance(key.account_id))
+        free = int(await chain.free_balance())
         if free <= collateral:
             raise CallRefused(
                 f"{units} units need {collateral} planck of collateral and a little for fees; the "
