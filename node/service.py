@@ -148,6 +148,7 @@ class _Node:
             await nursery.start(self._stop_on_signal, nursery.cancel_scope)
             await nursery.start(self.pool.follow_chain)
             nursery.start_soon(self.pool.validate_submissions)
+            nursery.start_soon(self.writer.announce_finality)
             await nursery.start(self._log_imports)
             nursery.start_soon(self._inform)
             if config.prometheus_port is not None:

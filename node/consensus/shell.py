@@ -29,6 +29,15 @@ log = structlog.get_logger("babe")
 
 BABE_KEY_TYPE: Final = b"babe"
 
+FINALITY_PAUSE_S: Final = 0.25
+"""From telling of a block to telling that it is final.
+
+Wallets fetch the events of a block when they hear of it, and drop that answer if the next status
+overtakes it; @polkadot/api would never report inclusion.
+"""
+
+FINALITY_QUEUE_MAX: Final = 1024
+
 RETRY_S: Final = 1.0
 """Pause after a slot that failed."""
 
@@ -67,6 +76,9 @@ class ChainWriter:
         self.chain = chain
         self._announcements = announcements
         self._limiter = trio.CapacityLimiter(1)
+        self._final, self._pending_final = trio.open_memory_channel[tuple[float, Finalized]](
+            FINALITY_QUEUE_MAX
+        )
         self.constructed_count = 0
         self.constructed_seconds = 0.0
         self.import_count = 0
@@ -80,8 +92,24 @@ class ChainWriter:
         )
         self.import_count += 1
         self.import_seconds += trio.current_time() - started
-        self._announcements.tell_imported(imported)
+        self._announce(imported)
         return imported
+
+    def _announce(self, imported: Imported) -> None:
+        self._announcements.tell(imported)
+        if imported.finalized:
+            event = Finalized(imported.finalized)
+            try:
+                self._final.send_nowait((trio.current_time() + FINALITY_PAUSE_S, event))
+            except trio.WouldBlock:
+                self._announcements.tell(event)
+
+    async def announce_finality(self) -> None:
+        """Tell of final blocks a moment after they were told of, until cancelled."""
+        while True:
+            due, event = await self._pending_final.receive()
+            await trio.sleep_until(due)
+            self._announcements.tell(event)
 
     async def author(
         self,
@@ -106,7 +134,7 @@ class ChainWriter:
         )
         self.constructed_count += 1
         self.constructed_seconds += trio.current_time() - started
-        self._announcements.tell_imported(imported)
+        self._announce(imported)
         return built, imported
 
     async def finalize_best(self) -> tuple[Hash, ...]:

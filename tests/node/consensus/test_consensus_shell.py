@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from node.consensus import shell
-from node.consensus.announcements import Announcements
+from node.consensus.announcements import Announcements, Finalized
 from node.consensus.shell import AuthoringKeys, ChainWriter, author_blocks
 from node.consensus.verification import slot_of
 from primitives.errors import InvalidBlock, StorageCorrupt
@@ -94,3 +94,27 @@ def test_imports_are_counted_and_announced(net: Net, make_net) -> None:  # type:
         assert writer.import_count == 1
 
     trio.run(main)
+
+
+def test_finality_is_told_a_moment_after_the_block(net: Net) -> None:
+    async def main() -> None:
+        found = Announcements()
+        writer = ChainWriter(net.chain, found)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(writer.announce_finality)
+            with found.listen() as events:
+                parent = net.chain.best_header()
+                _, imported = await writer.author(
+                    parent,
+                    net.claim(parent, FIRST_SLOT),
+                    [],
+                    moment_ms=FIRST_SLOT * 1000,
+                    deadline_ms=1 << 60,
+                )
+                assert await events.receive() is imported
+                told = trio.current_time()
+                assert await events.receive() == Finalized((imported.hash,))
+                assert trio.current_time() - told > shell.FINALITY_PAUSE_S / 2
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.05))
