@@ -8,6 +8,7 @@ Formats: ``human`` (time, level, target, text, fields) or ``json`` (one object a
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, TextIO
 
@@ -92,10 +93,8 @@ class _Logger:
         self._file = file
 
     def _write(self, line: str) -> None:
-        try:
+        with suppress(BrokenPipeError, ValueError):
             print(line, file=self._file, flush=True)  # this is where lines go
-        except (BrokenPipeError, ValueError):
-            pass
 
     debug = info = warning = error = exception = critical = msg = _write
 
