@@ -12,8 +12,8 @@ Invariants, tested as properties:
 
 What hooks do never raises: a pool that the currency will not mint is no pool, and a forfeited
 reward that it will not move stays in the pot, where it is nobody's. Both need an account below
-the existential deposit, which a genesis endows the treasury's accounts against, and the calls
-here leave it to them.
+the existential deposit; a genesis endows the treasury's accounts with it, and no call here takes
+it from them.
 
 The pool of an era is ``year_one_reward x 0.841^year / eras_per_year``, with ``year`` counted in
 eras and the decay ending after 30 years, as in CESS.
@@ -232,7 +232,10 @@ class CessTreasury(Pallet):
         self.currency_reward.put(Balance(self.currency_reward.get() - amount))
 
     def forfeit(self, who: AccountId, unpaid: Balance) -> None:
-        """Move what ``who`` earned, and ``unpaid`` of what it took, to the reserve. Never raises."""
+        """Move what ``who`` earned, and ``unpaid`` of what it took, to the reserve.
+
+        Never raises.
+        """
         lost = Balance(self.take_earned(who) + unpaid)
         self._drop_record(who)
         if lost == 0:

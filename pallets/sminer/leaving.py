@@ -1,7 +1,7 @@
 """How a miner leaves: its announced exit, being thrown out, and the return of its collateral.
 
-Exits wait in a queue by block. A cursor walks it: at most ``EXITS_PER_BLOCK_MAX`` exits are carried
-out and ``CURSOR_STEPS_MAX`` blocks of the queue passed in a block; what is left is done in the next.
+Exits wait in a queue by block. A cursor walks it: in a block at most ``EXITS_PER_BLOCK_MAX`` exits
+are carried out and ``CURSOR_STEPS_MAX`` blocks of the queue passed; the next one does what is left.
 """
 
 from dataclasses import replace

@@ -11,10 +11,6 @@ __all__ = ["Audits", "Currency", "NetworkSpace", "Randomness", "Rewards"]
 class Currency(Protocol):
     """Balances: collateral is reserved, fines move what is reserved."""
 
-    def free(self, who: AccountId) -> Balance:
-        """Balance that ``who`` may spend."""
-        ...
-
     def transfer(
         self, src: AccountId, dst: AccountId, amount: Balance, keep_alive: bool = True
     ) -> None:
@@ -76,11 +72,11 @@ class Rewards(Protocol):
         ...
 
     def pay(self, to: AccountId, amount: Balance) -> None:
-        """Pay from the reward pot."""
+        """Pay from the reward pot, or raise what the currency raises."""
         ...
 
     def forfeit(self, who: AccountId, unpaid: Balance) -> None:
-        """``who`` loses what it earned, and ``unpaid`` of what it took."""
+        """``who`` loses what it earned, and ``unpaid`` of what it took. Never raises."""
         ...
 
 
