@@ -15,7 +15,9 @@ from node.consensus.authorship import BuiltBlock, SlotClaim
 from node.consensus.chain import Chain, Imported
 from node.consensus.slots import MS_PER_S, SlotCore, SlotWait
 from node.consensus.verification import slot_of
+from node.database import DatabaseClosed, DatabaseFailed
 from node.logging import short_hash
+from node.runtime import RuntimeNotKnown
 from node.txpool.pool import Transaction
 from primitives.crypto.keys import KeyPair
 from primitives.errors import CessError, StorageCorrupt
@@ -35,6 +37,9 @@ FINALITY_PAUSE_S: Final = 0.25
 Wallets fetch the events of a block when they hear of it, and drop that answer if the next status
 overtakes it; @polkadot/api would never report inclusion.
 """
+
+FATAL: Final = (StorageCorrupt, DatabaseFailed, DatabaseClosed, RuntimeNotKnown)
+"""Failures that no later slot cures: the node stops and says so."""
 
 FINALITY_QUEUE_MAX: Final = 1024
 
@@ -163,12 +168,12 @@ async def author_blocks(
     ready: Callable[[], list[Transaction]],
     report_invalid: Callable[[tuple[Hash, ...]], None],
 ) -> None:
-    """Author in every slot of our own, until cancelled. A damaged database ends it."""
+    """Author in every slot of our own, until cancelled. ``FATAL`` failures end it."""
     core = SlotCore(writer.chain.slot_duration_ms)
     while True:
         try:
             await _one_slot(core, writer, keys, ready, report_invalid)
-        except StorageCorrupt:
+        except FATAL:
             raise
         except CessError as error:
             log.error("could not author a block", reason=str(error))

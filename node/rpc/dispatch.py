@@ -30,7 +30,7 @@ from node.rpc.registry import Method, Registry, Subscription
 from node.rpc.subscriptions import Outbox, SubscriptionClosed
 from pallets.frame.dispatch import RuntimePanic
 from pallets.frame.runtime_api import UnknownRuntimeApi
-from primitives.errors import CessError, DecodeError, RpcError
+from primitives.errors import CessError, DecodeError, RpcError, StorageCorrupt
 
 __all__ = ["READERS_MAX", "Dispatcher", "Session", "Sink"]
 
@@ -213,6 +213,8 @@ def unexpected(method: str, error: Exception) -> RpcError:
         return client_error(f"UnknownBlock: {error}")
     if isinstance(error, DecodeError | UnknownRuntimeApi | RuntimePanic):
         return client_error(f"Execution failed: {error}")
+    if isinstance(error, StorageCorrupt):
+        log.error("the database is damaged", method=method, reason=str(error))
     if isinstance(error, CessError):
         return RpcError(SERVER_ERROR, "Server error", str(error))
     log.error("call failed", method=method, exc_info=error)

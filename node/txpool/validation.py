@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from node.consensus.chain import Chain
+from node.database import StateDiscarded
 from node.txpool import errors
 from node.txpool.pool import Transaction
 from pallets.frame.dispatch import RuntimePanic
@@ -61,6 +62,13 @@ class Validator:
 
     def judge(self, batch: list[tuple[Hash, bytes, TransactionSource]]) -> list[Judged]:
         """A verdict for each transaction, in order."""
+        try:
+            return self._judge(batch)
+        except StateDiscarded:  # a newer block pruned the state under us
+            self._executive = None
+            return self._judge(batch)
+
+    def _judge(self, batch: list[tuple[Hash, bytes, TransactionSource]]) -> list[Judged]:
         best = self._chain.database.best()
         if self._executive is None or self._at != best.hash:
             self._executive = Executive(
@@ -79,7 +87,11 @@ class Validator:
         if not body:
             return []
         parent = self._chain.header(block).parent_hash
-        executive = Executive(self._chain.runtime(parent), verifier=self._chain.verifier)
+        try:
+            runtime = self._chain.runtime(parent)
+        except StateDiscarded:
+            return []  # such transactions leave the pool by validation
+        executive = Executive(runtime, verifier=self._chain.verifier)
         tags: list[bytes] = []
         for data in body:
             try:
@@ -100,7 +112,7 @@ class Validator:
             return Judged(hash_, None, errors.unknown(error))
         except (DecodeError, ArithmeticOverflow, RuntimePanic) as error:
             return Judged(hash_, None, errors.unverifiable(str(error)))
-        except StorageCorrupt:
+        except (StorageCorrupt, StateDiscarded):
             raise
         except Exception as error:
             log.error("validation trapped", extrinsic=f"0x{hash_.hex()}", exc_info=error)

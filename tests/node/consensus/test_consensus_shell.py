@@ -10,7 +10,7 @@ from node.consensus import shell
 from node.consensus.announcements import Announcements, Finalized
 from node.consensus.shell import AuthoringKeys, ChainWriter, author_blocks
 from node.consensus.verification import slot_of
-from primitives.errors import InvalidBlock, StorageCorrupt
+from primitives.errors import InvalidBlock
 from primitives.keystore import Keystore
 from tests.node.net import ALICE, BOB, FIRST_SLOT, Net
 
@@ -62,12 +62,15 @@ def test_a_failed_slot_is_tried_again_in_the_next(
     assert net.chain.best_header().number >= 2
 
 
-def test_a_damaged_database_stops_the_node(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("failure", shell.FATAL)
+def test_what_no_later_slot_cures_stops_the_node(
+    net: Net, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
+) -> None:
     def damaged(*_args, **_options):  # type: ignore[no-untyped-def]
-        raise StorageCorrupt("bad disk")
+        raise failure("for good")
 
     monkeypatch.setattr(net.chain, "build", damaged)
-    with pytest.raises(StorageCorrupt):
+    with pytest.raises(failure):
         drive(net, AuthoringKeys(None, [ALICE]), 3.5, monkeypatch)
 
 

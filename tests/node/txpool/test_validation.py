@@ -99,3 +99,17 @@ def test_a_damaged_disk_is_nobodys_transaction(net: Net, monkeypatch: pytest.Mon
     monkeypatch.setattr(Executive, "validate_transaction", damaged)
     with pytest.raises(StorageCorrupt):
         judge(net, net.transfer(nonce=0))
+
+
+def test_a_state_that_is_pruned_meanwhile_is_no_fault_of_the_transaction(net: Net) -> None:
+    database = net.chain.database
+    database._state_pruning = 1
+    validator = Validator(net.chain)
+    first = net.transfer(nonce=0)
+    validator.judge([(extrinsic_hash(first), first, TransactionSource.External)])
+    built, imported = net.author(first)
+    assert validator.tags_of(imported.hash, built.body) == []
+    second = net.transfer(nonce=1)
+    entry = (extrinsic_hash(second), second, TransactionSource.External)
+    (found,) = validator.judge([entry])
+    assert found.transaction is not None
