@@ -121,16 +121,29 @@ def _run_plotter(directory: Path, name: str, seed: bytes, k: int, threads: int) 
     script = Path(__file__).with_name("plotter.py")
     # -P: the script's own directory, with modules named like ours, stays off the import path.
     numbers = [str(k), seed.hex(), str(threads), str(buffer_mib)]
-    done = subprocess.run(  # noqa: S603  our own script; numbers, hex and paths, no shell
-        [sys.executable, "-P", str(script), str(directory), name, *numbers],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
+    progress = directory / "progress.log"
+    with progress.open("wb") as noise:
+        done = subprocess.run(  # noqa: S603  our own script; numbers, hex and paths, no shell
+            [sys.executable, "-P", str(script), str(directory), name, *numbers],
+            stdin=subprocess.DEVNULL,
+            stdout=noise,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-ERROR_TEXT_MAX:]
-        raise PlotError(f"the plotter stopped with status {done.returncode}: {said or 'silently'}")
+        # The library prints the cause as its last line of progress and raises a bare exception.
+        said = _last_line(progress) + " " + done.stderr.decode(errors="replace").strip()
+        raise PlotError(
+            f"the plotter stopped with status {done.returncode}: "
+            f"{said.strip()[-ERROR_TEXT_MAX:] or 'silently'}"
+        )
+
+
+def _last_line(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - ERROR_TEXT_MAX))
+        lines = file.read(ERROR_TEXT_MAX).decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _append_trailer(path: Path, k: int) -> None:

@@ -2,7 +2,8 @@
 
 A process of its own, because `chiapos` holds the interpreter lock for as long as it plots (2 s at
 k = 18, hours at k = 32), prints progress to standard output from C++ and keeps its buffers. Runs at
-low priority and dies with its parent. Standard output is noise; errors go to standard error.
+low priority and dies with its parent. Standard output is the library's progress, whose last line
+names its error; other errors go to standard error.
 """
 
 import ctypes

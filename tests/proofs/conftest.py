@@ -6,8 +6,8 @@ import pytest
 from proofs.podr2.commit import commit_fragment
 from proofs.podr2.params import ROW_BYTES
 from proofs.pois.challenge import plot_seed
-from proofs.pois.plot import create_plot
-from tests.proofs.kit import GENESIS, MINER, PLOT_K, Holdings, MadePlot
+from proofs.pois.plot import create_plot, plot_name
+from tests.proofs.kit import GENESIS, MINER, OTHER, PLOT_K, Holdings, MadePlot
 
 
 @pytest.fixture(scope="session")
@@ -28,4 +28,17 @@ def made_plot(tmp_path_factory: pytest.TempPathFactory) -> MadePlot:
     """Plot 3 of MINER at k = 18: two seconds, once."""
     root = tmp_path_factory.mktemp("plots")
     seed = plot_seed(GENESIS, MINER, 3, PLOT_K)
+    return MadePlot(create_plot(root / "plots", root / "temp", seed, PLOT_K), seed)
+
+
+@pytest.fixture(scope="session")
+def other_plot(tmp_path_factory: pytest.TempPathFactory) -> MadePlot:
+    """Plot 3 of OTHER, made where a torn plot and an interrupted attempt lie."""
+    root = tmp_path_factory.mktemp("other")
+    seed = plot_seed(GENESIS, OTHER, 3, PLOT_K)
+    name = plot_name(seed, PLOT_K)
+    (root / "plots").mkdir()
+    (root / "plots" / name).write_bytes(b"torn")
+    (root / "temp" / f"{name}.making").mkdir(parents=True)
+    (root / "temp" / f"{name}.making" / "leftover.tmp").write_bytes(bytes(100))
     return MadePlot(create_plot(root / "plots", root / "temp", seed, PLOT_K), seed)
