@@ -4,17 +4,20 @@ An expected refusal is as good as a success; everything else that a call or a ho
 of ``conservation`` that is broken, is a defect.
 """
 
+from contextlib import suppress
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pallets.frame.error import DispatchFailure
 from primitives.scale import U32
 from tests.pallets.file_bank.conservation import ALL, check
 from tests.pallets.file_bank.storage_world import (
+    ALICE,
+    BOB,
     DAY,
     DEADLINE,
-    HOME,
     MINERS,
     OWNERS,
     World,
@@ -22,14 +25,16 @@ from tests.pallets.file_bank.storage_world import (
     twin_file,
 )
 
-FILES = [made_file("one"), made_file("two", 2), twin_file(made_file("one"), "twin")]
+STORED, PAIR = made_file("one"), made_file("two", 2)
+FILES = (STORED, PAIR, twin_file(STORED, "twin"))
 VALUES = {key: value for file in FILES for key, value in file.values.items()}
-MINER_COUNT = 15
+MINER_COUNT = 14
 
 owners = st.sampled_from(OWNERS)
 files = st.sampled_from(FILES)
 miners = st.sampled_from(MINERS[:MINER_COUNT])
 picks = st.integers(0, 1000)
+refusals = suppress(DispatchFailure)
 
 
 class Storage(RuleBasedStateMachine):
@@ -39,127 +44,129 @@ class Storage(RuleBasedStateMachine):
     def begin(self) -> None:
         self.world = World(miners=MINER_COUNT)
         self.issued = self.world.runtime.balances.total_issuance.get()
+        self.world.store(ALICE, STORED)
+        self.world.declare(BOB, PAIR)
+        self.world.go()
+        self.world.report_all(BOB, PAIR, but=1)
+        self.world.leave(self.world.holder(STORED, 0, 0))
+        self.lose(self.world.holder(STORED, 0, 1), 0)
 
-    def try_call(self, pallet: str, name: str, who, **arguments) -> None:
-        try:
-            self.world.call(pallet, name, who, **arguments)
-        except DispatchFailure:
-            pass
+    # Owners.
 
     @rule(owner=owners, file=files)
     def declare(self, owner, file) -> None:
-        try:
+        with refusals:
             self.world.declare(owner, file)
-        except DispatchFailure:
-            pass
 
-    @rule(file=files, count=st.integers(1, 24))
-    def report(self, file, count) -> None:
+    @rule(file=files, but=st.sampled_from((0, 0, 1, 7)))
+    def report(self, file, but) -> None:
         deal = self.world.bank.deal_map.get(file.fid)
-        if deal is None:
-            return
-        owner = next(each for each in OWNERS if each.account_id == deal.user.user)
-        for segment in range(len(file.segments)):
-            for position in range(12):
-                pending = self.world.bank.deal_segments.get(file.fid, U32(segment))
-                if pending is None or count == 0:
-                    break
-                item = pending.fragments[position]
-                if item.miner is not None and not item.reported:
-                    count -= 1
-                    try:
-                        self.world.report(owner, file, segment, position)
-                    except DispatchFailure:
-                        pass
+        if deal is not None:
+            owner = next(each for each in OWNERS if each.account_id == deal.user.user)
+            with refusals, suppress(AssertionError):  # nobody was drawn
+                self.world.report_all(owner, file, but=but)
 
     @rule(owner=owners, file=files)
     def delete(self, owner, file) -> None:
-        self.try_call(
-            "FileBank", "delete_file", owner, owner=owner.account_id, file_hash=file.fid
-        )
+        with refusals:
+            who = owner.account_id
+            self.world.call("FileBank", "delete_file", owner, owner=who, file_hash=file.fid)
 
-    @rule(blocks=st.sampled_from((1, 1, 1, 2, 5, DEADLINE + 1)))
+    @rule(blocks=st.sampled_from((1, 1, 1, 2, DEADLINE + 1, 2 * DAY)))
     def wait(self, blocks) -> None:
         self.world.go(blocks)
 
-    @rule()
-    def let_leases_end(self) -> None:
-        self.world.go(35 * DAY - self.world.block % (35 * DAY))
-        for owner in OWNERS:
-            if self.world.territory(owner) is None:
-                self.world.mint(owner, HOME, 40)
+    # Audits.
 
     @rule(who=miners)
     def challenge(self, who) -> None:
-        if who in self.world.miners.miner_items and not self.world.audit.is_challenged(who):
-            self.world.begin_round(who) if self.has_something(who) else None
+        sminer = self.world.miners
+        if who in sminer.miner_items and not self.world.audit.is_challenged(who):
+            front, rear = sminer.idle_range(who)
+            if rear > front or sminer.service_space(who) > 0:
+                self.world.begin_round(who)
 
-    def has_something(self, who) -> bool:
-        front, rear = self.world.miners.idle_range(who)
-        return rear > front or self.world.miners.service_space(who) > 0
-
-    @rule(who=miners, lost=st.integers(0, 3), is_wrong=st.booleans())
-    def answer(self, who, lost, is_wrong) -> None:
-        if not self.world.audit.is_challenged(who):
-            return
+    @precondition(lambda self: self.world.audit.challenge_snap_shot.keys(limit=1))
+    @rule(pick=picks, lost=st.integers(0, 2), is_wrong=st.integers(0, 4))
+    def answer(self, pick, lost, is_wrong) -> None:
+        challenged = self.world.audit.challenge_snap_shot.keys(limit=ALL)
+        who = challenged[pick % len(challenged)]
         faulty = sorted(self.world.asked(who))[:lost]
-        try:
-            proof = self.world.proof(who, VALUES, () if is_wrong else faulty)
+        proof = self.world.proof(who, VALUES, () if is_wrong == 0 else faulty)
+        with refusals:
             self.world.submit(who, proof, faulty=faulty)
-        except DispatchFailure:
-            pass
+
+    # Loss and repair.
 
     @rule(who=miners, pick=picks)
+    def lose_one(self, who, pick) -> None:
+        self.lose(who, pick)
+
     def lose(self, who, pick) -> None:
-        held = [
+        held = self.live(who)
+        if held:
+            holding = held[pick % len(held)]
+            with refusals:
+                self.world.call(
+                    "FileBank",
+                    "generate_restoral_order",
+                    who,
+                    file_hash=holding.file_hash,
+                    restoral_fragment=holding.fragment_hash,
+                )
+
+    def live(self, who):
+        return [
             holding
             for _, holding in self.world.audit.holdings.prefix(who, limit=ALL)
             if holding.removed is None
         ]
-        if held:
-            holding = held[pick % len(held)]
-            self.try_call(
-                "FileBank",
-                "generate_restoral_order",
-                who,
-                file_hash=holding.file_hash,
-                restoral_fragment=holding.fragment_hash,
-            )
 
-    @rule(who=miners, pick=picks)
-    def claim(self, who, pick) -> None:
+    @precondition(lambda self: self.world.bank.restoral_order.keys(limit=1))
+    @rule(first=picks, pick=picks, is_done=st.booleans())
+    def restore(self, first, pick, is_done) -> None:
         orders = self.world.bank.restoral_order.keys(limit=ALL)
-        if orders:
-            self.try_call(
-                "FileBank", "claim_restoral_order", who, order_id=orders[pick % len(orders)]
-            )
+        number = orders[pick % len(orders)]
+        for step in range(MINER_COUNT):
+            who = MINERS[(first + step) % MINER_COUNT]
+            with refusals:
+                self.world.call("FileBank", "claim_restoral_order", who, order_id=number)
+                if is_done:
+                    self.world.call("FileBank", "restoral_order_complete", who, order_id=number)
+                return
 
-    @rule(who=miners, leaver=miners, pick=picks)
-    def claim_of_leaver(self, who, leaver, pick) -> None:
-        held = self.world.audit.holdings.prefix(leaver, limit=ALL)
-        if held:
-            _, holding = held[pick % len(held)]
-            self.try_call(
-                "FileBank",
-                "claim_restoral_noexist_order",
-                who,
-                miner=leaver,
-                file_hash=holding.file_hash,
-                restoral_fragment=holding.fragment_hash,
-            )
-
-    @rule()
-    def complete_orders(self) -> None:
-        for number, order in self.world.bank.restoral_order.items(limit=ALL):
-            self.try_call("FileBank", "restoral_order_complete", order.miner, order_id=number)
+    @precondition(lambda self: self.world.miners.restoral_target.keys(limit=1))
+    @rule(first=picks, pick=picks, is_done=st.booleans())
+    def take_from_leaver(self, first, pick, is_done) -> None:
+        leavers = self.world.miners.restoral_target.keys(limit=ALL)
+        leaver = leavers[pick % len(leavers)]
+        for step, holding in enumerate(self.live(leaver)[:3]):
+            who = MINERS[(first + step) % MINER_COUNT]
+            before = set(self.world.bank.restoral_order.keys(limit=ALL))
+            with refusals:
+                self.world.call(
+                    "FileBank",
+                    "claim_restoral_noexist_order",
+                    who,
+                    miner=leaver,
+                    file_hash=holding.file_hash,
+                    restoral_fragment=holding.fragment_hash,
+                )
+                (number,) = set(self.world.bank.restoral_order.keys(limit=ALL)) - before
+                if is_done:
+                    self.world.call("FileBank", "restoral_order_complete", who, order_id=number)
 
     @rule(who=miners)
     def leave(self, who) -> None:
-        self.try_call("Sminer", "miner_exit_prep", who, miner=who)
+        if len(self.world.miners.restoral_target.keys(limit=ALL)) < 2:
+            with refusals:
+                self.world.call("Sminer", "miner_exit_prep", who, miner=who)
+                self.world.go(3)
 
     @rule(who=miners)
     def withdraw(self, who) -> None:
-        self.try_call("Sminer", "miner_withdraw", who)
+        with refusals:
+            self.world.call("Sminer", "miner_withdraw", who)
 
     @invariant()
     def laws_hold(self) -> None:
@@ -169,9 +176,26 @@ class Storage(RuleBasedStateMachine):
 
 TestStorage = Storage.TestCase
 TestStorage.settings = settings(
-    max_examples=12,
-    stateful_step_count=40,
+    max_examples=30,
+    stateful_step_count=30,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_a_lease_that_ends_takes_its_files_and_deals_along() -> None:
+    world = World()
+    world.store(ALICE, STORED)
+    world.declare(ALICE, PAIR)
+    world.go()
+    world.report_all(ALICE, PAIR, but=1)
+    due = int(world.territory(ALICE).deadline) + DAY
+    while world.block < due + 8:
+        world.go(min(97, due + 8 - world.block))
+        check(world)
+    assert world.territory(ALICE) is None
+    assert not world.bank.file.keys(limit=1)
+    assert not world.bank.file_segments.keys(limit=1)
+    assert all(world.miners.service_space(who) == 0 for who in MINERS[:MINER_COUNT])
+    assert U32(0) == sum(world.audit.holding_count.get(who) for who in MINERS)
