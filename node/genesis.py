@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from chain_spec.errors import ChainSpecError
 from chain_spec.presets import PRESETS, preset
 from chain_spec.spec import ChainSpec, RawGenesis
 from primitives import trie
@@ -29,7 +30,12 @@ def load_spec(chain: str) -> ChainSpec:
 
 def genesis_state(spec: ChainSpec) -> dict[bytes, bytes]:
     """The state of block 0: as a raw spec says it, or as the runtime builds it."""
-    if spec.is_raw:
+    if isinstance(spec.genesis, RawGenesis):
+        if any(spec.genesis.children_default.values()):
+            raise ChainSpecError(
+                "genesis.raw.childrenDefault",
+                "this runtime keeps no child tries: the spec is another program's",
+            )
         return spec.raw_state()
     from node.runtime import build_state
 

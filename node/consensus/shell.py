@@ -43,6 +43,9 @@ FATAL: Final = (StorageCorrupt, DatabaseFailed, DatabaseClosed, RuntimeNotKnown)
 
 FINALITY_QUEUE_MAX: Final = 1024
 
+BEHIND_SLOTS: Final = 2
+"""Slots by which the chain may be ahead of the clock before the operator is told."""
+
 RETRY_S: Final = 1.0
 """Pause after a slot that failed."""
 
@@ -190,7 +193,14 @@ async def _one_slot(
     parent = await trio.to_thread.run_sync(writer.chain.best_header)
     slot = core.next_slot(now_ms(), slot_of(parent))
     if isinstance(slot, SlotWait):
-        await trio.sleep(max(0, slot.until_ms - now_ms()) / MS_PER_S)
+        wait_ms = max(0, slot.until_ms - now_ms())
+        if wait_ms > BEHIND_SLOTS * core.duration_ms:
+            log.warning(
+                f"the clock is {wait_ms // MS_PER_S} s behind the chain: no blocks until then; "
+                "check the clock"
+            )
+        # Never longer than a slot, because a clock may be set right meanwhile.
+        await trio.sleep(min(wait_ms, core.duration_ms) / MS_PER_S)
         return
     claim = await writer.claim(core, keys, parent, slot)
     if claim is None:

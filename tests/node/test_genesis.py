@@ -49,6 +49,8 @@ def test_child_tries_and_old_layouts_count(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     ChainSpec(name="Other", id="other", genesis=genesis).save(path)
     assert inspect_spec(path, 0)["state_root"] != inspect_spec(path, 1)["state_root"]
+    with pytest.raises(ChainSpecError, match="another program's"):
+        genesis_state(load_spec(str(path)))
 
 
 def test_a_chain_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from node.consensus import shell
 from node.consensus.announcements import Announcements, Finalized
 from node.consensus.shell import AuthoringKeys, ChainWriter, author_blocks
 from node.consensus.verification import slot_of
+from node.logging import configure
 from primitives.errors import InvalidBlock
 from primitives.keystore import Keystore
 from tests.node.net import ALICE, BOB, FIRST_SLOT, Net
@@ -121,3 +122,24 @@ def test_finality_is_told_a_moment_after_the_block(net: Net) -> None:
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.05))
+
+
+def test_a_clock_that_was_behind_and_is_set_right_is_noticed(
+    net: Net, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net.author(slot=FIRST_SLOT + 3600)
+    behind = Clock()
+    monkeypatch.setattr(shell, "now_ms", lambda: behind() + (3_600_000 if wait_over() else 0))
+
+    def wait_over() -> bool:
+        return trio.current_time() > 5
+
+    async def main() -> None:
+        writer = ChainWriter(net.chain, Announcements())
+        with trio.move_on_after(9.5):
+            await author_blocks(writer, AuthoringKeys(None, [ALICE]), list, lambda _: None)
+
+    configure()
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.01))
+    assert net.chain.best_header().number > 2
+    assert "s behind the chain" in capsys.readouterr().err

@@ -195,3 +195,22 @@ def test_unbounded_reads_are_for_the_operator(net: Net) -> None:
                 await bench.ask(method, "0x")
 
     run(net, test, deny_unsafe=True)
+
+
+def test_child_tries_are_empty_and_their_keys_checked(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        child = hex_of(b":child_storage:default:x")
+        assert await bench.ask("childstate_getKeys", child) == []
+        assert await bench.ask("childstate_getKeysPaged", child, "0x", 5) == []
+        assert await bench.ask("childstate_getStorageEntries", child, ["0x01", "0x02"]) == [
+            None,
+            None,
+        ]
+        for name in ("getStorage", "getStorageHash", "getStorageSize"):
+            assert await bench.ask(f"childstate_{name}", child, "0x01") is None
+            for params in (["0x01", "0x01"], [child, "0x01", UNKNOWN]):
+                with pytest.raises(RpcError) as caught:
+                    await bench.ask(f"childstate_{name}", *params)
+                assert caught.value.code == 4003
+
+    run(net, test)
