@@ -1,0 +1,100 @@
+"""The node as a whole, in this process: what it opens, what it refuses, how it stops."""
+
+import os
+import re
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+import trio
+
+from chain_spec.presets import dev
+from node.config import NodeConfig, RpcConfig
+from node.logging import configure
+from node.service import PortInUse, _Node, open_database, run
+
+
+@pytest.fixture(autouse=True)
+def _log() -> None:
+    structlog.reset_defaults()
+    configure()
+
+
+def config(**changes: object) -> NodeConfig:
+    values = {"chain": "dev", "in_memory": True, "prometheus_port": None, **changes}
+    return NodeConfig(**{"rpc": RpcConfig(port=0), **values})  # type: ignore[arg-type]
+
+
+def started(capsys: pytest.CaptureFixture[str]) -> int | None:
+    """The port, once the log names it."""
+    _LOG.append(capsys.readouterr().err)
+    found = re.search(r"addr=127\.0\.0\.1:(\d+)", "".join(_LOG))
+    return None if found is None else int(found.group(1))
+
+
+_LOG: list[str] = []
+
+
+def test_a_full_node_answers_and_stops_on_a_signal(capsys: pytest.CaptureFixture[str]) -> None:
+    _LOG.clear()
+    answers = []
+
+    async def main() -> None:
+        place = config()
+        with trio.fail_after(20), open_database(place, dev()) as database:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_Node(place, dev(), database).main)
+                while (port := started(capsys)) is None:
+                    await trio.sleep(0.01)
+                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+                    body = {"jsonrpc": "2.0", "id": 1, "method": "system_nodeRoles", "params": []}
+                    answers.append((await client.post("/", json=body)).json()["result"])
+                    answers.append((await client.get("/health")).json()["isSyncing"])
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    trio.run(main)
+    assert answers == [["Full"], False]
+    assert "stopping on SIGTERM" in capsys.readouterr().err
+
+
+def test_a_port_in_use_says_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUse, match="--rpc-port"):
+            run(config(rpc=RpcConfig(port=port)))
+
+
+def test_a_temporary_directory_is_removed(tmp_path: Path) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUse):
+            run(
+                config(
+                    base_path=place,
+                    in_memory=False,
+                    is_temporary=True,
+                    rpc=RpcConfig(port=port),
+                )
+            )
+    assert not place.exists()
+
+
+def test_an_authority_without_a_key_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    _LOG.clear()
+
+    async def main() -> None:
+        place = config(is_authority=True, dev_key="bob")
+        with trio.fail_after(20), open_database(place, dev()) as database:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_Node(place, dev(), database).main)
+                while "no authoring key" not in "".join(_LOG):
+                    started(capsys)
+                    await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
