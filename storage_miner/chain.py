@@ -386,7 +386,29 @@ class ClientChain:
                 task = _abandoned(miner, holding)
                 if holding.removed is None:
                     tasks.setdefault(_order_of(task), task)
-        return tuple(tasks.values())
+        return await self._possible(tuple(tasks.values()), at)
+
+    async def _possible(
+        self, tasks: tuple[RestoralTask, ...], at: Hash
+    ) -> tuple[RestoralTask, ...]:
+        """Those whose segment has no other fragment with this miner: the chain refuses the rest."""
+        keys = [
+            FileBank.file_segments.key(task.place.file_hash, U32(task.place.segment_index))
+            for task in tasks
+        ]
+        found = []
+        for start in range(0, len(keys), KEYS_PER_READ_MAX):
+            raw = await self.client.storage_many(keys[start : start + KEYS_PER_READ_MAX], at)
+            for task, value in zip(tasks[start:], raw, strict=False):
+                segment = FileBank.file_segments.decode_value(value)
+                if segment is not None and not any(
+                    fragment.avail
+                    and fragment.miner == self.account
+                    and index != task.place.fragment_index
+                    for index, fragment in enumerate(segment.fragment_list)
+                ):
+                    found.append(task)
+        return tuple(found)
 
     async def survivors(self, place: Place) -> tuple[Survivor, ...]:
         """See `MinerChain`."""

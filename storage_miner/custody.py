@@ -64,7 +64,7 @@ class RestoringNow:
 
 @dataclass(frozen=True, slots=True)
 class LossReportEnded:
-    """A report ended."""
+    """A report ended, or an answer that declared the loss was taken."""
 
     fragment_hash: FragmentHash
     ended: Ended
@@ -115,7 +115,7 @@ class Custody:
         self._assigned: frozenset[FragmentHash] = frozenset()
         self._restoring: frozenset[FragmentHash] = frozenset()
         self._retry_at: dict[FragmentHash, int] = {}
-        self._is_reporting = False
+        self._reporting: FragmentHash | None = None
         self._is_round_open = False
         self._number = 0
         self._effects: deque[Effect] = deque()
@@ -195,19 +195,20 @@ class Custody:
         return missing > LOSSES_UNASKED_MAX and missing * LOSS_SHARE > len(self._holdings)
 
     def _report_next(self) -> None:
-        if self._is_reporting or self._is_round_open or self._is_suspended():
+        if self._reporting is not None or self._is_round_open or self._is_suspended():
             return
         for fragment_hash in sorted(self._lost):
             if self._number < self._retry_at.get(fragment_hash, 0):
                 continue
             if fragment_hash in self._assigned or fragment_hash in self._restoring:
                 continue
-            self._is_reporting = True
+            self._reporting = fragment_hash
             self._effects.append(ReportLoss(self._holdings[fragment_hash], fragment_hash))
             return
 
     def _report_ended(self, fragment_hash: FragmentHash, ended: Ended) -> None:
-        self._is_reporting = False
+        if fragment_hash == self._reporting:
+            self._reporting = None
         if ended.outcome is Outcome.done:
             self._lost.discard(fragment_hash)
             self._holdings.pop(fragment_hash, None)

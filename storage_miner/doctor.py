@@ -23,6 +23,7 @@ from .chain import ClientChain, Head
 from .config import MinerConfig
 from .facts import ChainFacts
 from .jobs import CommitJob, OpenJob
+from .lifecycle import collateral_for
 from .operations import ask_daemon
 from .prover_pool import open_pool
 from .store import DirectoryInUse, Volume
@@ -61,7 +62,7 @@ async def examine_miner(config: MinerConfig) -> list[dict[str, Any]]:
             view = await chain.view(Head(int(header.number), header.hash()))
             if view.info is None:
                 units = config.declared_units or 1
-                need = units * facts.collateral_per_unit
+                need = collateral_for(units, facts.collateral_per_unit)
                 free = int(await chain.free_balance())
                 found.add(
                     "registered",

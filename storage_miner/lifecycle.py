@@ -19,6 +19,9 @@ from .facts import ChainFacts, Ended, MinerView, Outcome
 
 RETRY_BLOCKS = 16
 
+MARGIN_DIVISOR = 10
+"""A tenth more than the limit is reserved, so that the first small fine does not freeze a miner."""
+
 
 class Phase(Enum):
     """Where a miner stands; the words of `cess miner status`."""
@@ -183,7 +186,8 @@ class Lifecycle:
         if units is None:
             return None
         beneficiary = self._wish.beneficiary or self._wish.account
-        return Register(self._wish.endpoint, beneficiary, units, self._limit(units))
+        collateral = collateral_for(units, self._chain.collateral_per_unit)
+        return Register(self._wish.endpoint, beneficiary, units, collateral)
 
     def _correction(self, view: MinerView) -> Effect | None:
         info = view.info
@@ -199,13 +203,11 @@ class Lifecycle:
         declared = -(-int(info.declaration_space) // self._chain.declaration_unit_bytes)
         if declared >= units:
             return None
-        missing = self._limit(units) - int(info.collaterals)
-        if missing > 0:
-            return AddCollateral(missing)
+        limit = units * self._chain.collateral_per_unit
+        if info.collaterals < limit:
+            wanted = collateral_for(units, self._chain.collateral_per_unit)
+            return AddCollateral(wanted - int(info.collaterals))
         return IncreaseDeclaration(units - declared)
-
-    def _limit(self, units: int) -> int:
-        return units * self._chain.collateral_per_unit
 
     def _call_ended(self, ended: Ended) -> None:
         self._is_calling = False
@@ -214,3 +216,9 @@ class Lifecycle:
         if ended.outcome is Outcome.lost:
             self._not_before = number + 2
         self._failure = "" if ended.outcome is Outcome.done else ended.error
+
+
+def collateral_for(units: int, per_unit: int) -> int:
+    """What is reserved for `units` of declared space, in planck: the limit and a margin."""
+    limit = units * per_unit
+    return limit + limit // MARGIN_DIVISOR

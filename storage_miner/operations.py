@@ -18,7 +18,7 @@ from .chain import ClientChain, Head
 from .config import MinerConfig
 from .errors import ConfigInvalid, MinerError
 from .facts import ChainFacts, Ended, MinerView, Outcome
-from .lifecycle import PHASES, Phase
+from .lifecycle import PHASES, Phase, collateral_for
 from .plots import Plots
 from .store import Volume
 from .store.scrub import Finding, examine
@@ -72,7 +72,7 @@ async def register_miner(config: MinerConfig, units: int) -> dict[str, Any]:
     async with ChainClient.open(config.rpc) as client:
         chain = ClientChain(client, key)
         facts = await chain.facts()
-        collateral = units * facts.collateral_per_unit
+        collateral = collateral_for(units, facts.collateral_per_unit)
         free = int(await chain.free_balance())
         if free <= collateral:
             raise CallRefused(

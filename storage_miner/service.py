@@ -78,6 +78,7 @@ class Daemon:
         self._view: MinerView | None = None
         self._listed: tuple[int, int] | None = None
         self._unreadable: dict[FragmentHash, int] = {}
+        self._declared: tuple[FragmentHash, ...] = ()
         self._stopped = trio.Event()
         self._send, self._inbox = trio.open_memory_channel[object](INBOX_MAX)
         self.lifecycle = lifecycle.Lifecycle(facts, wish)
@@ -212,6 +213,9 @@ class Daemon:
                     faulty=len(service.faulty),
                     **names,
                 )
+                if ended.outcome is Outcome.done and service.faulty:
+                    for fragment_hash in self._declared:
+                        await self.tell(custody.LossReportEnded(fragment_hash, ended))
                 await self.tell(responder.AnswerEnded(key, ended))
             case responder.Submit(answer=responder.IdleAnswers() as idle_answer):
                 ended = await self._chain.submit_idle(key.round_number, idle_answer)
@@ -246,8 +250,9 @@ class Daemon:
         result = await self._pool.run(job, effect.deadline)
         if not isinstance(result, ServiceProved):
             raise ProverFailed("the worker answered another question")
-        for name in result.damaged:
-            await self._lose(FragmentHash(bytes.fromhex(name)))
+        self._declared = tuple(FragmentHash(bytes.fromhex(name)) for name in result.damaged)
+        for fragment_hash in self._declared:
+            await self._lose(fragment_hash)
         return responder.ServiceAnswer(
             tuple(result.faulty),
             bytes.fromhex(result.y),

@@ -146,3 +146,13 @@ def test_a_disk_that_is_not_mounted_is_not_taken_for_losses(
     core.receive(listed(10, list(range(total)), list(range(missing, total))))
     assert core.statistics().is_suspended is is_suspended
     assert bool(effects(core)) is not is_suspended
+
+
+def test_a_loss_that_a_round_declared_is_not_reported_again() -> None:
+    core = Custody()
+    core.receive(view(10, challenge=challenge()))
+    core.receive(listed(10, [1, 2], [1, 2]))
+    core.receive(FragmentLost(fragment(2)))
+    core.receive(LossReportEnded(fragment(2), DONE))
+    core.receive(view(20))
+    assert effects(core) == []

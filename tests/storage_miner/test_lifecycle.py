@@ -38,7 +38,7 @@ def wish(units: int | None = 1, *, endpoint: str = URL, beneficiary: object = No
 def test_a_stranger_registers_with_the_collateral_of_its_units() -> None:
     core = Lifecycle(FACTS, wish(3))
     core.receive(view(5, info=None))
-    assert effects(core) == [Register(URL, ACCOUNT, 3, 12_000)]
+    assert effects(core) == [Register(URL, ACCOUNT, 3, 13_200)]
     core.receive(view(6, info=None))
     assert effects(core) == []
     assert core.phase is Phase.registering
@@ -96,7 +96,7 @@ def test_another_beneficiary_is_registered_only_when_one_is_configured() -> None
 def test_a_larger_declaration_is_paid_for_first() -> None:
     core = Lifecycle(FACTS, wish(2))
     core.receive(view(5, info=info(collateral=4000)))
-    assert effects(core) == [AddCollateral(4000)]
+    assert effects(core) == [AddCollateral(4800)]
     core.receive(LifecycleCallEnded(DONE))
     core.receive(view(7, info=info(collateral=8000)))
     assert effects(core) == [IncreaseDeclaration(1)]

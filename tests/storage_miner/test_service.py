@@ -110,7 +110,7 @@ async def test_a_stranger_registers_certifies_and_works(root: Path) -> None:
     chain = ScriptedChain()
     async with working(root, chain) as daemon:
         chain.block()
-        assert await chain.wait_sent("register") == ("register", URL, ACCOUNT, 4000, 1)
+        assert await chain.wait_sent("register") == ("register", URL, ACCOUNT, 4400, 1)
         chain.block(info=info())
         chain.block()
         assert await chain.wait_sent("request_certificate") == ("request_certificate", 1)
