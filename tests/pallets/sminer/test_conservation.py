@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pallets.cess_treasury import PUNISH_TREASURY, REWARD_POT, CessTreasury
 from pallets.frame.runtime import EXPECTED
@@ -18,6 +18,7 @@ from tests.pallets.sminer.space_chain import (
     FRAGMENT,
     PER_UNIT,
     PLOT,
+    STAKING_LOCK,
     TOKEN,
     start,
 )
@@ -25,19 +26,27 @@ from tests.pallets.sminer.space_chain import (
 OWNERS = (ALICE, BOB, CHARLIE)
 people = st.sampled_from(OWNERS)
 units = st.integers(1, 3)
-plot_counts = st.integers(1, 8)
+plot_counts = st.integers(1, 4)
 sizes = st.sampled_from([1, FRAGMENT, PLOT - 1, PLOT, PLOT + 1, 3 * PLOT])
 planck = st.sampled_from([0, 1, TOKEN, 300 * TOKEN, int(PER_UNIT), 3 * int(PER_UNIT)])
 
 
 class Miners(RuleBasedStateMachine):
-    """Calls of miners, and what files and audits do to them; models keep the sums."""
+    """Calls of miners, and what files and audits do to them; models keep the sums.
+
+    Alice and Bob begin as miners with fragments and may leave at once; Charlie is none yet.
+    """
 
     def __init__(self):
         super().__init__()
         self.world = start()
         self.issued = self.world.total()
         self.fined = self.forgotten = 0
+        for who in (ALICE, BOB):
+            self.world.register(who, 3)
+            self.world.certify(who, 8)
+            self.world.store(who, 3 * PLOT)
+        self.world.pass_blocks(STAKING_LOCK)
 
     def attempt(self, act):
         """Do it, or find that nothing changed."""
@@ -56,6 +65,12 @@ class Miners(RuleBasedStateMachine):
 
     # Calls.
 
+    def is_one(self, *states):
+        """Whether somebody is in one of ``states``, so that a rule has an effect."""
+        miners = self.world.sminer.miner_items.items(limit=10)
+        return any(info.state in states for _, info in miners)
+
+    @precondition(lambda self: any(self.info(who) is None for who in OWNERS))
     @rule(who=people, count=units, more=planck)
     def register(self, who, count, more):
         self.attempt(lambda: self.world.register(who, count, int(PER_UNIT) * count + more))
@@ -91,10 +106,12 @@ class Miners(RuleBasedStateMachine):
     def claim(self, who):
         self.attempt(lambda: self.world.by(who, "Sminer", "receive_reward"))
 
+    @precondition(lambda self: self.is_one(MinerState.Positive))
     @rule(who=people)
     def announce(self, who):
         self.attempt(lambda: self.world.by(who, "Sminer", "miner_exit_prep", miner=who))
 
+    @precondition(lambda self: self.is_one(MinerState.Exit, MinerState.Offline))
     @rule(who=people)
     def withdraw(self, who):
         info, fines = self.info(who), self.world.balances.free(PUNISH_TREASURY)
@@ -120,6 +137,7 @@ class Miners(RuleBasedStateMachine):
         if info is not None and info.lock_space >= size:
             getattr(self.world.sminer, name)(who, U128(size))
 
+    @precondition(lambda self: self.world.space.total_service_space.get() > 0)
     @rule(who=people, all_of_it=st.booleans(), size=sizes)
     def release(self, who, all_of_it, size):
         info = self.info(who)
