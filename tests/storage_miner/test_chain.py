@@ -162,7 +162,7 @@ async def test_the_sampled_rows_are_those_that_the_chain_asks(
     holdings = [
         holding(0),
         holding(1, since=11),
-        holding(2, removed=10),
+        holding(2, removed=9),
         holding(3, removed=11),
     ]
     for slot, item in enumerate(holdings):
