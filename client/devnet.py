@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -285,22 +285,38 @@ class Devnet:
                     f"{tail_of(Path(member.log))}"
                 )
 
-    def _wait(self, what: str, look: "Callable[[ChainClient], Any]") -> None:
+    def _wait(self, what: str, look: "Callable[[ChainClient], Awaitable[str | None]]") -> None:
         """Until ``look`` says None; it says what is missing otherwise."""
+        anyio.run(self._watch, what, look, backend="trio")
+
+    async def _watch(
+        self, what: str, look: "Callable[[ChainClient], Awaitable[str | None]]"
+    ) -> None:
         deadline = time.monotonic() + self.plan.ready_timeout_s
         reported = 0.0
-        while True:
-            self._check_alive()
-            missing = anyio.run(_ask_chain, self.rpc, look, backend="trio")
-            if missing is None:
-                return
-            now = time.monotonic()
-            if now > deadline:
-                raise DevnetFailed(f"the network is not ready: {missing}; see the logs below it")
-            if now - reported > REPORT_S:
-                reported = now
-                self._report(f"waiting for {what}: {missing}")
-            time.sleep(POLL_S)
+        missing: str | None = "no answer yet"
+        limits = ChainLimits(connect_timeout_s=2.0, request_timeout_s=10.0, connections_max=1)
+        while missing is not None:
+            try:
+                async with ChainClient.open(self.rpc, limits=limits) as chain:
+                    while (missing := await look(chain)) is not None:
+                        reported = self._tell_missing(what, missing, deadline, reported)
+                        await anyio.sleep(POLL_S)
+            except ChainError as error:
+                missing = str(error)
+                reported = self._tell_missing(what, missing, deadline, reported)
+                await anyio.sleep(POLL_S)
+
+    def _tell_missing(self, what: str, missing: str, deadline: float, reported: float) -> float:
+        """Check that it can still come, and tell now and then; when it was told last."""
+        self._check_alive()
+        now = time.monotonic()
+        if now > deadline:
+            raise DevnetFailed(f"the network is not ready: {missing}; see the logs in {self._base}")
+        if now - reported < REPORT_S:
+            return reported
+        self._report(f"waiting for {what}: {missing}")
+        return now
 
     async def _has_idle_miners(self, chain: ChainClient) -> str | None:
         accounts = [_miner_account(index) for index in range(self.plan.miners)]
@@ -417,16 +433,6 @@ def raise_on_signals() -> None:
 
 
 _CESS: Final = (sys.executable, "-m", "client.cli")
-
-
-async def _ask_chain(rpc: str, look: "Callable[[ChainClient], Any]") -> str | None:
-    limits = ChainLimits(connect_timeout_s=2.0, request_timeout_s=10.0, connections_max=1)
-    try:
-        async with ChainClient.open(rpc, limits=limits) as chain:
-            missing: str | None = await look(chain)
-            return missing
-    except ChainError as error:
-        return str(error)
 
 
 async def _has_finalized(chain: ChainClient) -> str | None:

@@ -49,6 +49,9 @@ PRIORITY_TOO_LOW = 1014
 _STALE = "outdated"
 """Of the text that goes with 1010 for a nonce that is used already."""
 
+BIRTH_LAG_BLOCKS = 3
+"""Eras begin so far below the finalized head, as a pool may still look from some blocks below."""
+
 _RESEND_POLLS = 25
 """A transaction that is in no block yet is sent again after so many looks."""
 
@@ -152,7 +155,7 @@ class Submitter:
     async def _sign(self, call: PreparedCall, signer: Signer, nonce: int, tip: int) -> _Signed:
         finalized = await self._connections.request("chain_getFinalizedHead", [])
         header = await self._connections.request("chain_getHeader", [finalized])
-        current = int(header["number"], 16)
+        current = max(int(header["number"], 16) - BIRTH_LAG_BLOCKS, 0)
         period = self._limits.era_blocks
         key = _SignerKey(signer)
 

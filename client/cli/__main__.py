@@ -1,4 +1,4 @@
-"""``python -m client.cli`` is the program ``cess``, started by an interpreter and not by a script."""
+"""``python -m client.cli`` is the program ``cess``, started by interpreter and not by script."""
 
 from client.cli.app import main
 
