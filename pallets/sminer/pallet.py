@@ -484,7 +484,7 @@ class Sminer(Pallet):
         self.exit_schedule[due, miner] = True
         self.deposit_event(self.MinerExitPrep(miner=miner))
 
-    @call(index=9, weight=Weight(ref_time=ORDERS, reads=16, writes=20))
+    @call(index=9, weight=Weight(ref_time=ORDERS, reads=22, writes=22))
     def miner_withdraw(self, origin: Origin) -> None:
         """Return the collateral of a miner that left and whose fragments are all restored.
 
