@@ -286,7 +286,7 @@ class StorageHandler(Pallet):
             )
         )
 
-    @call(index=1, weight=Weight(reads=7, writes=4))
+    @call(index=1, weight=Weight(reads=8, writes=4))
     def expanding_territory(self, origin: Origin, territory_name: TerrName, gib_count: U32) -> None:
         """Add ``gib_count`` units to an active territory for the days it has left.
 
