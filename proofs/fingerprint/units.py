@@ -74,9 +74,9 @@ class _TextCollector:
         if self._size > TEXT_BYTES_MAX:
             self._pieces = None
             return
-        self._take(chunk, final=False)
+        self._take(self._pieces, chunk, final=False)
 
-    def _take(self, chunk: bytes, *, final: bool) -> None:
+    def _take(self, pieces: list[str], chunk: bytes, *, final: bool) -> None:
         try:
             piece = self._decoder.decode(chunk, final)
         except UnicodeDecodeError:
@@ -84,12 +84,12 @@ class _TextCollector:
             return
         if NO_TEXT.search(piece):
             self._pieces = None
-        elif self._pieces is not None:
-            self._pieces.append(piece)
+        else:
+            pieces.append(piece)
 
     def code(self) -> bytes | None:
         if self._pieces is not None:
-            self._take(b"", final=True)
+            self._take(self._pieces, b"", final=True)
         if self._pieces is None:
             return None
         text = iscc_lib.text_clean("".join(self._pieces))

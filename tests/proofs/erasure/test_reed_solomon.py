@@ -175,10 +175,16 @@ def test_codes_that_do_not_exist_are_refused(data: int, parity: int) -> None:
 
 
 def test_the_widest_code_works() -> None:
-    code = ReedSolomon(200, 56)
-    fragments = code.encode_segment(bytes(range(200)))
-    present = {index: fragments[index] for index in range(56, 256)}
-    assert b"".join(code.reconstruct(present, range(200)).values()) == bytes(range(200))
+    code = ReedSolomon(24, 232)
+    fragments = code.encode_segment(bytes(range(240)))
+    present = {index: fragments[index] for index in range(232, 256)}
+    assert b"".join(code.reconstruct(present, range(24)).values()) == bytes(range(240))
+
+
+def test_wanting_nothing_costs_nothing() -> None:
+    code = ReedSolomon()
+    fragments = code.encode_segment(segment())
+    assert code.reconstruct(dict(enumerate(fragments)), []) == {}
 
 
 def test_the_backend_in_use_is_named() -> None:

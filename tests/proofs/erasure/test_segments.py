@@ -118,3 +118,13 @@ def test_numbers_that_do_not_fit_their_field_are_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr(segments, "SEGMENTS_MAX", 1)
     with pytest.raises(SegmentError, match="2 segments"):
         file_id(1, one_segment() * 2)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_a_hash_of_another_length_has_no_place_in_an_id(size: int) -> None:
+    for listed in (
+        [(bytes(size), [bytes(32)])],
+        [(bytes(32), [bytes(32), bytes(size)])],
+    ):
+        with pytest.raises(SegmentError, match=f"a hash has 32 bytes, not {size}"):
+            file_id(1, listed)  # type: ignore[arg-type]

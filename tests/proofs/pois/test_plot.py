@@ -75,6 +75,24 @@ def test_a_damaged_plot_and_leftovers_are_replaced(other_plot: MadePlot) -> None
     assert list((other_plot.path.parents[1] / "temp").iterdir()) == []
 
 
+def test_a_plot_of_another_seed_under_this_name_is_replaced(
+    other_plot: MadePlot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = plot_seed(GENESIS, MINER, 9, PLOT_K)
+    shutil.copy(other_plot.path, tmp_path / plot_name(seed, PLOT_K))
+
+    class StartedError(Exception):
+        pass
+
+    def started(directory: Path, name: str, seed: bytes, k: int, threads: int) -> None:
+        raise StartedError
+
+    monkeypatch.setattr(plot_module, "_run_plotter", started)
+    with pytest.raises(StartedError):
+        create_plot(tmp_path, tmp_path / "temp", seed, PLOT_K)
+    assert list((tmp_path / "temp").iterdir()) == []
+
+
 @pytest.mark.parametrize("size", [0, 31, 33])
 def test_a_seed_of_another_length_is_refused(tmp_path: Path, size: int) -> None:
     with pytest.raises(ValueError, match="seed has 32 bytes"):

@@ -50,6 +50,27 @@ def test_in_process_it_steps_back_and_returns_the_status(
     assert said.err.strip()
 
 
+@pytest.mark.parametrize(("k", "stripe"), [(18, 2048), (21, 2048), (22, 65536), (32, 65536)])
+def test_small_plots_get_small_stripes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k: int, stripe: int
+) -> None:
+    """What the library is asked; the real library makes the plots of the other tests."""
+    asked: list[tuple[object, ...]] = []
+
+    class Recorder:
+        def create_plot_disk(self, *arguments: object) -> None:
+            asked.append(arguments)
+
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    monkeypatch.setattr(sys, "platform", "other")
+    monkeypatch.setattr(plotter.chiapos, "DiskPlotter", Recorder)
+    where = str(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["", where, "x.plot", str(k), "07" * 32, "3", "512"])
+    assert plotter.main() == 0
+    seed = b"\7" * 32
+    assert asked == [(where, where, where, "x.plot", k, b"", seed, 512, 0, stripe, 3, False)]
+
+
 class FakeLibrary:
     """The C library, which would otherwise tie this test process to its parent's life."""
 
