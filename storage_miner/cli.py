@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .config import MinerConfig
 
 PLANCK_DECIMALS = 18
+MONEY = {"balance", "collateral", "debt", "reward_total", "reward_paid"}
 
 _FLAGS: tuple[tuple[str, Any, str], ...] = (
     ("--rpc", str, "WebSocket URL of a node."),
@@ -80,8 +81,20 @@ def _lines(document: dict[str, Any], indent: str = "") -> str:
         if isinstance(value, dict):
             lines += [f"{indent}{name}:", _lines(value, indent + "  ")]
         else:
-            lines.append(f"{indent}{name + ':':<{26 - len(indent)}} {value}")
+            lines.append(f"{indent}{name + ':':<{26 - len(indent)}} {_readable(key, value)}")
     return "\n".join(lines)
+
+
+def _readable(key: str, value: Any) -> Any:
+    """Money in TCESS and sizes with their unit, for people; `--json` keeps the exact numbers."""
+    if key in MONEY and isinstance(value, str):
+        whole, fraction = divmod(int(value), 10**PLANCK_DECIMALS)
+        return f"{whole}.{fraction // 10**14:04} TCESS"
+    if key.endswith("_bytes") and isinstance(value, int):
+        for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+            if value >= 1 << power:
+                return f"{value / (1 << power):.1f} {unit}"
+    return value
 
 
 def _run_async(function: Callable[[], Any], *, as_json: bool) -> Any:

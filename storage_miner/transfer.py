@@ -6,9 +6,9 @@ Guarantees:
 - a co-signature is kept only if the deal's owner made it, for this chain, miner, place, fragment
   and these commitments, and the place is assigned to this miner now.
 
-Bounds: UPLOADS_MAX uploads at once, LOOKUPS_MAX questions to the node at once, UNKNOWN_MAX hashes
-remembered as not assigned, for UNKNOWN_S seconds, so that a flood of strange names does not reach
-the node.
+Bounds: UPLOADS_MAX uploads and OPENINGS_MAX openings at once, LOOKUPS_MAX questions to the node at
+once, UNKNOWN_MAX hashes remembered as not assigned, for UNKNOWN_S seconds, so that a flood of
+strange names does not reach the node.
 """
 
 from collections import OrderedDict
@@ -39,7 +39,8 @@ UNKNOWN_MAX = 4096
 UNKNOWN_S = 1.0
 BATCH_BYTES = 1 << 20
 DISK_THREADS = 8
-OPENING_PRIORITY = 0
+OPENINGS_MAX = 8
+"""Openings at once: fewer than the pool queues, so that nobody keeps audits from being answered."""
 
 T = TypeVar("T")
 
@@ -78,6 +79,7 @@ class Transfers:
         self._pool = pool
         self._notify = notify
         self._uploads = 0
+        self._openings = 0
         self._lookups = trio.CapacityLimiter(LOOKUPS_MAX)
         self._disk = trio.CapacityLimiter(DISK_THREADS)
         self._unknown: OrderedDict[FragmentHash, float] = OrderedDict()
@@ -179,8 +181,19 @@ class Transfers:
         Raises: RequestRefused, ProverBusy, ProverFailed, StoreError.
         """
         self._require_held(fragment_hash)
-        places = await self._require_assigned(fragment_hash)
-        deadline = min(place.deadline for place in places)
+        if self._openings >= OPENINGS_MAX:
+            raise RequestRefused(503, "busy", f"{OPENINGS_MAX} openings are being computed")
+        self._openings += 1
+        try:
+            places = await self._require_assigned(fragment_hash)
+            deadline = min(place.deadline for place in places)
+            return await self._open(fragment_hash, nonce, deadline)
+        finally:
+            self._openings -= 1
+
+    async def _open(
+        self, fragment_hash: FragmentHash, nonce: bytes, deadline: int
+    ) -> OpeningAnswer:
         commitments = await self.commitments(fragment_hash, deadline)
         result = await self._pool.run(
             OpenJob(
@@ -189,7 +202,7 @@ class Transfers:
                 commitments=[item.hex() for item in commitments],
                 nonce=nonce.hex(),
             ),
-            OPENING_PRIORITY,
+            deadline,
         )
         if not isinstance(result, Opened):
             raise ProverFailed("the worker answered another question")

@@ -406,6 +406,16 @@ async def test_uploads_at_once_are_bounded(
 
 
 @pytest.mark.trio
+async def test_openings_at_once_are_bounded_so_that_audits_get_their_turn(
+    site: Site, fragments: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await placed(site, fragments[0], place(1))
+    monkeypatch.setattr(transfer, "OPENINGS_MAX", 0)
+    got = await site.post(path + "/opening", {"nonce": NONCE.hex()})
+    assert (got.status_code, got.json()["error"]) == (503, "busy")
+
+
+@pytest.mark.trio
 async def test_a_full_volume_is_507(site: Site, fragments: Any) -> None:
     made = fragments[0]
     site.chain.assign(made.hash, place(1))

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from storage_miner.cli import miner, parse_amount
+from storage_miner.cli import _lines, miner, parse_amount
 
 COMMANDS = [
     "run",
@@ -79,3 +79,10 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_people_read_units_and_programs_exact_numbers() -> None:
+    document = {"collateral": str(44 * 10**20 + 5), "idle_bytes": 3 << 29, "fragments": 7}
+    assert "4400.0000 TCESS" in _lines(document)
+    assert "1.5 GiB" in _lines(document)
+    assert " 7" in _lines(document)

@@ -1,0 +1,70 @@
+"""The doctor's findings that need no node."""
+
+from pathlib import Path
+
+import pytest
+
+from storage_miner.config import MinerConfig
+from storage_miner.doctor import _check_speed, _Findings, examine_miner
+from storage_miner.store import Volume
+from tests.storage_miner.kit import FACTS
+
+
+def config(root: Path, *, suri: str | None = "//Alice", space: int = 64 << 20) -> MinerConfig:
+    return MinerConfig(rpc="ws://127.0.0.1:9", data_dir=root / "data", space=space, suri=suri)
+
+
+def verdicts(checks: list[dict[str, object]]) -> dict[str, bool]:
+    return {str(check["name"]): bool(check["is_ok"]) for check in checks}
+
+
+@pytest.mark.trio
+async def test_a_node_that_is_away_is_named_and_the_rest_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from client.chain import ChainLimits
+    from storage_miner import doctor
+
+    monkeypatch.setattr(doctor, "LIMITS", ChainLimits(connect_timeout_s=0.1))
+    checks = await examine_miner(config(tmp_path))
+    assert verdicts(checks) == {"key": True, "data_dir": True, "disk": True, "node": False}
+    assert "ws://127.0.0.1:9" in str(checks[-1]["message"])
+
+
+@pytest.mark.trio
+async def test_a_key_that_cannot_be_opened_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CESS_KEYFILE_PASSWORD", raising=False)
+    broken = MinerConfig(
+        rpc="ws://127.0.0.1:9", data_dir=tmp_path, space=1 << 30, keyfile=tmp_path / "none"
+    )
+    assert verdicts(await examine_miner(broken)) == {"key": False}
+
+
+@pytest.mark.trio
+async def test_more_space_than_the_disk_has_is_found(tmp_path: Path) -> None:
+    from storage_miner.doctor import _check_disk
+
+    found = _Findings()
+    _check_disk(config(tmp_path, space=1 << 59), found)
+    assert verdicts(found.checks) == {"data_dir": True, "disk": False}
+
+
+def test_a_directory_in_use_is_no_fault(tmp_path: Path) -> None:
+    from storage_miner.doctor import _check_disk
+
+    found = _Findings()
+    with Volume(tmp_path / "data", 64 << 20):
+        _check_disk(config(tmp_path), found)
+    assert verdicts(found.checks) == {"data_dir": True}
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(("block_ms", "is_ok"), [(6000, True), (1, False), (None, True)])
+async def test_the_speed_is_measured_against_the_deadline(
+    tmp_path: Path, block_ms: int | None, is_ok: bool
+) -> None:
+    found = _Findings()
+    await _check_speed(config(tmp_path), FACTS, block_ms, found)
+    assert verdicts(found.checks)["prover"] is is_ok
