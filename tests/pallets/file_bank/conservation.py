@@ -127,9 +127,7 @@ def _check_miners(world: World, held: Counter) -> None:
         assert slots == list(range(count)), "slots are dense"
         for slot in slots:
             assert (who, U32(slot)) in world.audit.commitments
-        live = [
-            slot for slot in slots if world.audit.holdings[who, U32(slot)].removed is None
-        ]
+        live = [slot for slot in slots if world.audit.holdings[who, U32(slot)].removed is None]
         assert len(live) == held[who]
     assert world.runtime.storage_handler.total_idle_space.get() == idle_total
     assert world.runtime.storage_handler.total_service_space.get() == service_total
@@ -176,5 +174,3 @@ def _check_audits(world: World) -> None:
         keys for keys, holding in audit.holdings.items(limit=ALL) if holding.removed is not None
     }
     assert removed <= queued
-
-

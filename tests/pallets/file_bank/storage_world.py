@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 from py_arkworks_bls12381 import G1Point, Scalar
 
@@ -62,7 +63,9 @@ from proofs.podr2 import challenge
 from proofs.podr2.params import ELEMENT_BYTES, FIELD_ELEMENTS, ROW_BYTES, SCALAR_MODULUS
 from proofs.podr2.verify import IDENTITY
 from proofs.podr2.wire import ScalarBytes, ServiceProof, cosign_message
+from proofs.pois.challenge import idle_draws, plot_seed
 from proofs.pois.params import plot_bytes
+from proofs.pois.plot import PlotFile, create_plot
 from tests.pallets.small_chains import SYSTEM
 
 ALICE, BOB, CAROL = (KeyPair.from_suri(f"//{name}") for name in ("Alice", "Bob", "Carol"))
@@ -114,9 +117,7 @@ class StorageChain(FrameRuntime):
     def wire(self) -> None:
         fragment = FRAGMENT * self.rows
         self.system.config = System.Config(**SYSTEM)
-        self.balances.config = Balances.Config(
-            existential_deposit=Balance(1), accounts=self.system
-        )
+        self.balances.config = Balances.Config(existential_deposit=Balance(1), accounts=self.system)
         self.cess_treasury.config = CessTreasury.Config(
             era_blocks=BlockNumber(1 << 30),
             eras_per_year=U32(10),
@@ -270,8 +271,8 @@ class World:
         for who in MINERS[:miners]:
             self.register(who, plots)
         for owner in OWNERS:
-            if miners:
-                self.mint(owner, HOME, 40)
+            if miners * plots >= 12:
+                self.mint(owner, HOME, min(40, miners * plots))
         self.chain.clear_events()
 
     # Shorthands.
@@ -311,7 +312,7 @@ class World:
             who,
             beneficiary=who,
             endpoint=EndPoint(b"http://miner"),
-            staking_val=LIMIT,
+            staking_val=Balance(2 * LIMIT),
             tib_count=U32(1),
         )
         info = self.miners.miner_items[who]
@@ -428,6 +429,44 @@ class World:
         self.report_all(owner, file)
         assert file.fid in self.bank.file
 
+    # Loss and repair.
+
+    def lose(self, file: MadeFile, segment: int, fragment: int) -> AccountId:
+        """The holder of a place reports its loss; who it was."""
+        who = self.holder(file, segment, fragment)
+        self.call(
+            "FileBank",
+            "generate_restoral_order",
+            who,
+            file_hash=file.fid,
+            restoral_fragment=file.hash_at(segment, fragment),
+        )
+        return who
+
+    def claim(self, who: AccountId, number: Hash) -> None:
+        self.call("FileBank", "claim_restoral_order", who, order_id=number)
+
+    def claim_of_leaver(
+        self, who: AccountId, leaver: AccountId, file: MadeFile, segment: int, fragment: int
+    ) -> None:
+        self.call(
+            "FileBank",
+            "claim_restoral_noexist_order",
+            who,
+            miner=leaver,
+            file_hash=file.fid,
+            restoral_fragment=file.hash_at(segment, fragment),
+        )
+
+    def complete(self, who: AccountId, number: Hash) -> None:
+        self.call("FileBank", "restoral_order_complete", who, order_id=number)
+
+    def strangers(self, file: MadeFile, segment: int = 0) -> list[AccountId]:
+        """Miners that hold nothing of a segment."""
+        held = {self.holder(file, segment, fragment) for fragment in range(12)}
+        registered = [who for who in MINERS if who in self.miners.miner_items]
+        return [who for who in registered if who not in held]
+
     # Audits.
 
     def begin_round(self, who: AccountId) -> ChallengeInfo:
@@ -455,8 +494,7 @@ class World:
         asked = {index: slot for index, slot in self.asked(who).items() if index not in faulty}
         weights = challenge.coefficients(info.seed, max(asked, default=0) + 1)
         total = sum(
-            weights[index]
-            * file_values[self.audit.holdings[who, U32(slot)].fragment_hash]
+            weights[index] * file_values[self.audit.holdings[who, U32(slot)].fragment_hash]
             for index, slot in asked.items()
         )
         y = (total % SCALAR_MODULUS).to_bytes(32, "big")
@@ -482,9 +520,10 @@ class World:
             proof=proof.proof,
         )
 
-    def prove(
-        self, who: AccountId, file: MadeFile, faulty: Sequence[int] = ()
-    ) -> None:
+    def delete(self, owner: KeyPair, file: MadeFile) -> None:
+        self.call("FileBank", "delete_file", owner, owner=owner.account_id, file_hash=file.fid)
+
+    def prove(self, who: AccountId, file: MadeFile, faulty: Sequence[int] = ()) -> None:
         """Answer the service part honestly, for fragments of ``file``."""
         self.submit(who, self.proof(who, file.values, faulty), faulty=faulty)
 
@@ -497,3 +536,48 @@ class World:
         self.miners.miner_items[who] = replace(
             info, idle_space=U128(0), space_proof_info=replace(plots, front=plots.rear)
         )
+
+
+def refused(world: World, error: type[Exception]) -> "Refused":
+    """The body raises ``error`` and leaves no trace."""
+    return Refused(world, error)
+
+
+class Refused:
+    """See ``refused``."""
+
+    def __init__(self, world: World, error: type[Exception]) -> None:
+        self.trace, self.error = world.chain.no_trace(), error
+
+    def __enter__(self) -> None:
+        self.trace.__enter__()
+
+    def __exit__(self, kind, failure, traceback) -> bool:
+        assert kind is not None, f"{self.error.__name__} was expected"
+        if not issubclass(kind, self.error):
+            return False
+        self.trace.__exit__(None, None, None)
+        return True
+
+
+# Plots.
+
+
+@cache
+def made_plot(directory: Path, miner: AccountId = MINERS[0], index: int = 0) -> PlotFile:
+    """A real plot of ``miner`` on this chain; made once (2 s of CPU)."""
+    seed = plot_seed(GENESIS_HASH, miner, index, PLOT_K)
+    return PlotFile(create_plot(directory / "plots", directory, seed, PLOT_K))
+
+
+def answers_of(
+    plot: PlotFile, seed: bytes, front: int, rear: int, draws: int = 64
+) -> list[tuple[int, bytes]]:
+    """All right answers of a miner that has ``plot`` and no other."""
+    index = front
+    answers = []
+    for draw in idle_draws(seed, front, rear, draws):
+        proof = plot.prove(draw.challenge) if draw.index == index else None
+        if proof is not None:
+            answers.append((draw.t, proof))
+    return answers
