@@ -14,6 +14,7 @@ the rest.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isqrt
 from typing import TYPE_CHECKING, Final
 
 from pallets.frame import ensure
@@ -26,16 +27,14 @@ from proofs.pois.verify import estimate_bytes, verify_answers
 if TYPE_CHECKING:
     from pallets.sminer.pallet import Sminer
 
-__all__ = ["SEEDS_PER_BLOCK_MAX", "draw_seeds", "prove", "request", "retire"]
+__all__ = ["SEEDS_PER_BLOCK_MAX", "draw_seeds", "needed_bytes", "prove", "request", "retire"]
 
 SEEDS_PER_BLOCK_MAX: Final = 64
 """Certifications that get their seed in one block."""
 
-CERTIFIED_PART: Final = 2
-"""A certification passes when its estimate reaches one part in this many of its claim.
-
-With 64 draws an honest miner fails once in 10,000 times and one with a quarter of the plots passes
-twice in 10,000; audits, with more draws, then pay for what is really there.
+CHANCE: Final = 4
+"""How far chance may push an honest miner's estimate down: by about this many over the root of the
+draws, of its claim. With 64 or with 256 draws an honest miner fails less than once in 1,000 times.
 """
 
 
@@ -104,7 +103,8 @@ def prove(sminer: "Sminer", who: AccountId, answers: Sequence[tuple[int, bytes]]
     sminer.ensure_declared(info, count)
     claimed = sminer.size_of(count)
     estimate = _estimate(sminer, who, pending, pending.seed, answers)
-    ensure(estimate * CERTIFIED_PART >= claimed, sminer.InsufficientIdleProof)
+    needed = needed_bytes(int(claimed), int(sminer.config.cert_draws))
+    ensure(estimate >= needed, sminer.InsufficientIdleProof)
 
     del sminer.pending_idle[who]
     sminer.miner_items[who] = replace(
@@ -133,6 +133,15 @@ def retire(sminer: "Sminer", who: AccountId, count: U64) -> U128:
     )
     sminer.put_pending(who, U128(pending - size))
     return size
+
+
+def needed_bytes(claimed: int, draws: int) -> int:
+    """The estimate at which ``claimed`` bytes are believed after ``draws`` draws, rounded up.
+
+    Half of them with 64 draws or fewer, three quarters with 256, more with more.
+    """
+    root = max(isqrt(draws), 2 * CHANCE)
+    return -(-claimed * (root - CHANCE) // root)
 
 
 def _estimate(

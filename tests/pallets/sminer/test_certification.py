@@ -1,13 +1,17 @@
 """Plots become idle space once, for whoever made them, and with proofs of space that are real."""
 
+from math import comb, exp
+
 import pytest
 
 from pallets.file_bank import FileBank
 from pallets.file_bank.types import IdleAnswer, IdleAnswers, IdleProofBytes
 from pallets.sminer import MinerState, Sminer
-from pallets.sminer.certification import SEEDS_PER_BLOCK_MAX
+from pallets.sminer.certification import SEEDS_PER_BLOCK_MAX, needed_bytes
 from primitives.scale import U16, U64, U128
 from primitives.types import AccountId, BlockNumber
+from proofs.pois.params import answer_rate, plot_bytes
+from proofs.pois.verify import estimate_bytes
 from tests.pallets.sminer.space_chain import (
     ALICE,
     BOB,
@@ -289,3 +293,47 @@ def test_a_stranger_does_not_answer_for_the_miner():
     world.pass_blocks(1)
     with world.no_trace(), pytest.raises(Sminer.InvalidIdleProof):
         world.prove(BOB, answers_of(answers))
+
+
+# How much of a claim is believed.
+
+
+@pytest.mark.parametrize(
+    ("draws", "needed"),
+    [(1, 500), (16, 500), (64, 500), (80, 500), (81, 556), (100, 600), (256, 750), (1024, 875)],
+)
+def test_more_draws_believe_less_beyond_the_estimate(draws, needed):
+    assert needed_bytes(1_000, draws) == needed
+
+
+def test_what_is_needed_is_rounded_up():
+    assert needed_bytes(3, 64) == 2
+    assert needed_bytes(1, 256) == 1
+    assert needed_bytes(0, 256) == 0
+
+
+def passing(share, draws, k):
+    """How often a miner that keeps ``share`` of its claim passes, over many plots."""
+    claim = 10**6
+    least = next(
+        found
+        for found in range(draws + 1)
+        if estimate_bytes(found, draws, claim, k) >= needed_bytes(claim * plot_bytes(k), draws)
+    )
+    answered = share * (1 - exp(-answer_rate(k) / 2**20))
+    return sum(
+        comb(draws, found) * answered**found * (1 - answered) ** (draws - found)
+        for found in range(least, draws + 1)
+    )
+
+
+@pytest.mark.parametrize(("draws", "k"), [(64, 18), (256, 32)])
+def test_an_honest_miner_hardly_ever_fails(draws, k):
+    assert 1 - passing(1, draws, k) < 0.001
+
+
+def test_a_cheat_hardly_ever_passes():
+    assert passing(1 / 3, 64, 18) < 0.001
+    assert passing(1 / 2, 64, 18) < 0.1
+    assert passing(1 / 2, 256, 32) < 1e-11
+    assert passing(2 / 3, 256, 32) < 0.001
