@@ -67,8 +67,8 @@ LEASE_DAYS_MAX = 36_500
 class Currency(Protocol):
     """What territories need of a currency."""
 
-    def free(self, who: AccountId) -> Balance:
-        """Balance that ``who`` may spend."""
+    def spendable(self, who: AccountId, *, keep_alive: bool) -> Balance:
+        """The most that ``who`` can send, if it must keep the existential deposit or not."""
         ...
 
     def transfer(
@@ -205,7 +205,7 @@ class StorageHandler(Pallet):
         """The miners have not proved that much free space; lease less, or wait for more miners."""
 
     class InsufficientBalance(PalletError, index=3):
-        """The price is higher than your free balance; lease less space or fewer days."""
+        """The price is higher than what you can spend; lease less space or fewer days."""
 
     class InsufficientStorage(PalletError, index=4):
         """The territory has too little remaining space; expand it or delete files."""
@@ -246,7 +246,7 @@ class StorageHandler(Pallet):
         """Lease ``gib_count`` units of space for ``days`` under a new name.
 
         *Origin*: signed. *Errors*: ParamError, BoundariesNotMet, DuplicateName,
-        InsufficientAvailableSpace, InsufficientBalance, Token. *Events*: MintTerritory.
+        InsufficientAvailableSpace, InsufficientBalance, Arithmetic. *Events*: MintTerritory.
         """
         who = ensure_signed(origin)
         ensure(is_proper_name(territory_name) and gib_count > 0, self.ParamError)
@@ -292,7 +292,7 @@ class StorageHandler(Pallet):
 
         A day that has begun is paid in full.
         *Origin*: signed. *Errors*: ParamError, NotHaveTerritory, NotActive,
-        InsufficientAvailableSpace, InsufficientBalance, Token. *Events*: ExpansionTerritory.
+        InsufficientAvailableSpace, InsufficientBalance. *Events*: ExpansionTerritory.
         """
         who = ensure_signed(origin)
         ensure(gib_count > 0, self.ParamError)
@@ -319,7 +319,7 @@ class StorageHandler(Pallet):
 
         A frozen one is active again, from now.
         *Origin*: signed. *Errors*: BoundariesNotMet, NotHaveTerritory, LeaseExpired,
-        InsufficientBalance, Token, Arithmetic. *Events*: RenewalTerritory.
+        InsufficientBalance, Arithmetic. *Events*: RenewalTerritory.
         """
         who = ensure_signed(origin)
         ensure(0 < days_count <= LEASE_DAYS_MAX, self.BoundariesNotMet)
@@ -486,7 +486,8 @@ class StorageHandler(Pallet):
 
     def _pay(self, who: AccountId, units: U32, days: U32) -> Balance:
         price = Balance(int(units) * int(days) * int(self.unit_price.get()))
-        ensure(self.config.currency.free(who) >= price, self.InsufficientBalance)
+        spendable = self.config.currency.spendable(who, keep_alive=True)
+        ensure(spendable >= price, self.InsufficientBalance)
         self.config.currency.transfer(who, self.config.space_treasury, price)
         return price
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from pallets.cess_treasury import SPACE_TREASURY
-from pallets.frame.error import TokenFailure
 from pallets.frame.weight import Weight
 from pallets.storage_handler import StorageHandler, TerritoryState, TerrName
 from pallets.storage_handler.pallet import (
@@ -144,13 +143,10 @@ def test_no_more_is_sold_than_miners_have_proved(world):
         world.mint(BOB, units=2**32 - 1)
 
 
-def test_the_price_must_be_there(world):
+def test_the_price_must_be_there_beside_the_existential_deposit(world):
     price = LEASE_DAYS_MIN * int(PRICE)
-    world.balances.transfer(ALICE, EVE, Balance(price - 1))
+    world.balances.transfer(ALICE, EVE, Balance(DEPOSIT + price - 1))
     with world.no_trace(), pytest.raises(StorageHandler.InsufficientBalance):
-        world.mint(EVE)
-    world.balances.transfer(ALICE, EVE, Balance(DEPOSIT))
-    with world.no_trace(), pytest.raises(TokenFailure):
         world.mint(EVE)
     world.balances.transfer(ALICE, EVE, Balance(1))
     world.mint(EVE)
