@@ -2,7 +2,8 @@
 
 Registers when `declared_units` is configured and the account is no miner yet; then keeps endpoint,
 beneficiary and declaration as configured. Exit and withdrawal are the operator's commands and never
-happen by themselves. `phase` says in one word where the miner stands, `reason` why it earns not.
+happen by themselves; a miner that was seen leaving does not register again in this process.
+`phase` says in one word where the miner stands, `reason` why it earns not.
 
 Bounds: one call under way; a refused one is repeated after RETRY_BLOCKS.
 """
@@ -114,6 +115,8 @@ PHASES = {
     MinerState.Offline: Phase.thrown_out,
 }
 
+_LEAVING = (MinerState.Lock, MinerState.Exit, MinerState.Offline)
+
 _REASONS = {
     Phase.connecting: "the node was not reached yet",
     Phase.waiting: "the account is no miner: run `cess miner register`, or set `declared_units`",
@@ -135,6 +138,7 @@ class Lifecycle:
         self._wish = wish
         self._view: MinerView | None = None
         self._is_calling = False
+        self._has_left = False
         self._not_before = 0
         self._failure = ""
         self._effects: deque[Effect] = deque()
@@ -144,6 +148,8 @@ class Lifecycle:
         match what:
             case MinerView():
                 self._view = what
+                if what.info is not None and what.info.state in _LEAVING:
+                    self._has_left = True
             case LifecycleCallEnded(ended):
                 self._call_ended(ended)
         if self._view is not None and not self._is_calling:
@@ -163,7 +169,8 @@ class Lifecycle:
         if self._view is None:
             return Phase.connecting
         if self._view.info is None:
-            return Phase.waiting if self._wish.declared_units is None else Phase.registering
+            is_waiting = self._wish.declared_units is None or self._has_left
+            return Phase.waiting if is_waiting else Phase.registering
         return PHASES[self._view.info.state]
 
     @property
@@ -183,7 +190,7 @@ class Lifecycle:
 
     def _registration(self) -> Effect | None:
         units = self._wish.declared_units
-        if units is None:
+        if units is None or self._has_left:
             return None
         beneficiary = self._wish.beneficiary or self._wish.account
         collateral = collateral_for(units, self._chain.collateral_per_unit)

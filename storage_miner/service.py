@@ -76,6 +76,7 @@ class Daemon:
         self._rebuilder = rebuilder or Rebuilder(facts.fragment_bytes)
         self._plots = Plots(volume, facts.genesis, account, facts.plot_k)
         self._view: MinerView | None = None
+        self._seen_at = 0.0
         self._listed: tuple[int, int] | None = None
         self._unreadable: dict[FragmentHash, int] = {}
         self._declared: tuple[FragmentHash, ...] = ()
@@ -119,6 +120,7 @@ class Daemon:
             account=self.account,
             endpoint=self._wish.endpoint,
             view=self._view,
+            head_age_s=None if self._view is None else trio.current_time() - self._seen_at,
             space=self._volume.space(),
             fragments=len(self._volume.fragment_hashes()),
             uploads=self.transfers.uploads,
@@ -156,6 +158,7 @@ class Daemon:
         async for fact in self._inbox:
             if isinstance(fact, MinerView):
                 self._view = fact
+                self._seen_at = trio.current_time()
             for core in self._cores:
                 core.receive(fact)
             for core in self._cores:

@@ -22,12 +22,16 @@ from .store import SpaceUse
 
 VERSION = 1
 
+SILENCE_S = 30.0
+"""After so long without a block the node is the first suspect."""
+
 
 def report(
     *,
     account: bytes,
     endpoint: str,
     view: MinerView | None,
+    head_age_s: float | None,
     space: SpaceUse,
     fragments: int,
     uploads: int,
@@ -49,8 +53,9 @@ def report(
         "account": ss58_encode(account),
         "endpoint": endpoint,
         "state": lifecycle.phase.value,
-        "reason": lifecycle.reason,
+        "reason": _silence(head_age_s) or lifecycle.reason,
         "block": None if view is None else view.number,
+        "block_age_s": None if head_age_s is None else round(head_age_s, 1),
         **_registered(None if view is None else view.info),
         "fragments": fragments,
         "uploads": uploads,
@@ -100,6 +105,12 @@ def report(
             "failed": work.failed,
         },
     }
+
+
+def _silence(head_age_s: float | None) -> str:
+    if head_age_s is None or head_age_s < SILENCE_S:
+        return ""
+    return f"no block was seen for {head_age_s:.0f} s: is the node running and reachable?"
 
 
 def _registered(info: MinerInfo | None) -> dict[str, Any]:

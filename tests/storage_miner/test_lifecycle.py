@@ -105,6 +105,15 @@ def test_a_larger_declaration_is_paid_for_first() -> None:
     assert effects(core) == []
 
 
+def test_a_miner_that_left_and_withdrew_does_not_come_back_by_itself() -> None:
+    core = Lifecycle(FACTS, wish())
+    core.receive(view(5, info=info(state=MinerState.Lock)))
+    core.receive(view(50, info=info(state=MinerState.Exit)))
+    core.receive(view(90, info=None))
+    assert effects(core) == []
+    assert core.phase is Phase.waiting
+
+
 @pytest.mark.parametrize(
     ("state", "phase"),
     [

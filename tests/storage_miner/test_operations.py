@@ -1,0 +1,171 @@
+"""Commands that speak to the chain once, over the state of the real runtime."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.chain import CallFailed
+from pallets.audit.types import Holding
+from primitives.digest import Digest
+from primitives.header import Header
+from primitives.scale import U8, U32
+from primitives.types import BlockNumber, FragmentHash, Hash
+from storage_miner import operations
+from storage_miner.config import MinerConfig
+from storage_miner.operations import CallRefused, read_status, register_miner, repair_volume
+from storage_miner.store import DirectoryInUse, Volume
+from tests.storage_miner.kit import file, info
+from tests.storage_miner.test_chain import ME, MemoryClient
+
+DATA = b"fragment" * 1000
+HASH = FragmentHash(hashlib.sha256(DATA).digest())
+
+
+class OneBlockClient(MemoryClient):
+    """`MemoryClient` with a header and any signer."""
+
+    async def header(self, block: Hash | None = None) -> Header:
+        return Header(
+            parent_hash=Hash(bytes(32)),
+            number=BlockNumber(9),
+            state_root=Hash(bytes(32)),
+            extrinsics_root=Hash(bytes(32)),
+            digest=Digest(),
+        )
+
+    async def finalized_head(self) -> Hash:
+        return Hash(bytes(32))
+
+    async def submit(self, call: Any, signer: Any, **options: Any) -> None:
+        self.submitted.append(call)
+        if self.failure is not None:
+            raise self.failure
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> OneBlockClient:
+    made = OneBlockClient()
+
+    class Opener:
+        @staticmethod
+        @asynccontextmanager
+        async def open(url: str) -> AsyncIterator[OneBlockClient]:
+            yield made
+
+    monkeypatch.setattr(operations, "ChainClient", Opener)
+    return made
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> MinerConfig:
+    return MinerConfig(
+        rpc="ws://127.0.0.1:9",
+        data_dir=tmp_path / "data",
+        space=64 << 20,
+        suri="//Miner1",
+        endpoint="http://127.0.0.1:9",
+    )
+
+
+@pytest.mark.trio
+async def test_status_of_a_stranger_and_of_a_miner(
+    client: OneBlockClient, config: MinerConfig
+) -> None:
+    assert (await read_status(config))["state"] == "waiting"
+    client.runtime.sminer.miner_items[ME] = info(rear=4, endpoint=b"http://127.0.0.1:9")
+    found = await read_status(config)
+    assert (found["state"], found["declared_units"], found["daemon"]) == ("working", 1, None)
+    assert int(found["balance"]) > 0
+
+
+@pytest.mark.trio
+async def test_registering_reserves_the_limit_and_a_margin(
+    client: OneBlockClient, config: MinerConfig
+) -> None:
+    await register_miner(config, 2)
+    unit = int(client.runtime.constants.collateral_per_unit)
+    assert client.submitted[0].arguments["staking_val"] == 2 * unit + 2 * unit // 10
+
+
+@pytest.mark.trio
+async def test_too_little_money_is_told_to_the_planck(
+    client: OneBlockClient, config: MinerConfig
+) -> None:
+    with pytest.raises(CallRefused, match="are missing"):
+        await register_miner(config, 1 << 20)
+    assert client.submitted == []
+
+
+@pytest.mark.trio
+async def test_a_refusal_is_explained(client: OneBlockClient, config: MinerConfig) -> None:
+    client.failure = CallFailed("Sminer", "AlreadyRegistered", "")
+    with pytest.raises(CallRefused, match="is a storage miner already"):
+        await register_miner(config, 1)
+
+
+def hold(client: OneBlockClient, slot: int, fragment_hash: FragmentHash) -> None:
+    client.runtime.audit.holdings[ME, U32(slot)] = Holding(
+        file_hash=file(slot),
+        segment_index=U32(0),
+        fragment_index=U8(0),
+        fragment_hash=fragment_hash,
+        since=BlockNumber(1),
+        removed=None,
+    )
+
+
+def store(config: MinerConfig) -> Path:
+    with Volume(config.data_dir, config.space) as volume:
+        upload = volume.begin(HASH, len(DATA))
+        upload.write([DATA])
+        upload.finish()
+        return volume.layout.fragment(HASH)
+
+
+@pytest.mark.trio
+async def test_repair_finds_nothing_wrong_with_a_sound_volume(
+    client: OneBlockClient, config: MinerConfig
+) -> None:
+    store(config)
+    hold(client, 0, HASH)
+    found = await repair_volume(config, report_losses=True)
+    assert (found["fragments_held"], found["fragments_damaged"], found["fragments_lost"]) == (
+        1,
+        [],
+        [],
+    )
+    assert client.submitted == []
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("report_losses", [False, True])
+async def test_repair_removes_rot_and_reports_it_only_when_asked(
+    client: OneBlockClient, config: MinerConfig, report_losses: bool
+) -> None:
+    path = store(config)
+    path.write_bytes(b"rot" + DATA[3:])
+    hold(client, 0, HASH)
+    found = await repair_volume(config, report_losses=report_losses)
+    name = "0x" + HASH.hex()
+    assert found["fragments_damaged"] == found["fragments_lost"] == [name]
+    assert found["fragments_reported"] == ([name] if report_losses else [])
+    assert len(client.submitted) == int(report_losses)
+    assert not path.exists()
+
+
+@pytest.mark.trio
+async def test_repair_names_missing_plots(client: OneBlockClient, config: MinerConfig) -> None:
+    client.runtime.sminer.miner_items[ME] = info(rear=2)
+    assert (await repair_volume(config, report_losses=False))["plots_damaged"] == [0, 1]
+
+
+@pytest.mark.trio
+async def test_repair_waits_for_nobody_who_uses_the_directory(
+    client: OneBlockClient, config: MinerConfig
+) -> None:
+    with Volume(config.data_dir, config.space), pytest.raises(DirectoryInUse):
+        await repair_volume(config, report_losses=False)
