@@ -251,6 +251,14 @@ class Sminer(Pallet):
         miner: AccountId
         deadline: BlockNumber
 
+    @event(index=18)
+    class DebtPaid:
+        """``paid`` planck of the debt of ``miner`` reached the treasury; it still owes ``debt``."""
+
+        miner: AccountId
+        paid: Balance
+        debt: Balance
+
     class NotMiner(PalletError, index=0):
         """This account is no storage miner; register it with `regnstk`."""
 
@@ -377,7 +385,7 @@ class Sminer(Pallet):
 
         A frozen miner without debt whose collateral reaches the limit works again.
         *Origin*: signed by the staking account. *Errors*: NotMiner, NotStakingAcc, StateError.
-        *Events*: IncreaseCollateral.
+        *Events*: DebtPaid, IncreaseCollateral.
         """
         who = ensure_signed(origin)
         info = self.existing(miner)
@@ -388,6 +396,8 @@ class Sminer(Pallet):
         added = Balance(collaterals - paid)
         if paid > 0:
             self.config.currency.transfer(who, self.config.punish_treasury, paid)
+            debt = Balance(info.debt - paid)
+            self.deposit_event(self.DebtPaid(miner=miner, paid=paid, debt=debt))
         if added > 0:
             self.config.currency.reserve(who, added)
         info = self._judged(
@@ -447,7 +457,8 @@ class Sminer(Pallet):
         """Pay what is due to the caller's beneficiary, after the caller's debt.
 
         Half of what was earned since the last claim is due at once, the rest over 90 days.
-        *Origin*: signed by the miner. *Errors*: NotMiner, NotpositiveState. *Events*: Receive.
+        *Origin*: signed by the miner. *Errors*: NotMiner, NotpositiveState.
+        *Events*: DebtPaid, Receive.
         """
         who = ensure_signed(origin)
         info = self.existing(who)
@@ -491,7 +502,7 @@ class Sminer(Pallet):
         It also pays all that the miner is owed, and forgets the miner with the rest of its debt:
         the account may register again.
         *Origin*: signed by the miner. *Errors*: NotMiner, NotExisted, Cooling, NotRestored,
-        Challenged. *Events*: Withdraw.
+        Challenged. *Events*: DebtPaid, Withdraw.
         """
         who = ensure_signed(origin)
         leaving.withdraw(self, who)
@@ -701,7 +712,9 @@ class Sminer(Pallet):
         owed = Balance(min(info.debt, due))
         if owed > 0:
             self.config.rewards.pay(self.config.punish_treasury, owed)
-            self.miner_items[who] = replace(info, debt=Balance(info.debt - owed))
+            debt = Balance(info.debt - owed)
+            self.miner_items[who] = replace(info, debt=debt)
+            self.deposit_event(self.DebtPaid(miner=who, paid=owed, debt=debt))
         rest = Balance(due - owed)
         if rest > 0:
             self.config.rewards.pay(info.beneficiary, rest)

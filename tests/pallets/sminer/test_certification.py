@@ -248,6 +248,20 @@ def test_whoever_left_since_it_asked_gets_no_seed(world):
     assert world.sminer.idle_queue.keys(limit=1) == []
 
 
+def test_a_seed_once_drawn_is_never_drawn_again(world):
+    """A miner that left with a request in a long queue and came back stands in it twice."""
+    world.register()
+    world.request(ALICE, 1)
+    tail = world.sminer.idle_queue_tail.get()
+    world.sminer.idle_queue[U64(tail + SEEDS_PER_BLOCK_MAX)] = ALICE
+    world.sminer.idle_queue_tail.put(U64(tail + SEEDS_PER_BLOCK_MAX + 1))
+    world.pass_blocks(1)
+    pending = world.sminer.pending_idle[ALICE]
+    world.pass_blocks(1)
+    assert world.sminer.pending_idle[ALICE] == pending
+    assert world.sminer.idle_queue.keys(limit=1) == []
+
+
 def test_a_deadline_beyond_the_last_block_does_not_stop_the_chain(world):
     world.register()
     world.request(ALICE, 1)

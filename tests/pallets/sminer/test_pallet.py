@@ -196,6 +196,8 @@ def test_debt_is_paid_before_collateral_grows(world):
     info = world.sminer.miner_items[ALICE]
     assert (info.debt, info.collaterals, info.state) == (0, PER_UNIT + 2, MinerState.Positive)
     assert world.balances.free(PUNISH_TREASURY) == before + 100
+    assert Sminer.DebtPaid(miner=ALICE, paid=Balance(99), debt=Balance(1)) in world.events()
+    assert Sminer.DebtPaid(miner=ALICE, paid=Balance(1), debt=Balance(0)) in world.events()
 
 
 @pytest.mark.parametrize(("added", "state"), [(99, MinerState.Frozen), (100, MinerState.Positive)])
@@ -415,6 +417,7 @@ def test_a_reward_pays_debt_first(world):
     assert world.balances.free(ALICE) == free
     assert world.balances.free(PUNISH_TREASURY) == fines + at_once
     assert world.sminer.miner_items[ALICE].debt == 5
+    assert Sminer.DebtPaid(miner=ALICE, paid=Balance(at_once), debt=Balance(5)) in world.events()
     assert Sminer.Receive(acc=ALICE, reward=Balance(0)) in world.events()
     world.pass_blocks(10)
     world.by(ALICE, "Sminer", "receive_reward")
