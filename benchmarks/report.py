@@ -5,7 +5,7 @@ in that run; name some to run only those: `python -m benchmarks.report scale tri
 """
 
 import argparse
-import datetime
+import datetime as dt
 import os
 import platform
 import subprocess
@@ -58,11 +58,13 @@ def main() -> int:
             failed.append(script.stem)
             continue
         command = f"python -m benchmarks.report {script.stem.removeprefix('bench_')}"
-        sections.append(f"## {script.stem.removeprefix('bench_')}\n\n`{command}`\n\n```text\n{text}\n```\n")
+        sections.append(
+            f"## {script.stem.removeprefix('bench_')}\n\n`{command}`\n\n```text\n{text}\n```\n"
+        )
     if not chosen:
         head = (
             "# Benchmarks\n\n"
-            f"Measured on {datetime.date.today()} by `make bench`: {machine()}.\n"
+            f"Measured on {dt.date.today()} by `make bench`: {machine()}.\n"
             "Shared machines are noisy: trust ratios within one table, not seconds.\n\n"
         )
         PAGE.write_text(head + "\n".join(sections))
