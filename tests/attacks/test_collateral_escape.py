@@ -1,12 +1,14 @@
 """Attacks on collateral, fines and rewards: getting out what others rely on."""
 
+from dataclasses import replace
+
 import pytest
 
 from pallets.cess_treasury import PUNISH_TREASURY, RESERVE_REWARD
 from pallets.frame import BadOrigin
 from pallets.sminer import MinerState, Sminer
 from primitives.scale import U32, U128
-from primitives.types import Balance
+from primitives.types import Balance, BlockNumber
 from tests.pallets.sminer.space_chain import (
     ALICE,
     BOB,
@@ -182,3 +184,45 @@ def test_the_reward_of_an_era_is_not_shared_twice_by_two_audits_in_it():
         world.treasury.record_power(ALICE, U128(10))
     world.end_era()
     assert world.treasury.take_earned(ALICE) == world.treasury.take_earned(BOB)
+
+
+def test_leaving_does_not_escape_an_open_round():
+    """A round opens, the miner leaves at once and is through with cooling before the deadline."""
+    world = start()
+    audit = world.runtime.audit
+    audit.config = replace(
+        audit.config,
+        challenge_period_blocks=BlockNumber(1),
+        idle_deadline_blocks=BlockNumber(10 * DAY),
+    )
+    world.register()
+    world.certify()
+    world.leave()
+    assert audit.is_challenged(ALICE)
+    world.pass_blocks(2 * DAY)
+    with world.no_trace(), pytest.raises(Sminer.Challenged):
+        withdraw(world)
+    world.run_to_block(int(audit.challenge_snap_shot[ALICE].idle_deadline) + 1)
+    assert not audit.is_challenged(ALICE)
+    withdraw(world)
+
+
+def test_a_miner_that_answers_no_round_is_thrown_out_and_its_fragments_stay_covered():
+    """Take fragments, drop them, and hope that silence is free."""
+    world = start()
+    audit = world.runtime.audit
+    audit.config = replace(audit.config, challenge_period_blocks=BlockNumber(1))
+    world.register()
+    world.certify()
+    world.store(size=FRAGMENT)
+    for _ in range(3 * 8):
+        world.pass_blocks(1)
+        if world.sminer.miner_items[ALICE].state == MinerState.Offline:
+            break
+    fines = [e.fine for e in world.events() if isinstance(e, Sminer.Punished)]
+    assert [int(fine) * 1000 // int(PER_UNIT) for fine in fines] == [50, 150]
+    assert world.sminer.count() == 0
+    assert world.sminer.is_leaving(ALICE)
+    assert world.balances.reserved(ALICE) == PER_UNIT - sum(fines)
+    with world.no_trace(), pytest.raises(Sminer.Cooling):
+        withdraw(world)
