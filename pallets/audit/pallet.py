@@ -239,8 +239,8 @@ class Audit(Pallet):
         """
         who = ensure_signed(origin)
         info = self._open_round(who, round)
-        ensure(not info.idle_done, self.Submitted)
         ensure(self.now() <= info.idle_deadline, self.Expired)
+        ensure(not info.idle_done, self.Submitted)
 
         del self.idle_slip[info.idle_deadline, who]
         space = judging.idle_estimate(self, who, info, answers)
@@ -270,8 +270,8 @@ class Audit(Pallet):
         """
         who = ensure_signed(origin)
         info = self._open_round(who, round)
-        ensure(not info.service_done, self.Submitted)
         ensure(self.now() <= info.deadline, self.Expired)
+        ensure(not info.service_done, self.Submitted)
         rows = row_count(int(self.config.fragment_bytes))
         positions = challenge.sample_positions(
             info.seed, int(info.slots) * rows, int(self.config.rows_sampled_max)

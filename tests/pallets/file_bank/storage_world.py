@@ -1,7 +1,7 @@
 """A small storage chain of the real pallets, and people who use it: owners, miners, their files.
 
-Fragments are real and cheap to prove: a fragment is one row whose 4,096 elements are equal, so its
-polynomial is a constant ``c``, its commitment ``c·G`` and every opening of it ``(y = c, infinity)``.
+Fragments are real and cheap to prove: a fragment is one row whose 4,096 elements are equal. Its
+polynomial is a constant ``c``, its commitment ``c·G`` and every opening ``(y = c, infinity)``.
 Reed-Solomon works byte by byte, so the parity of such fragments is of the same kind. Tests of the
 proof itself use random rows and ``ckzg``.
 
@@ -16,7 +16,8 @@ from pathlib import Path
 
 from py_arkworks_bls12381 import G1Point, Scalar
 
-from pallets.audit import Audit, ChallengeInfo, FaultyPositions
+from pallets.audit import Audit, ChallengeInfo, FaultyPositions, IdleAnswer, IdleAnswers
+from pallets.audit.types import IdleProofBytes
 from pallets.balances import Balances
 from pallets.cess_treasury import (
     PUNISH_TREASURY,
@@ -526,6 +527,22 @@ class World:
     def prove(self, who: AccountId, file: MadeFile, faulty: Sequence[int] = ()) -> None:
         """Answer the service part honestly, for fragments of ``file``."""
         self.submit(who, self.proof(who, file.values, faulty), faulty=faulty)
+
+    def answer_idle(
+        self, who: AccountId, pairs: Sequence[tuple[int, bytes]], number: int | None = None
+    ) -> None:
+        """Answer the idle part of the round."""
+        info = self.audit.challenge_snap_shot.get(who)
+        current = 1 if info is None else int(info.round)
+        self.call(
+            "Audit",
+            "submit_idle_proof",
+            who,
+            round=U32(current if number is None else number),
+            answers=IdleAnswers(
+                IdleAnswer(t=U16(t), proof=IdleProofBytes(proof)) for t, proof in pairs
+            ),
+        )
 
     def remove_plots(self, who: AccountId) -> None:
         """Make ``who`` a miner without plots, so that its rounds have a service part only."""
