@@ -27,7 +27,7 @@ import anyio.to_thread
 import psutil
 
 from client.chain import ChainClient, EventRecord
-from client.cli.session import amount, size_text
+from client.cli.session import amount, configure_logs, size_text
 from client.devnet import Devnet, DevnetPlan, raise_on_signals
 from client.overview import file_document
 from client.storing import FRAGMENTS, StoredReceipt, store_file
@@ -73,6 +73,7 @@ def main() -> int:
     parser.add_argument("--rpc-port", type=int, default=RPC_PORT)
     options = parser.parse_args()
     raise_on_signals()
+    configure_logs(verbose=False)
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="cess-demo-") as directory:

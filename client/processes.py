@@ -64,22 +64,28 @@ def spawn(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def processes_of(records: Sequence[ProcessRecord]) -> list[psutil.Process]:
-    """The recorded processes that run, and everything that they started."""
+    """The recorded processes that run, and everything that they started.
+
+    Includes what outlived its parent: a spawned process and its descendants share a group.
+    """
     found: dict[int, psutil.Process] = {}
+    groups = _groups()
     for record in records:
         process = record.find()
-        if process is None:
-            continue
-        found[process.pid] = process
-        with contextlib.suppress(psutil.Error):
-            found |= {child.pid: child for child in process.children(recursive=True)}
+        if process is not None:
+            found[process.pid] = process
+            with contextlib.suppress(psutil.Error):
+                found |= {child.pid: child for child in process.children(recursive=True)}
+        elif psutil.pid_exists(record.pid) and not _is_zombie(record.pid):
+            continue  # the id, and with it the group's, belongs to a stranger now
+        found |= {member.pid: member for member in groups.get(record.pid, ())}
     return list(found.values())
 
 
 def end_processes(records: Sequence[ProcessRecord]) -> list[int]:
     """Ask the recorded processes to stop, then end what is left; return what had to be killed.
 
-    Children go with their parents: they are listed before the first signal.
+    Children go with their parents, also those that are born meanwhile.
     """
     everyone = processes_of(records)
     for record in records:
@@ -87,7 +93,8 @@ def end_processes(records: Sequence[ProcessRecord]) -> list[int]:
         if process is not None:
             with contextlib.suppress(psutil.Error):
                 process.send_signal(signal.SIGTERM)
-    _, left = psutil.wait_procs(everyone, timeout=STOP_PATIENCE_S)
+    psutil.wait_procs(everyone, timeout=STOP_PATIENCE_S)
+    left = [process for process in processes_of(records) if not _is_zombie(process.pid)]
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.kill()
@@ -113,6 +120,21 @@ def tail_of(log: Path) -> str:
             return source.read(LOG_TAIL_BYTES).decode("utf-8", "replace").strip()
     except OSError:
         return ""
+
+
+def _groups() -> dict[int, list[psutil.Process]]:
+    found: dict[int, list[psutil.Process]] = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            found.setdefault(os.getpgid(process.pid), []).append(process)
+    return found
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return True
 
 
 def _seek_back(source: IO[bytes]) -> None:

@@ -1,7 +1,8 @@
 """Headers and bodies as JSON-RPC gives them, and a bounded memory of which block holds what."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,16 @@ from primitives.header import Header
 from primitives.scale import codec
 from primitives.types import BlockNumber, Hash
 
-__all__ = ["BlockHead", "SeenBlock", "SeenBlocks", "hash_of_text", "header_of_json"]
+__all__ = [
+    "BlockHead",
+    "SeenBlock",
+    "SeenBlocks",
+    "bytes_of_json",
+    "hash_of_json",
+    "header_of_json",
+    "number_of_json",
+    "sensible",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +34,44 @@ class BlockHead:
     header: Header
 
 
-def hash_of_text(text: str) -> Hash:
-    """The hash of ``0x`` and 64 digits. Raises: DecodeError."""
+@contextmanager
+def sensible(what: str) -> Iterator[None]:
+    """Around reading a reply: what is not of the promised shape is a DecodeError."""
     try:
-        return Hash(bytes.fromhex(text.removeprefix("0x")))
-    except ValueError:
-        raise DecodeError(f"the node sent {text[:80]!r} for a hash") from None
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise DecodeError(f"the node sent nonsense for {what}: {error!r}") from None
 
 
-def header_of_json(value: Mapping[str, Any]) -> Header:
-    """The header in a JSON-RPC reply. Raises: DecodeError."""
-    try:
+def hash_of_json(value: Any) -> Hash:
+    """The hash in a reply, ``0x`` and 64 digits. Raises: DecodeError."""
+    with sensible("a hash"):
+        return Hash(bytes.fromhex(value.removeprefix("0x")))
+
+
+def bytes_of_json(value: Any) -> bytes:
+    """The bytes in a reply, ``0x`` and digits. Raises: DecodeError."""
+    with sensible("bytes"):
+        return bytes.fromhex(value.removeprefix("0x"))
+
+
+def number_of_json(value: Any) -> int:
+    """A block's number in a reply, ``0x`` and digits. Raises: DecodeError."""
+    with sensible("a number"):
+        return int(value, 16)
+
+
+def header_of_json(value: Any) -> Header:
+    """The header in a reply. Raises: DecodeError."""
+    with sensible("a header"):
         logs = [bytes.fromhex(log.removeprefix("0x")) for log in value["digest"]["logs"]]
         return Header(
-            parent_hash=hash_of_text(value["parentHash"]),
-            number=BlockNumber(int(value["number"], 16)),
-            state_root=hash_of_text(value["stateRoot"]),
-            extrinsics_root=hash_of_text(value["extrinsicsRoot"]),
+            parent_hash=hash_of_json(value["parentHash"]),
+            number=BlockNumber(number_of_json(value["number"])),
+            state_root=hash_of_json(value["stateRoot"]),
+            extrinsics_root=hash_of_json(value["extrinsicsRoot"]),
             digest=Digest(logs=tuple(codec(DigestItem).decode(log) for log in logs)),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DecodeError(f"the node sent a header that is none: {error!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +97,19 @@ class SeenBlocks:
             self._blocks.move_to_end(block)
         return found
 
-    def put(self, block: Hash, header: Mapping[str, Any], extrinsics: list[str]) -> SeenBlock:
-        """Remember a block from its JSON and forget the one not asked for the longest."""
-        hashes = [blake2_256(bytes.fromhex(text.removeprefix("0x"))) for text in extrinsics]
-        seen = SeenBlock(
-            number=int(header["number"], 16),
-            parent=hash_of_text(header["parentHash"]),
-            extrinsics={found: index for index, found in enumerate(hashes)},
-        )
+    def put(self, block: Hash, reply: Any) -> SeenBlock:
+        """Remember a block from the reply with it; forget the one not asked for the longest.
+
+        Raises: DecodeError.
+        """
+        with sensible("a block"):
+            header, extrinsics = reply["block"]["header"], reply["block"]["extrinsics"]
+            hashes = [blake2_256(bytes_of_json(text)) for text in extrinsics]
+            seen = SeenBlock(
+                number=number_of_json(header["number"]),
+                parent=hash_of_json(header["parentHash"]),
+                extrinsics={found: index for index, found in enumerate(hashes)},
+            )
         self._blocks[block] = seen
         while len(self._blocks) > self._limit:
             self._blocks.popitem(last=False)

@@ -16,7 +16,13 @@ from typing import Any, TypeVar, cast, overload
 import anyio
 from substrateinterface import SubstrateInterface
 
-from client.chain.blocks import BlockHead, hash_of_text, header_of_json
+from client.chain.blocks import (
+    BlockHead,
+    bytes_of_json,
+    hash_of_json,
+    header_of_json,
+    sensible,
+)
 from client.chain.calls import PreparedCall, prepare
 from client.chain.connections import Connections
 from client.chain.errors import ChainMismatch, MetadataMismatch, UnknownBlock
@@ -68,7 +74,7 @@ class ChainClient:
             text = await connections.request(
                 "chain_getBlockHash", [0], timeout_s=limits.connect_timeout_s
             )
-            found = hash_of_text(str(text))
+            found = hash_of_json(text)
             if genesis is not None and found != genesis:
                 raise ChainMismatch(
                     f"the node at {url} follows the chain {found}, not {genesis}; "
@@ -104,9 +110,10 @@ class ChainClient:
         for start in range(0, len(keys), page):
             part = [_hex(key) for key in keys[start : start + page]]
             reply = await self.rpc("state_queryStorageAt", [part, _at(at)])
-            for change in reply:
-                for key, value in change["changes"]:
-                    found[bytes.fromhex(key[2:])] = _bytes(value)
+            with sensible("storage"):
+                for change in reply:
+                    for key, value in change["changes"]:
+                        found[bytes_of_json(key)] = _bytes(value)
         return [found.get(bytes(key)) for key in keys]
 
     async def keys_paged(
@@ -115,7 +122,8 @@ class ChainClient:
         """At most ``limit`` keys below ``prefix`` after ``start``, in their order."""
         after = None if start is None else _hex(start)
         reply = await self.rpc("state_getKeysPaged", [_hex(prefix), limit, after, _at(at)])
-        return [bytes.fromhex(key[2:]) for key in reply]
+        with sensible("keys"):
+            return [bytes_of_json(key) for key in reply]
 
     async def state_call(self, method: str, params: bytes = b"", at: Hash | None = None) -> bytes:
         """The encoded answer of a runtime API."""
@@ -126,11 +134,11 @@ class ChainClient:
 
     async def finalized_head(self) -> Hash:
         """The hash of the last finalized block."""
-        return hash_of_text(await self.rpc("chain_getFinalizedHead"))
+        return hash_of_json(await self.rpc("chain_getFinalizedHead"))
 
     async def best_head(self) -> Hash:
         """The hash of the best block."""
-        return hash_of_text(await self.rpc("chain_getBlockHash"))
+        return hash_of_json(await self.rpc("chain_getBlockHash"))
 
     async def header(self, block: Hash | None = None) -> Header:
         """The header of a block, the best one by default. Raises: UnknownBlock."""
@@ -142,7 +150,7 @@ class ChainClient:
     async def block_hash(self, number: int) -> Hash | None:
         """The hash of the block of this height in the best chain."""
         reply = await self.rpc("chain_getBlockHash", [int(number)])
-        return None if reply is None else hash_of_text(reply)
+        return None if reply is None else hash_of_json(reply)
 
     async def block_number(self) -> BlockNumber:
         """The height of the best block."""
@@ -153,7 +161,8 @@ class ChainClient:
         reply = await self.rpc("chain_getBlock", [_at(block)])
         if reply is None:
             raise UnknownBlock(f"the node has no block {block}")
-        return tuple(bytes.fromhex(text[2:]) for text in reply["block"]["extrinsics"])
+        with sensible("a block"):
+            return tuple(bytes_of_json(text) for text in reply["block"]["extrinsics"])
 
     # State by the pallets' declarations.
 
@@ -276,10 +285,5 @@ def _at(block: Hash | None) -> str | None:
     return None if block is None else _hex(block)
 
 
-def _bytes(text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    try:
-        return bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        raise DecodeError("the node sent a value that is no hexadecimal text") from None
+def _bytes(value: Any) -> bytes | None:
+    return None if value is None else bytes_of_json(value)

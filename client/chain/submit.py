@@ -11,14 +11,19 @@ Rules:
   the end of its era without it, it is lost for certain.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import anyio
 from substrateinterface import Keypair, KeypairType, SubstrateInterface
 
-from client.chain.blocks import SeenBlock, SeenBlocks, hash_of_text
+from client.chain.blocks import (
+    SeenBlock,
+    SeenBlocks,
+    hash_of_json,
+    header_of_json,
+    sensible,
+)
 from client.chain.calls import PreparedCall
 from client.chain.connections import Connections
 from client.chain.errors import (
@@ -139,7 +144,8 @@ class Submitter:
         async with account.lock:
             for attempt in range(self._limits.nonce_retries):
                 known = await self._connections.request("system_accountNextIndex", [address])
-                nonce = max(int(known), account.taken + 1)
+                with sensible("a nonce"):
+                    nonce = max(int(known), account.taken + 1)
                 signed = await self._sign(call, signer, nonce, tip)
                 try:
                     await self._send(signed)
@@ -154,8 +160,8 @@ class Submitter:
 
     async def _sign(self, call: PreparedCall, signer: Signer, nonce: int, tip: int) -> _Signed:
         finalized = await self._connections.request("chain_getFinalizedHead", [])
-        header = await self._connections.request("chain_getHeader", [finalized])
-        current = max(int(header["number"], 16) - BIRTH_LAG_BLOCKS, 0)
+        header = header_of_json(await self._connections.request("chain_getHeader", [finalized]))
+        current = max(int(header.number) - BIRTH_LAG_BLOCKS, 0)
         period = self._limits.era_blocks
         key = _SignerKey(signer)
 
@@ -202,7 +208,7 @@ class Submitter:
     async def _watch(self, signed: _Signed, wait: Wait) -> Receipt:
         polls = 0
         while True:
-            best = hash_of_text(await self._connections.request("chain_getBlockHash", []))
+            best = hash_of_json(await self._connections.request("chain_getBlockHash", []))
             found = await self._find(signed, best)
             if found is not None and (wait == "included" or await self._is_final(found)):
                 return await self._receipt(signed, *found)
@@ -231,8 +237,7 @@ class Submitter:
                 reply = await self._connections.request("chain_getBlock", [f"0x{block.hex()}"])
                 if reply is None:
                     raise UnknownBlock(f"the node has no block 0x{block.hex()} any more")
-                body: Mapping[str, Any] = reply["block"]
-                seen = self._seen.put(block, body["header"], body["extrinsics"])
+                seen = self._seen.put(block, reply)
             return seen
 
     async def _is_final(self, found: tuple[Hash, SeenBlock]) -> bool:
@@ -240,18 +245,18 @@ class Submitter:
         if await self._finalized_number() < seen.number:
             return False
         canonical = await self._connections.request("chain_getBlockHash", [seen.number])
-        return canonical is not None and hash_of_text(canonical) == block
+        return canonical is not None and hash_of_json(canonical) == block
 
     async def _is_dead(self, signed: _Signed) -> bool:
         """Whether the era's end is final; the transaction was not in the chain below it."""
-        finalized = hash_of_text(await self._connections.request("chain_getFinalizedHead", []))
+        finalized = hash_of_json(await self._connections.request("chain_getFinalizedHead", []))
         if (await self._block(finalized)).number < signed.death:
             return False
         return await self._find(signed, finalized) is None
 
     async def _finalized_number(self) -> int:
         finalized = await self._connections.request("chain_getFinalizedHead", [])
-        return (await self._block(hash_of_text(finalized))).number
+        return (await self._block(hash_of_json(finalized))).number
 
     async def _send_again(self, signed: _Signed) -> None:
         try:

@@ -29,6 +29,7 @@ __all__ = [
     "account_of",
     "amount",
     "chain_options",
+    "configure_logs",
     "json_option",
     "key_options",
     "parse_hash",
@@ -162,7 +163,7 @@ def with_errors(command: F) -> F:
 
     @wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        _configure_logs(verbose=bool(kwargs.pop("verbose", False)))
+        configure_logs(verbose=bool(kwargs.pop("verbose", False)))
         try:
             return command(*args, **kwargs)
         except BaseExceptionGroup as group:
@@ -216,7 +217,8 @@ def _fail(failure: BaseException, *, as_json: bool) -> NoReturn:
     sys.exit(1)
 
 
-def _configure_logs(*, verbose: bool) -> None:
+def configure_logs(*, verbose: bool) -> None:
+    """Log warnings, or what is done as well, on standard error."""
     import structlog
 
     level = logging.INFO if verbose else logging.WARNING
