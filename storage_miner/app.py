@@ -67,7 +67,8 @@ class FragmentApp:
     def __init__(self, transfers: Transfers, status: StatusReport) -> None:
         self._transfers = transfers
         self._status = status
-        self._downloads = 0
+        self.downloads = 0
+        """Fragments that are being sent."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the server's start and end."""
@@ -164,13 +165,13 @@ class FragmentApp:
             await exchange.start(status, headers)
             await exchange.finish()
             return
-        if self._downloads >= DOWNLOADS_MAX:
+        if self.downloads >= DOWNLOADS_MAX:
             raise RequestRefused(503, "busy", f"{DOWNLOADS_MAX} downloads are under way")
-        self._downloads += 1
+        self.downloads += 1
         try:
             await self._stream(exchange, fragment_hash, start, end, status, headers)
         finally:
-            self._downloads -= 1
+            self.downloads -= 1
 
     async def _stream(
         self,

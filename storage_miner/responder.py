@@ -23,7 +23,7 @@ from primitives.types import Bytes48, Hash
 
 from .facts import Ended, MinerView, Outcome
 
-PROVE_ATTEMPTS_MAX = 3
+PROVE_ATTEMPTS_MAX = 5
 SUBMIT_ATTEMPTS_MAX = 8
 
 

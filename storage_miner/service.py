@@ -78,6 +78,7 @@ class Daemon:
         self._view: MinerView | None = None
         self._seen_at = 0.0
         self._listed: tuple[int, int] | None = None
+        self._has_listed_plots = False
         self._unreadable: dict[FragmentHash, int] = {}
         self._declared: tuple[FragmentHash, ...] = ()
         self._stopped = trio.Event()
@@ -519,8 +520,9 @@ class Daemon:
     async def _see(self, head: Head, count: int) -> None:
         try:
             view = await self._chain.view(head)
-            if count == 0:
+            if not self._has_listed_plots:
                 await self._list_plots(view)
+                self._has_listed_plots = True
             if count % FINALIZED_EVERY_HEADS == 0:
                 await self._look_at_finalized(count)
             if self._restores and count % RESTORAL_EVERY_HEADS == 0:

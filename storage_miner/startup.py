@@ -7,6 +7,8 @@ or removed, and the volume is unlocked. A second signal ends at once.
 import os
 import signal
 import socket
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -31,6 +33,12 @@ from .store import Volume
 BACKLOG = 128
 CONNECT_RETRY_S = 2.0
 GRACE_S = 5.0
+STALL_TIMEOUT_MS = 30_000
+"""A reader that takes nothing for so long loses its connection; the kernel sees to it, because the
+server's sending cannot be interrupted."""
+
+EXIT_S = 15.0
+"""So long after a signal the process ends whatever hangs; all that was promised is on the disk."""
 LIMITS = ChainLimits(connections_max=2)
 
 log = structlog.get_logger(__name__)
@@ -142,7 +150,6 @@ async def serve_app(
     config.backlog = BACKLOG
     config.keep_alive_timeout = 60
     config.keep_alive_max_requests = 100_000
-    config.read_timeout = 60
     config.graceful_timeout = 3
     config.include_server_header = False
     config.accesslog = None
@@ -160,6 +167,9 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":
+            # Connections inherit it.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALL_TIMEOUT_MS)
         listener.bind((host, port))
         listener.listen(BACKLOG)
     except OSError as error:
@@ -186,6 +196,9 @@ async def _watch_signals(
             if stop.is_set():
                 os._exit(1)
             stop.set()
+            last_resort = threading.Timer(EXIT_S, os._exit, (0,))
+            last_resort.daemon = True
+            last_resort.start()
 
 
 async def _cancel_when_stopped(

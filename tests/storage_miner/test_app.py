@@ -24,7 +24,7 @@ from primitives.types import AccountId, Bytes48, FileHash, FragmentHash
 from proofs.podr2.commit import check_transfer
 from proofs.podr2.wire import Opening, ScalarBytes, cosign_message
 from storage_miner import app as app_module
-from storage_miner import transfer
+from storage_miner import startup, transfer
 from storage_miner.app import FragmentApp
 from storage_miner.deals import Committed, Cosigned, FragmentStored
 from storage_miner.facts import Assignment, Place
@@ -72,6 +72,7 @@ class Site:
     chain: ScriptedChain
     volume: Volume
     transfers: Transfers
+    app: FragmentApp
     facts: list[Any]
 
     async def put(self, name: str, data: bytes, **headers: str) -> httpx.Response:
@@ -103,7 +104,7 @@ async def open_site(root: Path) -> AsyncIterator[Site]:
             fragment_app = FragmentApp(transfers, lambda: {"state": "working"})
             await nursery.start(serve_app, fragment_app, listener)
             async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
-                yield Site(url, port, client, chain, volume, transfers, facts)
+                yield Site(url, port, client, chain, volume, transfers, fragment_app, facts)
             nursery.cancel_scope.cancel()
 
 
@@ -599,6 +600,27 @@ async def test_a_fragment_whose_file_vanished_is_not_served(site: Site, fragment
     site.volume.layout.fragment(made.hash).unlink()
     got = await site.client.get(path)
     assert (got.status_code, got.json()["error"]) == (404, "not_held")
+
+
+@pytest.mark.trio
+async def test_a_reader_that_stalls_loses_its_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than fits into the sockets' buffers is asked for and never read."""
+    monkeypatch.setattr(startup, "STALL_TIMEOUT_MS", 200)
+    data = bytes(16 << 20)
+    async with open_site(tmp_path) as site:
+        fragment_hash = FragmentHash(hashlib.sha256(data).digest())
+        await site.transfers.store(fragment_hash, data)
+        stream = await trio.open_tcp_stream("127.0.0.1", site.port)
+        async with stream:
+            request = f"GET /fragments/{fragment_hash.hex()} HTTP/1.1\r\nhost: x\r\n\r\n"
+            await stream.send_all(request.encode())
+            with trio.fail_after(10):
+                while not site.app.downloads:
+                    await trio.sleep(0.01)
+                while site.app.downloads:
+                    await trio.sleep(0.01)
 
 
 @pytest.mark.trio
