@@ -10,7 +10,7 @@ from typing import Protocol
 
 from node.database.errors import StateDiscarded, corrupt
 from node.database.nodes import NodeStore
-from primitives.trie import Node, Ref, Trie, TrieUpdate
+from primitives.trie import Node, Ref, Trie, TrieUpdate, differences
 from primitives.types import Hash
 
 __all__ = ["PreparedState", "StateKeeper", "StateSnapshot"]
@@ -85,6 +85,16 @@ class StateSnapshot:
                 if len(found) >= limit:
                     break
         return found
+
+    def closest_merkle(self, key: bytes) -> bytes | None:
+        """The Merkle value of the trie's node at ``key`` or nearest below it; None without one."""
+        return self._trie.closest_merkle(key)
+
+    def changes_since(
+        self, earlier: "StateSnapshot", prefix: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
+        """Keys below ``prefix`` that hold something else than in ``earlier``: key, old, new."""
+        return differences(earlier.trie, self._trie, prefix)
 
     def prove(self, keys: Iterable[bytes]) -> tuple[bytes, ...]:
         """What shows a stranger what ``keys`` hold under ``root``."""

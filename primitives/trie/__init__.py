@@ -2,9 +2,10 @@
 
 Layout V1 for states (values above 32 bytes by hash), V0 for extrinsics roots. No extension nodes:
 every node carries a partial path. ``node`` holds the bytes, ``trie`` the algorithm, ``proof`` what
-a stranger's proof must stand, ``root`` whole maps at once.
+a stranger's proof must stand, ``difference`` what two tries do not share, ``root`` whole maps.
 """
 
+from primitives.trie.difference import differences
 from primitives.trie.node import Layout, Node, Ref
 from primitives.trie.proof import verify_proof
 from primitives.trie.root import EMPTY_ROOT, MemoryNodes, ordered_root, root
@@ -22,6 +23,7 @@ __all__ = [
     "Ref",
     "Trie",
     "TrieUpdate",
+    "differences",
     "ordered_root",
     "root",
     "verify_proof",

@@ -89,6 +89,10 @@ class Trie:
 
     # Reading.
 
+    def read(self, ref: Ref) -> Node:
+        """A node of this trie, with its value."""
+        return self._nodes.node(ref)
+
     def get(self, key: bytes) -> bytes | None:
         """The value under ``key``."""
         node = self._root_node()
@@ -132,6 +136,28 @@ class Trie:
                 return
             assert node.value is not None, "because a reader fills values in"
             yield bytes.fromhex(path), node.value
+
+    def closest_merkle(self, key: bytes) -> bytes | None:
+        """The Merkle value of the node at ``key``, or of the nearest one below it.
+
+        None where no key begins with ``key``. It is the node's hash, or the node itself where that
+        is shorter than a hash and not the root.
+        """
+        node = self._root_node()
+        if node is None:
+            return None
+        path, at, merkle = key.hex(), 0, self.root.merkle
+        while not node.partial.startswith(path[at:]):
+            if node.children is None or not path.startswith(node.partial, at):
+                return None
+            at += len(node.partial)
+            child = node.children[NIBBLE_OF[path[at]]]
+            if child is None:
+                return None
+            at += 1
+            node = child if isinstance(child, Node) else self._nodes.node(child)
+            merkle = child.merkle
+        return merkle
 
     def _walk(self, after: str) -> Iterator[tuple[str, Node]]:
         """Nodes with a value whose paths come after ``after``, in order."""

@@ -133,3 +133,17 @@ def test_readers_in_threads_get_right_values_while_blocks_are_pruned(
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_a_snapshot_tells_what_changed_since_another(kv: KeyValue, make_chain: Any) -> None:
+    chain = make_chain(kv, {b"a": b"0" * 40, b"b": b"1"})
+    first = chain.database.state_at(chain.database.genesis_hash)
+    second = chain.database.state_at(chain.extend(changes={b"a": b"2" * 40, b"b": None, b"c": b""}))
+    assert list(second.changes_since(first)) == [
+        (b"a", b"0" * 40, b"2" * 40),
+        (b"b", b"1", None),
+        (b"c", None, b""),
+    ]
+    assert list(second.changes_since(first, b"b")) == [(b"b", b"1", None)]
+    assert second.closest_merkle(b"") == second.root
+    assert second.closest_merkle(b"absent") is None

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from primitives.trie import EMPTY, KEY_BYTES_MAX, Layout, MemoryNodes, Node, Ref, Trie
-from tests.primitives.trie.naive import naive_root
+from tests.primitives.trie.naive import blake, encode, naive_root, nibbles
 
 # Dense: keys often begin one another, and are often met again.
 KEYS = st.lists(st.sampled_from([0, 1, 0x10]), max_size=3).map(bytes)
@@ -56,6 +56,44 @@ def test_updates_follow_a_dictionary(
             assert list(trie.items(key)) == under
             after = [item for item in under if item[0] > b"\x10\x01"]
             assert list(trie.items(key, b"\x10\x01")) == after
+
+
+def shared(left: list[int], right: list[int]) -> int:
+    """How many nibbles two paths begin with alike."""
+    count = 0
+    for one, other in zip(left, right, strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
+
+
+def naive_closest(model: dict[bytes, bytes], key: bytes) -> bytes | None:
+    """The Merkle value at or next below ``key``, by looking at all entries."""
+    paths = [(nibbles(one), value) for one, value in model.items()]
+    below = [entry for entry in paths if entry[0][: 2 * len(key)] == nibbles(key)]
+    if not below:
+        return None
+    inside = [path for path, _ in below]
+    others = [shared(path, inside[0]) for path, _ in paths if path not in inside]
+    if not others:
+        return blake(encode(below, by_hash_from=33))
+    start = max(others) + 1
+    node = encode([(path[start:], value) for path, value in below], by_hash_from=33)
+    return node if len(node) < 32 else blake(node)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(model=st.dictionaries(KEYS, VALUES, max_size=12))
+def test_the_closest_merkle_value_is_that_of_the_node_at_or_below_a_key(
+    model: dict[bytes, bytes],
+) -> None:
+    nodes = MemoryNodes()
+    update = Trie(nodes, EMPTY).update(dict(model), nodes.allocate)
+    nodes.keep(update)
+    trie = Trie(nodes, update.root)
+    for key in [*model, *PROBES]:
+        assert trie.closest_merkle(key) == naive_closest(model, key)
 
 
 def test_every_step_between_small_states_is_right() -> None:
