@@ -37,7 +37,7 @@ class Fingerprints:
 
 
 def fingerprint(stream: BinaryIO) -> Fingerprints:
-    """Read a stream to its end and return its codes. Cost: measured in docs/specs/mdrc.md."""
+    """Read a stream to its end and return its codes. Cost: see docs/specs/mdrc.md."""
     instance, data, text = iscc_lib.InstanceHasher(), iscc_lib.DataHasher(), _TextCollector()
     size = 0
     while chunk := stream.read(CHUNK_BYTES):

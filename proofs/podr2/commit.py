@@ -1,8 +1,8 @@
 """Committing to a fragment, and the transfer check by which a sender trusts those commitments.
 
-The holder commits (76 ms a row, `ckzg`); the sender evaluates its own bytes at one random point
-(about 1 ms a row, no `ckzg`) and compares. A commitment to other bytes passes with chance below
-2^-128: the point and the weights are fixed only after the commitments are.
+The holder commits (50 to 80 ms a row, `ckzg`); the sender evaluates its own bytes at one random
+point (about 1 ms a row, no `ckzg`) and compares. A commitment to other bytes passes with chance
+below 2^-127: the point and the weights are fixed only after the commitments are.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,8 @@ NONCE_BYTES = 32
 def commit_fragment(data: bytes | bytearray | memoryview) -> tuple[Bytes48, ...]:
     """One KZG commitment for each row of a fragment; the same whoever computes them.
 
-    Cost: about 76 ms of CPU for each row of 124 KiB, holding the interpreter lock: use processes.
+    Cost: 50 to 80 ms of CPU for each row of 124 KiB, holding the interpreter lock: use processes.
+    All of it is the library's multiplication: bare calls are as fast (docs/benchmarks.md).
     Raises: ValueError for an empty or oversized fragment.
     """
     import ckzg

@@ -1,7 +1,7 @@
 """The prover: rows streamed from disk become one 80-byte proof.
 
 Memory is bounded by one row and one accumulator whatever the number of rows. Loads `ckzg` and the
-setup (about 3 s) on first use in a process; keep a worker process alive between rounds.
+setup (2 to 3 s) on first use in a process; keep a worker process alive between rounds.
 """
 
 from collections.abc import Iterable

@@ -77,7 +77,7 @@ def create_plot(
     then renamed into place, so `directory` never holds part of a plot. Leftovers of an earlier
     attempt are removed. Blocks until done: call it from a worker thread or process.
     Units: at most `plot_temp_bytes_max(k)` bytes of temporary space, checked before the start.
-    Cost: k = 18 2 s of CPU, doubling (and a little more) with each k.
+    Cost: k = 18 takes 1 to 2 s of CPU, doubling (and a little more) with each k.
     Raises: PlotError; ValueError for a bad seed or k.
     """
     if len(seed) != SEED_BYTES:

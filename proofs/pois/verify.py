@@ -3,7 +3,7 @@
 Not every draw has a proof: an honest plot answers a share 1 - e^(-λ) of them. A round therefore
 counts the right answers and estimates the plots behind them. One wrong or repeated answer refuses
 the whole submission: an honest miner never has one.
-Cost: about 0.2 ms an answer. Imports `chiapos` on first use.
+Cost: about 0.1 ms an answer. Imports `chiapos` on first use.
 """
 
 from collections.abc import Sequence
