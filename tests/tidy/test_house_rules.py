@@ -9,6 +9,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("primitives", "proofs", "pallets", "chain_spec", "client", "node", "storage_miner")
 BANNED_NAMES = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py", "manager.py"}
 MODULE_LINES_MAX = 1000
+# Packages in which every module has a test file of its own; others join when they reach it.
+TWINNED_PACKAGES = ("proofs",)
 LINK = re.compile(r"\[[^\]]+\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -41,6 +43,20 @@ def test_no_module_outgrows_one_subject() -> None:
         if (lines := len(path.read_text().splitlines())) > MODULE_LINES_MAX
     }
     assert long == {}
+
+
+def test_every_module_has_its_twin() -> None:
+    """`a/b/c.py` is tested by `tests/a/b/test_c.py`, or `test_b_c.py` where `c` says too little."""
+    missing = []
+    for package in TWINNED_PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if path.stem in ("__init__", "__main__"):
+                continue
+            folder = ROOT / "tests" / path.parent.relative_to(ROOT)
+            names = (f"test_{path.stem}.py", f"test_{path.parent.name}_{path.stem}.py")
+            if not any((folder / name).exists() for name in names):
+                missing.append(str(path.relative_to(ROOT)))
+    assert missing == []
 
 
 def test_no_leftovers() -> None:
