@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_block_opens_sixteen_rounds_at_most():
     for _ in range(3):
         world.go()
         opened.append(len(world.audit.challenge_snap_shot.keys(limit=99)))
-    steps = [after - before for before, after in zip(opened, opened[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(opened)]
     assert all(0 < step <= 16 for step in steps)
     check(world)
 
