@@ -153,7 +153,7 @@ async def serve_app(
     config.graceful_timeout = 3
     config.include_server_header = False
     config.accesslog = None
-    config.errorlog = None
+    config.loglevel = "WARNING"  # what goes wrong inside the application, on standard error
     async with trio.open_nursery() as nursery:
         await nursery.start(
             partial(serve, app, config, shutdown_trigger=trio.sleep_forever, mode="asgi")
