@@ -152,7 +152,7 @@ def test_an_honest_miner_survives_every_order_of_events_in_a_round():
         steps = [
             lambda w: w.delete(ALICE, files[1]),
             lambda w: w.store(BOB, files[3]),
-            lambda w: w.lose(files[2], 0, salt),
+            lambda w, place=salt: w.lose(files[2], 0, place),
             lambda w: w.go(2),
         ]
         for step in steps[salt % 4 :] + steps[: salt % 4]:
