@@ -77,7 +77,7 @@ class PlotDeleted:
 
 @dataclass(frozen=True, slots=True)
 class FrontFinalized:
-    """In the finalized state of block `number` the first plot is `front`."""
+    """In the finalized state of block `number` no plot before `front` can be asked for."""
 
     number: int
     front: int

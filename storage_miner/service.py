@@ -520,21 +520,20 @@ class Daemon:
     async def _see(self, head: Head, count: int) -> None:
         try:
             view = await self._chain.view(head)
+            log.debug("block seen", number=view.number)
             if not self._has_listed_plots:
                 await self._list_plots(view)
                 self._has_listed_plots = True
+            await self._measure()
+            await self.tell(view)
             if count % FINALIZED_EVERY_HEADS == 0:
                 await self._look_at_finalized(count)
             if self._restores and count % RESTORAL_EVERY_HEADS == 0:
                 tasks = await self._chain.restoral_tasks()
                 await self.tell(restoral.TasksListed(view.number, tasks))
-            await self._measure()
         except CessError as error:
             # The node is away or has dropped the block; the next head brings a view.
             log.debug("no view", number=head.number, error=str(error))
-            return
-        log.debug("block seen", number=view.number)
-        await self.tell(view)
 
     async def _list_plots(self, view: MinerView) -> None:
         plots = None if view.info is None else view.info.space_proof_info
@@ -548,7 +547,11 @@ class Daemon:
         view = await self._chain.view(head)
         if view.info is None:
             return
-        await self.tell(idle.FrontFinalized(view.number, int(view.info.space_proof_info.front)))
+        front = int(view.info.space_proof_info.front)
+        if view.challenge is not None and not view.challenge.idle_done:
+            # A round that began before the plots were retired in the same block asks for them.
+            front = min(front, int(view.challenge.idle_front))
+        await self.tell(idle.FrontFinalized(view.number, front))
         key = (view.holding_count, int(view.info.service_space))
         if key != self._listed or count % HOLDINGS_EVERY_HEADS == 0:
             held = await self._chain.holdings(head.hash)

@@ -302,6 +302,27 @@ async def test_a_displaced_plot_is_retired_and_then_deleted(root: Path) -> None:
 
 
 @pytest.mark.trio
+async def test_a_plot_retired_in_the_block_that_opens_a_round_is_kept_for_it(root: Path) -> None:
+    """The round was drawn first and asks for it, although the chain's front has passed it."""
+    chain = ScriptedChain(view(10, info=info(front=1, rear=1, declared=1)))
+    chain.now = view(
+        10,
+        info=info(front=1, rear=1, declared=1),
+        challenge=challenge(service_done=True, front=0, rear=1),
+    )
+    async with working(root, chain) as daemon:
+        for _ in range(2 * service_module.FINALIZED_EVERY_HEADS):
+            chain.block()
+        _, _, answer = await chain.wait_sent("submit_idle")
+        assert len(answer.answers) > 20
+        assert daemon.status()["plots"]["on_disk"] == 1
+        chain.block(challenge=None)
+        for _ in range(service_module.FINALIZED_EVERY_HEADS):
+            chain.block()
+        await wait_for(lambda: list((root / "plots").iterdir()) == [])
+
+
+@pytest.mark.trio
 async def test_nothing_is_proved_when_nothing_counts(root: Path) -> None:
     chain = ScriptedChain(view(10, info=info(rear=1)))
     async with working(root, chain):
