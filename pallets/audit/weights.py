@@ -28,9 +28,9 @@ IDLE_ANSWER = 300_000_000
 ESTIMATE = 1_000_000_000
 
 PROVING = Weight(
-    ref_time=PAIRING_CHECK + POSITIONS_MAX * ROW, reads=2 * POSITIONS_MAX + 12, writes=8
+    ref_time=PAIRING_CHECK + POSITIONS_MAX * ROW, reads=2 * POSITIONS_MAX + 20, writes=20
 )
-"""A proof over the most rows of the most fragments."""
+"""A proof over the most rows of the most fragments, and a fault that throws the miner out."""
 
 DECLARING = Weight(reads=10, writes=6)
 """What all losses of an answer share: the fine, and the miner's space."""
@@ -38,7 +38,7 @@ DECLARING = Weight(reads=10, writes=6)
 LOSS = Weight(ref_time=100_000_000, reads=2, writes=5)
 """One fragment declared lost: its holding, its commitments and its order are written."""
 
-IDLE_PROOF = Weight(ref_time=ESTIMATE + IDLE_ANSWERS_MAX * IDLE_ANSWER, reads=8, writes=6)
+IDLE_PROOF = Weight(ref_time=ESTIMATE + IDLE_ANSWERS_MAX * IDLE_ANSWER, reads=10, writes=7)
 
 
 def service_proof(_round: U32, faulty: FaultyPositions, _y: ScalarBytes, _proof: Bytes48) -> Weight:

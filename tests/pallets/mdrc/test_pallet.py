@@ -7,7 +7,7 @@ import pytest
 
 from pallets.balances import Balances
 from pallets.file_bank.types import TerrName
-from pallets.frame import BadOrigin, Origin, TokenFailure
+from pallets.frame import BadOrigin, Origin
 from pallets.mdrc import (
     Bucket,
     CertificateState,
@@ -177,7 +177,7 @@ def test_every_work_has_a_data_code(works, kinds):
 def test_a_claim_needs_its_deposit(works):
     free = works.runtime.balances.free(ALICE.account_id)
     works.runtime.balances.burn_from(ALICE.account_id, Balance(free - DEPOSIT + 1))
-    with refused(works, TokenFailure):
+    with refused(works, Balances.InsufficientBalance):
         claim(works, ALICE, FILES[0], prints("one"))
 
 
