@@ -1,0 +1,208 @@
+"""Commits and states of rounds: made from votes, and checked when others send them.
+
+A commit here holds one precommit of each voter, for the committed block or a descendant, so that
+its justification passes ``verify_justification``, which is as strict as light clients are.
+
+Bounds: one precommit for each voter, ``ANCESTRIES_MAX`` headers; two votes of a kind for each voter
+in a state. What is cheap is checked first.
+"""
+
+from collections.abc import Iterable
+
+from node.consensus.grandpa.ports import Chain, is_descendant
+from node.consensus.grandpa.round import Round
+from node.consensus.grandpa.voters import Voters
+from primitives.digest import AuthorityKey
+from primitives.errors import CessError, DecodeError
+from primitives.grandpa import (
+    Block,
+    CatchUp,
+    CompactCommit,
+    Precommit,
+    Prevote,
+    SignedPrevote,
+    SignedVote,
+    Vote,
+    VoteKind,
+    full_commit,
+    verify_vote,
+)
+from primitives.header import Header
+from primitives.justification import ANCESTRIES_MAX, Commit, GrandpaJustification, SignedPrecommit
+from primitives.scale import U64
+from primitives.types import BlockNumber, Hash
+
+__all__ = [
+    "BadCommit",
+    "UnknownBlocks",
+    "catch_up_of",
+    "check_commit",
+    "justify",
+    "precommits_of",
+    "round_of",
+]
+
+
+class BadCommit(CessError):  # noqa: N818 - named by its fact, as all errors are
+    """A commit or a state of a round that proves nothing; the sender is at fault."""
+
+
+class UnknownBlocks(CessError):  # noqa: N818 - named by its fact, as all errors are
+    """It names blocks that were not imported, so it cannot be judged yet."""
+
+
+def justify(
+    block: Block, round_number: int, votes: Iterable[SignedVote], voters: Voters, chain: Chain
+) -> GrandpaJustification | None:
+    """The justification of ``block`` from precommits of a round; None if they do not suffice."""
+    chosen: dict[bytes, SignedPrecommit] = {}
+    for signed in votes:
+        if is_descendant(chain, signed.vote.block, block):
+            chosen.setdefault(bytes(signed.authority), _precommit(signed))
+    # Votes near the block first, so that far ones are left out if there are too many headers.
+    ordered = sorted(chosen.items(), key=lambda item: (int(item[1].target_number), item[0]))
+    headers: dict[bytes, Header] = {}
+    taken, weight = [], 0
+    for key, vote in ordered:
+        path = _path(Block(bytes(vote.target_hash), int(vote.target_number)), block, headers, chain)
+        if path is None:
+            break
+        headers.update(path)
+        taken.append(vote)
+        weight += voters.weights[key]
+    if weight < voters.threshold:
+        return None
+    commit = Commit(
+        target_hash=Hash(block.hash),
+        target_number=BlockNumber(block.number),
+        precommits=tuple(taken),
+    )
+    return GrandpaJustification(
+        round=U64(round_number), commit=commit, votes_ancestries=tuple(headers.values())
+    )
+
+
+def check_commit(
+    compact: CompactCommit, round_number: int, set_id: int, voters: Voters, chain: Chain
+) -> GrandpaJustification:
+    """The justification that a gossiped commit amounts to.
+
+    Raises: BadCommit, UnknownBlocks.
+    """
+    if not 0 < len(compact.precommits) <= len(voters):
+        raise BadCommit
+    try:
+        commit = full_commit(compact)
+    except DecodeError:
+        raise BadCommit from None
+    votes = precommits_of(commit)
+    weight = sum(voters.weights.get(bytes(signed.authority), 0) for signed in votes)
+    distinct = {bytes(signed.authority): None for signed in votes}
+    if weight < voters.threshold or len(distinct) != len(votes):
+        raise BadCommit
+    if not all(
+        signed.authority in voters and verify_vote(signed, round_number, set_id) for signed in votes
+    ):
+        raise BadCommit
+    block = Block(bytes(commit.target_hash), int(commit.target_number))
+    _check_known([block, *(signed.vote.block for signed in votes)], chain)
+    if not all(is_descendant(chain, signed.vote.block, block) for signed in votes):
+        raise BadCommit
+    found = justify(block, round_number, votes, voters, chain)
+    if found is None:
+        raise BadCommit
+    return found
+
+
+def precommits_of(commit: Commit) -> list[SignedVote]:
+    """The votes in a commit, as they were signed."""
+    return [_signed(Precommit, vote) for vote in commit.precommits]
+
+
+def catch_up_of(round_: Round) -> CatchUp:
+    """All votes of a round."""
+    return CatchUp(
+        round=U64(round_.number),
+        prevotes=tuple(_prevote(signed) for signed in round_.prevotes.votes()),
+        precommits=tuple(_precommit(signed) for signed in round_.precommits.votes()),
+        base_hash=Hash(round_.base.hash),
+        base_number=BlockNumber(round_.base.number),
+    )
+
+
+def round_of(catch_up: CatchUp, set_id: int, voters: Voters, chain: Chain) -> Round:
+    """The completed round that these votes amount to.
+
+    Raises: BadCommit unless every vote counts and the round is completable; UnknownBlocks.
+    """
+    if len(catch_up.prevotes) > 2 * len(voters) or len(catch_up.precommits) > 2 * len(voters):
+        raise BadCommit
+    votes = [_signed(Prevote, vote) for vote in catch_up.prevotes]
+    votes += [_signed(Precommit, vote) for vote in catch_up.precommits]
+    for kind in (VoteKind.PREVOTE, VoteKind.PRECOMMIT):
+        # A dictionary, so that nobody's weight counts twice.
+        who = {bytes(signed.authority): None for signed in votes if signed.vote.kind == kind}
+        if sum(voters.weights.get(key, 0) for key in who) < voters.threshold:
+            raise BadCommit
+    number = int(catch_up.round)
+    made = Round(number, Block(bytes(catch_up.base_hash), int(catch_up.base_number)), voters, chain)
+    for signed in votes:
+        if not made.is_relevant(signed) or not verify_vote(signed, number, set_id):
+            raise BadCommit
+    _check_known([made.base, *(signed.vote.block for signed in votes)], chain)
+    for signed in votes:
+        if made.add(signed) is None:
+            raise BadCommit
+    if not made.state.is_completable:
+        raise BadCommit
+    return made
+
+
+def _check_known(blocks: Iterable[Block], chain: Chain) -> None:
+    for block in blocks:
+        number = chain.number_of(block.hash)
+        if number is None:
+            raise UnknownBlocks
+        if number != block.number:
+            raise BadCommit
+
+
+def _path(
+    vote: Block, block: Block, taken: dict[bytes, Header], chain: Chain
+) -> dict[bytes, Header] | None:
+    """The headers that lead from ``vote`` to ``block`` and are not taken; None if too many."""
+    found: dict[bytes, Header] = {}
+    at = vote.hash
+    while at != block.hash and at not in taken:
+        if len(taken) + len(found) >= ANCESTRIES_MAX:
+            return None
+        header = chain.header(at)
+        assert header is not None, "because blocks between imported ones are imported"
+        found[at] = header
+        at = bytes(header.parent_hash)
+    return found
+
+
+def _signed(kind: type[Prevote | Precommit], vote: SignedPrevote | SignedPrecommit) -> SignedVote:
+    made: Vote = kind(target_hash=vote.target_hash, target_number=vote.target_number)
+    return SignedVote(vote=made, signature=vote.signature, authority=vote.authority)
+
+
+def _precommit(signed: SignedVote) -> SignedPrecommit:
+    block = signed.vote.block
+    return SignedPrecommit(
+        target_hash=Hash(block.hash),
+        target_number=BlockNumber(block.number),
+        signature=signed.signature,
+        authority=AuthorityKey(signed.authority),
+    )
+
+
+def _prevote(signed: SignedVote) -> SignedPrevote:
+    block = signed.vote.block
+    return SignedPrevote(
+        target_hash=Hash(block.hash),
+        target_number=BlockNumber(block.number),
+        signature=signed.signature,
+        authority=AuthorityKey(signed.authority),
+    )

@@ -1,0 +1,609 @@
+"""A voter: plays the rounds of GRANDPA and says what became final.
+
+Drive it: ``receive`` an input with the time, then call ``next_effect`` until it returns None, and
+come back at ``next_deadline`` with ``Ticked``. Without a signer, or with one that is no member of
+the set, it follows the votes and casts none.
+
+In each round, with T the time in which a message reaches everybody (``Timing.gossip_ms``):
+1. the primary proposes the estimate of the round before, if that is not final;
+2. after 2 T, or when the round is completable, a voter prevotes for the best chain that contains
+   the estimate of the round before, or the proposal if that lies between estimate and ghost;
+3. once the ghost is at or above that estimate, and after 4 T, or when the ghost can rise no more,
+   or when the round is completable, it precommits to the ghost;
+4. when the round is completable and the estimate of the round before is final, the next one begins.
+
+*Restarts*: each vote is in a ``Persist`` before it is broadcast, and ``VoterRecord`` given to the
+constructor restores it. A vote of our own key that we do not remember counts as cast, and we cast
+no other in that round.
+
+*Loss*: what we voted, and where we stand, is repeated every ``repeat_ms``; in a round that makes no
+progress everybody's votes are. Whoever sees a peer in a later round asks it for the votes of the
+last completed one. A peer that does not know what is final gets our last commit.
+
+*Hostile peers*: a message costs a lookup until its set, round, voter and novelty are right, and
+0.1 ms for each signature then. A peer gets an answer of some size once in ``repeat_ms``. Kept are:
+the votes of three rounds (two of a kind for each voter, see ``waiting``), ``COMMITS_MAX`` commits
+for unknown blocks, ``PEERS_MAX`` peers, and one commit for each of ``SETS_KEPT`` sets.
+Equivocation, lateness, unknown blocks and stale sets are data, not errors.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+from node.consensus.grandpa.commits import (
+    BadCommit,
+    UnknownBlocks,
+    catch_up_of,
+    check_commit,
+    justify,
+    precommits_of,
+    round_of,
+)
+from node.consensus.grandpa.events import (
+    AuthoritiesChanged,
+    BlockImported,
+    Broadcast,
+    Conflict,
+    Effect,
+    Equivocated,
+    Finalized,
+    FinalizedElsewhere,
+    Input,
+    Misbehaved,
+    Offence,
+    PeerLeft,
+    Persist,
+    Received,
+    Send,
+    Ticked,
+)
+from node.consensus.grandpa.ports import Chain, is_descendant
+from node.consensus.grandpa.record import VoterRecord
+from node.consensus.grandpa.round import Round
+from node.consensus.grandpa.tally import Added, AlreadyKnown, Second
+from node.consensus.grandpa.voters import Voters
+from node.consensus.grandpa.waiting import WaitingCommits, WaitingVotes
+from primitives.crypto.keys import Signer
+from primitives.grandpa import (
+    Block,
+    CatchUpMessage,
+    CatchUpRequest,
+    CommitMessage,
+    Equivocation,
+    GossipMessage,
+    NeighbourMessage,
+    NeighbourV1,
+    SignedVote,
+    VoteKind,
+    VoteMessage,
+    compact_commit,
+    make_vote,
+    sign_vote,
+    verify_vote,
+)
+from primitives.justification import GrandpaJustification
+from primitives.scale import U64
+from primitives.types import BlockNumber, Hash
+
+__all__ = ["PEERS_MAX", "SETS_KEPT", "Statistics", "Timing", "Voter"]
+
+PEERS_MAX: Final = 1024
+SETS_KEPT: Final = 2
+REPEATED_MAX: Final = 64
+"""Votes of others that are repeated at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The times that voting keeps to, in milliseconds."""
+
+    gossip_ms: int = 1000
+    """Within this a message reaches everybody, when the network works."""
+    repeat_ms: int = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Where a voter stands."""
+
+    set_id: int
+    round: int
+    finalized: Block
+    prevote_weight: int
+    precommit_weight: int
+    waiting_votes: int
+    waiting_commits: int
+    peers: int
+
+
+@dataclass(slots=True)
+class _Peer:
+    """What we did for a peer, and when it may have it again."""
+
+    commit_at_ms: int = 0
+    answer_at_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The peer that we asked for a state of a round, until it is too late."""
+
+    peer: str
+    until_ms: int
+
+
+@dataclass(slots=True)
+class _Play:
+    """A round that is being played, and our part in it."""
+
+    votes: Round
+    began_ms: int
+    own: dict[VoteKind, SignedVote] = field(default_factory=dict)
+
+
+class Voter:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        authorities: tuple[tuple[bytes, int], ...],
+        set_id: int,
+        finalized: Block,
+        signer: Signer | None,
+        *,
+        now_ms: int,
+        timing: Timing | None = None,
+        record: VoterRecord | None = None,
+    ) -> None:
+        assert signer is None or signer.scheme == "ed25519", "because GRANDPA knows no other scheme"
+        self._chain = chain
+        self._signer = signer
+        self._timing = timing or Timing()
+        self._now = now_ms
+        self._effects: deque[Effect] = deque()
+        self._peers: dict[str, _Peer] = {}
+        self._commits: dict[int, CommitMessage] = {}
+        self._finalized = finalized
+        self._generation = 0
+        self._asked: _Asked | None = None
+        self._repeat_at = now_ms
+        self._repeated = 0
+        self._take_set(authorities, set_id, finalized)
+        if record is not None and record.set_id == set_id:
+            self._restore(record)
+        self._save()
+
+    # The interface.
+
+    def receive(self, what: Input, now_ms: int) -> None:
+        """Take an input; time never goes back, and is held where it would."""
+        self._now = max(self._now, now_ms)
+        match what:
+            case Received(peer=peer, message=message):
+                self._on_message(peer, message)
+            case BlockImported(hash=hash_):
+                self._on_block(hash_)
+            case Ticked():
+                pass
+            case AuthoritiesChanged(authorities=authorities, set_id=set_id, base=base):
+                if set_id > self._set_id:
+                    self._take_set(authorities, set_id, base)
+                    self._finalized = max(self._finalized, base, key=lambda block: block.number)
+                    self._save()
+            case FinalizedElsewhere(block=block):
+                if block.number > self._finalized.number:
+                    self._finalized = block
+            case PeerLeft(peer=peer):
+                self._peers.pop(peer, None)
+                if self._asked is not None and self._asked.peer == peer:
+                    self._asked = None
+            case _:
+                assert_never(what)
+        self._advance()
+        if self._now >= self._repeat_at:
+            self._repeat()
+
+    def next_effect(self) -> Effect | None:
+        """The next order; None if there is nothing to do."""
+        return self._effects.popleft() if self._effects else None
+
+    def next_deadline(self) -> int:
+        """When to come back with ``Ticked``, in milliseconds."""
+        times = [self._repeat_at]
+        if self._may_vote():
+            if VoteKind.PREVOTE not in self._play.own:
+                times.append(self._prevote_at())
+            elif VoteKind.PRECOMMIT not in self._play.own:
+                times.append(self._precommit_at())
+        later = [at for at in times if at > self._now]
+        return min(later, default=self._now + self._timing.gossip_ms)
+
+    def statistics(self) -> Statistics:
+        """Where this voter stands."""
+        votes = self._play.votes
+        return Statistics(
+            set_id=self._set_id,
+            round=votes.number,
+            finalized=self._finalized,
+            prevote_weight=votes.prevotes.weight,
+            precommit_weight=votes.precommits.weight,
+            waiting_votes=len(self._waiting),
+            waiting_commits=len(self._waiting_commits),
+            peers=len(self._peers),
+        )
+
+    # Sets, rounds and what is remembered of them.
+
+    def _take_set(
+        self, authorities: tuple[tuple[bytes, int], ...], set_id: int, base: Block
+    ) -> None:
+        self._set_id = set_id
+        self._voters = Voters.of(authorities)
+        self._waiting = WaitingVotes()
+        self._waiting_commits = WaitingCommits()
+        self._asked = None
+        self._last = _Play(Round.genesis(base, self._voters, self._chain), self._now)
+        self._play = _Play(Round(1, base, self._voters, self._chain), self._now)
+        for old in [old for old in self._commits if old + SETS_KEPT <= set_id]:
+            del self._commits[old]
+
+    def _begin_after(self, done: _Play) -> None:
+        """``done`` is complete: begin the round after it."""
+        base = done.votes.state.finalized or done.votes.base
+        number = done.votes.number + 1
+        self._last = done
+        self._play = _Play(Round(number, base, self._voters, self._chain), self._now)
+        self._asked = None
+        self._waiting.forget_before(done.votes.number)
+        self._save()
+        for _, signed in self._waiting.take_round(number):
+            self._place(number, signed, None)
+
+    def _save(self) -> None:
+        self._generation += 1
+        votes = self._play.votes
+        self._effects.append(
+            Persist(
+                VoterRecord(
+                    set_id=U64(self._set_id),
+                    generation=U64(self._generation),
+                    round=U64(votes.number),
+                    base_hash=Hash(votes.base.hash),
+                    base_number=BlockNumber(votes.base.number),
+                    own=tuple(self._play.own.values()),
+                    previous=catch_up_of(self._last.votes),
+                )
+            )
+        )
+
+    def _restore(self, record: VoterRecord) -> None:
+        """Go on where the record ends; what it says of blocks that are lost is left out."""
+        self._generation = int(record.generation)
+        base = Block(bytes(record.base_hash), int(record.base_number))
+        number = int(record.round)
+        if number > 1:
+            try:
+                done = round_of(record.previous, self._set_id, self._voters, self._chain)
+            except (BadCommit, UnknownBlocks):
+                # The chain lost blocks. Nobody needs us in that round, but we must not vote again.
+                done = Round.genesis(base, self._voters, self._chain)
+                done.number = number - 1
+            self._last = _Play(done, self._now)
+        self._play = _Play(Round(number, base, self._voters, self._chain), self._now)
+        for signed in record.own:
+            self._play.own[signed.vote.kind] = signed
+            if self._chain.number_of(signed.vote.block.hash) is not None:
+                self._play.votes.add(signed)
+
+    # Messages.
+
+    def _on_message(self, peer: str, message: GossipMessage) -> None:
+        if peer not in self._peers:
+            if len(self._peers) >= PEERS_MAX:
+                return
+            self._peers[peer] = _Peer()
+        match message:
+            case VoteMessage(round=number, set_id=set_id, signed=signed):
+                if set_id == self._set_id:
+                    self._on_vote(peer, int(number), signed)
+            case CommitMessage():
+                if message.set_id == self._set_id:
+                    self._on_commit(peer, message)
+            case NeighbourMessage(packet=NeighbourV1() as packet):
+                self._on_neighbour(peer, packet)
+            case CatchUpRequest(round=number, set_id=set_id):
+                if set_id == self._set_id:
+                    self._on_request(peer, int(number))
+            case CatchUpMessage(set_id=set_id):
+                if set_id == self._set_id:
+                    self._on_catch_up(peer, message)
+            case _:
+                raise AssertionError("because these are all messages")
+
+    def _on_vote(self, peer: str, number: int, signed: SignedVote) -> None:
+        current = self._play.votes.number
+        if not max(current - 1, 1) <= number <= current + 1:
+            return
+        if signed.authority not in self._voters:
+            self._accuse(peer, Offence.NOT_A_VOTER)
+            return
+        round_ = self._round(number)
+        if round_ is not None and not round_.is_relevant(signed):
+            return
+        if not self._waiting.has_place(number, signed):
+            return
+        if not verify_vote(signed, number, self._set_id):
+            self._accuse(peer, Offence.BAD_SIGNATURE)
+            return
+        self._place(number, signed, peer)
+
+    def _round(self, number: int) -> Round | None:
+        """The round of this number, if it is the current one or the one before."""
+        for play in (self._play, self._last):
+            if play.votes.number == number:
+                return play.votes
+        return None
+
+    def _place(self, number: int, signed: SignedVote, peer: str | None) -> None:
+        """Count a valid vote, or let it wait."""
+        self._recognize(number, signed)
+        block = signed.vote.block
+        round_ = self._round(number)
+        known = self._chain.number_of(block.hash)
+        if round_ is None or known is None:
+            if self._waiting.has_place(number, signed):
+                self._waiting.add(number, signed)
+                self._pass_on(number, signed, peer)
+            return
+        if known != block.number:
+            if peer is not None:
+                self._accuse(peer, Offence.WRONG_HEIGHT)
+            return
+        outcome = round_.add(signed)
+        match outcome:
+            case Added():
+                self._pass_on(number, signed, peer)
+            case Second(first=first):
+                self._effects.append(Equivocated(Equivocation(self._set_id, number, first, signed)))
+                self._pass_on(number, signed, peer)
+            case AlreadyKnown() | None:
+                pass
+            case _:
+                assert_never(outcome)
+
+    def _recognize(self, number: int, signed: SignedVote) -> None:
+        """Remember a vote that our key cast before this process began."""
+        signer = self._signer
+        if signer is None or bytes(signed.authority) != bytes(signer.account_id):
+            return
+        if number == self._play.votes.number and signed.vote.kind not in self._play.own:
+            self._play.own[signed.vote.kind] = signed
+            self._save()
+
+    def _pass_on(self, number: int, signed: SignedVote, peer: str | None) -> None:
+        if peer is not None:
+            message = VoteMessage(round=U64(number), set_id=U64(self._set_id), signed=signed)
+            self._effects.append(Broadcast(message, except_peer=peer))
+
+    def _on_block(self, hash_: bytes) -> None:
+        for number, signed in self._waiting.take_for(hash_):
+            self._place(number, signed, None)
+        for peer, message in self._waiting_commits.take_all():
+            self._on_commit(peer, message)
+
+    def _on_commit(self, peer: str, message: CommitMessage) -> None:
+        if int(message.commit.target_number) <= self._finalized.number:
+            return
+        if self._waiting_commits.has(message):
+            return
+        number = int(message.round)
+        try:
+            found = check_commit(message.commit, number, self._set_id, self._voters, self._chain)
+        except BadCommit:
+            self._accuse(peer, Offence.BAD_COMMIT)
+            return
+        except UnknownBlocks:
+            self._waiting_commits.add(peer, message)
+            return
+        if self._finalize(found):
+            self._effects.append(Broadcast(message, except_peer=peer))
+        for signed in precommits_of(found.commit):
+            if self._round(number) is not None:
+                self._place(number, signed, None)
+
+    def _on_neighbour(self, peer: str, packet: NeighbourV1) -> None:
+        state = self._peers[peer]
+        set_id, current = int(packet.set_id), self._play.votes.number
+        is_behind = set_id < self._set_id or (
+            set_id == self._set_id and packet.finalized_number < self._finalized.number
+        )
+        commit = self._commits.get(set_id)
+        if is_behind and commit is not None and self._now >= state.commit_at_ms:
+            state.commit_at_ms = self._now + self._timing.repeat_ms
+            self._effects.append(Send(peer, commit))
+        if set_id != self._set_id or packet.round <= current:
+            return
+        is_far = packet.round > current + 1
+        is_stuck = self._now >= self._play.began_ms + self._timing.repeat_ms
+        if (is_far or is_stuck) and (self._asked is None or self._now >= self._asked.until_ms):
+            self._asked = _Asked(peer, self._now + self._timing.repeat_ms)
+            request = CatchUpRequest(round=U64(current), set_id=U64(self._set_id))
+            self._effects.append(Send(peer, request))
+
+    def _on_request(self, peer: str, number: int) -> None:
+        state, done = self._peers[peer], self._last.votes
+        if number > done.number or done.number == 0 or not done.prevotes.weight:
+            return
+        if self._now < state.answer_at_ms:
+            self._accuse(peer, Offence.TOO_MANY_REQUESTS)
+            return
+        # A little less than the time after which an honest peer asks again.
+        state.answer_at_ms = self._now + self._timing.repeat_ms // 2
+        answer = CatchUpMessage(set_id=U64(self._set_id), catch_up=catch_up_of(done))
+        self._effects.append(Send(peer, answer))
+
+    def _on_catch_up(self, peer: str, message: CatchUpMessage) -> None:
+        if self._asked is None or self._asked.peer != peer:
+            self._accuse(peer, Offence.UNASKED_CATCH_UP)
+            return
+        self._asked = None
+        if int(message.catch_up.round) < self._play.votes.number:
+            return
+        try:
+            done = round_of(message.catch_up, self._set_id, self._voters, self._chain)
+        except BadCommit:
+            self._accuse(peer, Offence.BAD_CATCH_UP)
+            return
+        except UnknownBlocks:
+            return
+        own = self._play.own if done.number == self._play.votes.number else {}
+        self._begin_after(_Play(done, self._now, own))
+
+    def _accuse(self, peer: str, offence: Offence) -> None:
+        self._effects.append(Misbehaved(peer, offence))
+
+    # Voting.
+
+    def _advance(self) -> None:
+        """Do all that the votes and the time allow. Each turn but the last begins a round."""
+        while True:
+            self._announce_finality(self._last.votes)
+            self._announce_finality(self._play.votes)
+            if self._may_vote():
+                self._propose()
+                self._prevote()
+                self._precommit()
+            self._announce_finality(self._play.votes)
+            if not self._is_complete():
+                return
+            self._begin_after(self._play)
+
+    def _may_vote(self) -> bool:
+        return self._signer is not None and self._signer.account_id in self._voters
+
+    def _prevote_at(self) -> int:
+        return self._play.began_ms + 2 * self._timing.gossip_ms
+
+    def _precommit_at(self) -> int:
+        return self._play.began_ms + 4 * self._timing.gossip_ms
+
+    def _propose(self) -> None:
+        assert self._signer is not None, "because only voters come here"
+        number, last = self._play.votes.number, self._last.votes
+        if self._voters.primary(number) != self._signer.account_id:
+            return
+        estimate, known = last.state.estimate, last.state.finalized or last.base
+        if estimate is not None and estimate.number > known.number:
+            self._cast(VoteKind.PROPOSAL, estimate)
+
+    def _prevote(self) -> None:
+        if VoteKind.PREVOTE in self._play.own:
+            return
+        if self._now < self._prevote_at() and not self._play.votes.state.is_completable:
+            return
+        last = self._last.votes.state
+        assert last.estimate is not None, "because the last round was completed"
+        assert last.ghost is not None, "because the last round was completed"
+        start, proposal = last.estimate, self._play.votes.proposal
+        if (
+            proposal is not None
+            and is_descendant(self._chain, last.ghost, proposal)
+            and is_descendant(self._chain, proposal, start)
+        ):
+            start = proposal
+        best = self._chain.best_containing(start.hash)
+        if best is not None:
+            self._cast(VoteKind.PREVOTE, best)
+
+    def _precommit(self) -> None:
+        own, votes = self._play.own, self._play.votes
+        if VoteKind.PREVOTE not in own or VoteKind.PRECOMMIT in own:
+            return
+        ghost, estimate = votes.state.ghost, self._last.votes.state.estimate
+        assert estimate is not None, "because the last round was completed"
+        if ghost is None or not is_descendant(self._chain, ghost, estimate):
+            return
+        is_settled = votes.state.is_completable or not votes.can_rise()
+        if is_settled or self._now >= self._precommit_at():
+            self._cast(VoteKind.PRECOMMIT, ghost)
+
+    def _cast(self, kind: VoteKind, block: Block) -> None:
+        """Vote, unless we did: remember first, then send."""
+        if kind in self._play.own:
+            return
+        assert self._signer is not None, "because only voters come here"
+        votes = self._play.votes
+        signed = sign_vote(make_vote(kind, block), votes.number, self._set_id, self._signer)
+        self._play.own[kind] = signed
+        votes.add(signed)
+        self._save()
+        self._effects.append(Broadcast(self._message(votes.number, signed)))
+
+    def _message(self, number: int, signed: SignedVote) -> VoteMessage:
+        return VoteMessage(round=U64(number), set_id=U64(self._set_id), signed=signed)
+
+    def _is_complete(self) -> bool:
+        """Whether the next round may begin."""
+        if not self._play.votes.state.is_completable:
+            return False
+        estimate = self._last.votes.state.estimate
+        assert estimate is not None, "because the last round was completed"
+        return any(
+            final is not None and is_descendant(self._chain, final, estimate)
+            for final in (self._last.votes.state.finalized, self._play.votes.state.finalized)
+        )
+
+    # Finality.
+
+    def _announce_finality(self, votes: Round) -> None:
+        block = votes.state.finalized
+        if block is None or block.number <= self._finalized.number or votes.number == 0:
+            return
+        found = justify(block, votes.number, votes.precommits.votes(), self._voters, self._chain)
+        # None while equivocators made up the weight: a later block of an honest round covers it.
+        if found is not None and self._finalize(found):
+            self._effects.append(Broadcast(self._commits[self._set_id]))
+
+    def _finalize(self, found: GrandpaJustification) -> bool:
+        """Order that the block is final; False if that is known or against what is final."""
+        commit = found.commit
+        block = Block(bytes(commit.target_hash), int(commit.target_number))
+        if not is_descendant(self._chain, block, self._finalized):
+            if not is_descendant(self._chain, self._finalized, block):
+                self._effects.append(Conflict(self._finalized, block, found))
+            return False
+        if block == self._finalized:
+            return False
+        self._finalized = block
+        self._commits[self._set_id] = CommitMessage(
+            round=found.round, set_id=U64(self._set_id), commit=compact_commit(commit)
+        )
+        self._effects.append(Finalized(block, self._set_id, found))
+        return True
+
+    # Repetition.
+
+    def _repeat(self) -> None:
+        self._repeat_at = self._now + self._timing.repeat_ms
+        packet = NeighbourV1(
+            round=U64(self._play.votes.number),
+            set_id=U64(self._set_id),
+            finalized_number=BlockNumber(self._finalized.number),
+        )
+        self._effects.append(Broadcast(NeighbourMessage(packet=packet)))
+        for play in (self._last, self._play):
+            for signed in play.own.values():
+                self._effects.append(Broadcast(self._message(play.votes.number, signed)))
+        if self._now >= self._play.began_ms + 2 * self._timing.repeat_ms:
+            self._repeat_others()
+
+    def _repeat_others(self) -> None:
+        """Repeat some of the votes that others cast, each time different ones."""
+        votes = self._play.votes
+        known = [*votes.prevotes.votes(), *votes.precommits.votes()]
+        for step in range(min(REPEATED_MAX, len(known))):
+            signed = known[(self._repeated + step) % len(known)]
+            self._effects.append(Broadcast(self._message(votes.number, signed)))
+        self._repeated += REPEATED_MAX
