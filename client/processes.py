@@ -89,8 +89,8 @@ def end_processes(records: Sequence[ProcessRecord]) -> list[int]:
     """
     everyone = processes_of(records)
     for record in records:
-        process = record.find()
-        if process is not None:
+        parent = record.find()
+        for process in processes_of([record]) if parent is None else [parent]:
             with contextlib.suppress(psutil.Error):
                 process.send_signal(signal.SIGTERM)
     psutil.wait_procs(everyone, timeout=STOP_PATIENCE_S)

@@ -186,7 +186,7 @@ def _spool(
     done = 0
     for piece in pieces:
         waiting += piece
-        if len(waiting) >= segment_bytes:
+        while len(waiting) >= segment_bytes:
             segments.append(_spool_segment(code, bytes(waiting[:segment_bytes]), directory))
             del waiting[:segment_bytes]
             done += segment_bytes

@@ -1,0 +1,152 @@
+"""The command `cess`: wrong usage, expected failures, exit codes, and what is shown of secrets."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from client.cli import cess
+from client.cli.session import amount, parse_hash, size_text
+
+FID = "0x" + "ab" * 32
+NOWHERE = ["--rpc", "ws://127.0.0.1:1"]
+
+
+def run(*arguments: str, **more: Any) -> Result:
+    return CliRunner().invoke(cess, list(arguments), **more)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["put"],
+        ["put", "/no/such/file"],
+        ["get", FID],
+        ["territory", "mint", "--days", "1"],
+        ["territory", "mint", "--units", "0", "--days", "1"],
+        ["key", "generate", "--words", "13"],
+        ["devnet", "up"],
+        ["put", __file__, "--wait", "forever"],
+    ],
+)
+def test_wrong_usage_is_2(arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["get", "abc", "out", *NOWHERE], "not a hash"),
+        (["put", __file__, *NOWHERE], "--keyfile"),
+        (["put", __file__, "--suri", "bottom drive obey", *NOWHERE], "cess key generate"),
+        (["put", __file__, "--suri", "//A", "--keyfile", "f", *NOWHERE], "--keyfile"),
+        (["ls", "--account", "cXnonsense", *NOWHERE], "address"),
+        (["get", FID, "out", "--range", "5", *NOWHERE], "START-END"),
+        (["ls", "--suri", "//Alice", "--keyfile", "/no/file", *NOWHERE], "--keyfile"),
+        (["key", "inspect"], "address"),
+        (["key", "insert", "--key-type", "toolong", "--scheme", "sr25519",
+          "--keystore-path", "x", "--suri", "//A"], "four letters"),
+        (["devnet", "status", "--base-path", "/no/such"], "cess devnet up"),
+    ],
+)  # fmt: skip
+def test_a_failure_is_1_and_says_what_to_do(arguments: list[str], words: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert words in result.stderr
+
+
+def test_an_unreachable_node_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import client.chain.limits
+
+    quick = client.chain.limits.ChainLimits(connect_timeout_s=0.3)
+    monkeypatch.setattr("client.chain.client.ChainLimits", lambda: quick)
+    result = run("network", *NOWHERE, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["error"] == "ChainUnreachable"
+    assert "--rpc" in result.stderr
+
+
+def test_a_phrase_on_the_command_line_is_refused_and_not_repeated() -> None:
+    result = run("ls", "--suri", "bottom drive obey lake", *NOWHERE)
+    assert result.exit_code == 1
+    assert "bottom" not in result.output
+
+
+def test_start_up_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from client.cli import cess; from click.testing import CliRunner; "
+        "assert CliRunner().invoke(cess, ['--help']).exit_code == 0; "
+        "print([m for m in ('substrateinterface', 'numpy', 'trio', 'httpx', 'rich', 'structlog', "
+        "'cryptography', 'node', 'storage_miner') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_every_command_is_listed_and_explains_itself() -> None:
+    listed = run("--help").stdout
+    for name in ("put", "get", "ls", "rm", "file", "network", "territory", "key", "mdrc", "devnet"):
+        assert f"  {name} " in listed
+        assert run(name, "--help").exit_code == 0
+    for name in ("node", "miner", "chain-spec"):
+        assert f"  {name} " in listed
+
+
+def test_a_new_key_shows_its_phrase_once_or_goes_to_a_file(tmp_path: Path) -> None:
+    shown = json.loads(run("key", "generate", "--json").stdout)
+    assert len(shown["phrase"].split()) == 12
+    password = tmp_path / "password"
+    password.write_text("correct horse\n")
+    keyfile = tmp_path / "key"
+    options = ["--password-file", str(password)]
+    made = run("key", "generate", "--out", str(keyfile), *options, "--json")
+    assert made.exit_code == 0
+    document = json.loads(made.stdout)
+    assert "phrase" not in document
+    seen = json.loads(run("key", "inspect", "--keyfile", str(keyfile), *options, "--json").stdout)
+    assert seen["account"] == document["account"]
+    password.write_text("wrong")
+    assert run("key", "inspect", "--keyfile", str(keyfile), *options).exit_code == 1
+
+
+def test_a_key_is_inspected_in_every_form() -> None:
+    alice = json.loads(run("key", "inspect", "//Alice", "--json").stdout)
+    assert alice["account"].startswith("cX")
+    for form in (alice["account"], alice["account_id"]):
+        seen = json.loads(run("key", "inspect", form, "--json").stdout)
+        assert seen["account_id"] == alice["account_id"]
+    typed = run("key", "inspect", "-", "--json", input="//Alice\n")
+    assert json.loads(typed.stdout)["account"] == alice["account"]
+
+
+def test_a_key_is_inserted_where_the_node_looks(tmp_path: Path) -> None:
+    made = run(
+        "key", "insert", "--base-path", str(tmp_path), "--chain-id", "cess_dev",
+        "--key-type", "babe", "--scheme", "sr25519", "--suri", "//Alice", "--json",
+    )  # fmt: skip
+    assert made.exit_code == 0
+    public = json.loads(made.stdout)["public_key"]
+    keystore = tmp_path / "chains" / "cess_dev" / "keystore"
+    assert [path.name for path in keystore.iterdir()] == [b"babe".hex() + public[2:]]
+
+
+def test_fingerprints_need_no_chain(tmp_path: Path) -> None:
+    work = tmp_path / "work.txt"
+    work.write_text("a work of some length, " * 50)
+    document = json.loads(run("mdrc", "fingerprint", str(work), "--json").stdout)
+    assert document["size"] == work.stat().st_size
+    assert len(document["data"]) == 66
+    assert document["content"] is not None
+
+
+def test_amounts_and_sizes_are_readable() -> None:
+    assert amount(4_400 * 10**18) == "4,400 TCESS"
+    assert amount(10**18 // 4) == "0.25 TCESS"
+    assert size_text(1023) == "1023 B"
+    assert size_text(4 << 20) == "4.0 MiB"
+    assert parse_hash(FID) == parse_hash(FID[2:])

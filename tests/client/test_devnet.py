@@ -1,0 +1,163 @@
+"""Development networks: what is refused, what is written, and that nothing is left running."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from client.devnet import (
+    STATE,
+    Devnet,
+    DevnetFailed,
+    DevnetPlan,
+    _miner_config,
+    devnet_down,
+    devnet_status,
+)
+
+
+def plan(tmp_path: Path, **changes: Any) -> DevnetPlan:
+    return DevnetPlan(**{"base_path": tmp_path / "net", **changes})
+
+
+@pytest.mark.parametrize(
+    "changes", [{"validators": 2}, {"miners": 33}, {"miners": -1}, {"rpc_port": 0}]
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict[str, int]) -> None:
+    with pytest.raises(DevnetFailed):
+        Devnet(plan(tmp_path, **changes), print)
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DevnetFailed, match=f"port {port} is taken.*--rpc-port"):
+            Devnet(plan(tmp_path, rpc_port=port), print).start()
+
+
+def test_miners_get_the_settings_that_they_know() -> None:
+    from storage_miner.config import KEYS
+
+    settings = tomllib.loads(_miner_config("ws://h:1", 3, 30_003, "http://127.0.0.1:30003", 4))
+    assert settings["suri"] == "//Miner3"
+    assert set(settings) <= set(KEYS)
+
+
+def test_without_a_network_status_fails_and_down_has_nothing_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DevnetFailed, match="cess devnet up"):
+        devnet_status(tmp_path)
+    assert devnet_down(tmp_path) == {"stopped": 0}
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    (tmp_path / STATE).write_text('{"rpc": 1}')
+    with pytest.raises(DevnetFailed, match="damaged"):
+        devnet_status(tmp_path)
+
+
+def test_an_unknown_preset_fails_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(DevnetFailed, match="no-such-chain"):
+        Devnet(plan(tmp_path, preset="no-such-chain", rpc_port=free_port()), print).start()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def cess(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "client.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def pids(document: dict[str, Any]) -> list[int]:
+    return [item["pid"] for item in (*document["validators"], *document["miners"])]
+
+
+def running(found: list[int]) -> list[int]:
+    return [
+        pid
+        for pid in found
+        if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def wait_until_gone(found: list[int]) -> None:
+    deadline = time.monotonic() + 30
+    while running(found):
+        assert time.monotonic() < deadline, f"still running: {running(found)}"
+        time.sleep(0.1)
+
+
+@pytest.mark.integration
+def test_a_network_comes_up_answers_and_goes_down(tmp_path: Path) -> None:
+    base = str(tmp_path / "net")
+    options = ["--base-path", base, "--miners", "2", "--idle-plots", "1"]
+    up = cess("devnet", "up", *options, "--rpc-port", str(free_port()), "--detach", "--json")
+    assert up.returncode == 0, up.stderr
+    document = json.loads(up.stdout)
+    try:
+        assert set(document) == {"rpc", "gateway", "chain_spec", "validators", "miners"}
+        assert set(document["miners"][0]) == {"name", "account", "pid", "endpoint", "data_dir"}
+        status = json.loads(cess("devnet", "status", "--base-path", base, "--json").stdout)
+        assert all(item["running"] for item in status["miners"])
+        network = json.loads(cess("network", "--rpc", document["rpc"], "--json").stdout)
+        assert network["finalized"] >= 1
+        assert all(item["idle"] > 0 for item in network["miners"])
+        again = cess("devnet", "up", *options, "--rpc-port", str(free_port()))
+        assert again.returncode == 1
+        assert "devnet down" in again.stderr
+        refused = cess(
+            "territory",
+            "mint",
+            "--units",
+            "1000000",
+            "--days",
+            "1",
+            "--suri",
+            "//Alice",
+            "--rpc",
+            document["rpc"],
+            "--json",
+        )
+        assert refused.returncode == 1
+        assert json.loads(refused.stdout)["error"] == "CallFailed"
+    finally:
+        down = cess("devnet", "down", "--base-path", base, "--json")
+    assert json.loads(down.stdout) == {"stopped": 3}
+    wait_until_gone(pids(document))
+
+
+@pytest.mark.integration
+def test_a_crash_of_up_leaves_nothing_running(tmp_path: Path) -> None:
+    base = tmp_path / "net"
+    command = ["devnet", "up", "--base-path", str(base), "--miners", "2"]
+    up = subprocess.Popen(
+        [sys.executable, "-m", "client.cli", *command, "--rpc-port", str(free_port())],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    found: list[int] = []
+    while len(found) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        if (base / STATE).exists():
+            found = pids(devnet_status(base))
+    os.kill(up.pid, signal.SIGKILL)
+    up.wait()
+    wait_until_gone(found)
