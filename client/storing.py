@@ -129,20 +129,20 @@ async def _require_territory(chain: ChainClient, owner: AccountId, name: str, sp
         units = max(-(-space // unit), 1)
         raise NoTerritory(
             f"you have no territory {name!r} to store files in; lease one, for example with "
-            f"`cess territory mint {name} --units {units} --days 30`, or name another with "
+            f"`cess territory mint --name {name} --size {units} --days 30`, or name another with "
             "--territory"
         )
     if info.state is not TerritoryState.Active:
         raise NoTerritory(
             f"your territory {name!r} is {info.state.name}; renew it with "
-            f"`cess territory renew {name} --days 30`"
+            f"`cess territory renew --name {name} --days 30`"
         )
     if info.remaining_space < space:
         units = -(-(space - int(info.remaining_space)) // unit)
         raise NoTerritory(
             f"your territory {name!r} has {int(info.remaining_space)} bytes left and the file "
             f"takes {space} (three times its size, in whole segments); grow it with "
-            f"`cess territory expand {name} --units {units}`"
+            f"`cess territory expand --name {name} --size {units}`"
         )
 
 

@@ -21,6 +21,7 @@ from client.cli.session import (
 __all__ = ["territory"]
 
 COUNT = click.IntRange(1, 2**32 - 1)
+NAME = click.option("--name", default="default", show_default=True, help="The territory's name.")
 
 
 @click.group()
@@ -29,14 +30,14 @@ def territory() -> None:
 
 
 @territory.command()
-@click.argument("name", default="default")
-@click.option("--units", type=COUNT, required=True, help="Units of space; see `territory price`.")
+@NAME
+@click.option("--size", type=COUNT, required=True, help="Units of space; see `territory price`.")
 @click.option("--days", type=COUNT, required=True, help="Days of the lease.")
 @key_options
 @chain_options
 @with_errors
-def mint(name: str, units: int, days: int, **options: Any) -> None:
-    """Lease UNITS for DAYS under NAME; the price is paid at once."""
+def mint(name: str, size: int, days: int, **options: Any) -> None:
+    """Lease SIZE units of space for DAYS; the price is paid at once."""
     from pallets.storage_handler import StorageHandler
     from pallets.storage_handler.types import TerrName
     from primitives.scale import U32
@@ -45,20 +46,20 @@ def mint(name: str, units: int, days: int, **options: Any) -> None:
         options,
         name,
         StorageHandler.mint_territory,
-        gib_count=U32(units),
+        gib_count=U32(size),
         territory_name=TerrName(name.encode()),
         days=U32(days),
     )
 
 
 @territory.command()
-@click.argument("name", default="default")
-@click.option("--units", type=COUNT, required=True, help="Units of space to add.")
+@NAME
+@click.option("--size", type=COUNT, required=True, help="Units of space to add.")
 @key_options
 @chain_options
 @with_errors
-def expand(name: str, units: int, **options: Any) -> None:
-    """Add UNITS to the territory NAME for the days that it has left."""
+def expand(name: str, size: int, **options: Any) -> None:
+    """Add SIZE units to a territory for the days that it has left."""
     from pallets.storage_handler import StorageHandler
     from pallets.storage_handler.types import TerrName
     from primitives.scale import U32
@@ -68,18 +69,18 @@ def expand(name: str, units: int, **options: Any) -> None:
         name,
         StorageHandler.expanding_territory,
         territory_name=TerrName(name.encode()),
-        gib_count=U32(units),
+        gib_count=U32(size),
     )
 
 
 @territory.command()
-@click.argument("name", default="default")
+@NAME
 @click.option("--days", type=COUNT, required=True, help="Days to add.")
 @key_options
 @chain_options
 @with_errors
 def renew(name: str, days: int, **options: Any) -> None:
-    """Extend the territory NAME by DAYS; a frozen one becomes active again."""
+    """Extend a territory by DAYS; a frozen one becomes active again."""
     from pallets.storage_handler import StorageHandler
     from pallets.storage_handler.types import TerrName
     from primitives.scale import U32

@@ -124,7 +124,7 @@ def test_a_network_comes_up_answers_and_goes_down(tmp_path: Path) -> None:
         refused = cess(
             "territory",
             "mint",
-            "--units",
+            "--size",
             "1000000",
             "--days",
             "1",

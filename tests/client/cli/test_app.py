@@ -28,7 +28,7 @@ def run(*arguments: str, **more: Any) -> Result:
         ["put", "/no/such/file"],
         ["get", FID],
         ["territory", "mint", "--days", "1"],
-        ["territory", "mint", "--units", "0", "--days", "1"],
+        ["territory", "mint", "--size", "0", "--days", "1"],
         ["key", "generate", "--words", "13"],
         ["devnet", "up"],
         ["put", __file__, "--wait", "forever"],
