@@ -3,8 +3,8 @@
 A removed holding stays in its slot, so that a round which is open can still ask for it, and waits
 in a queue. Once its miner has no round, the miner's last holding is moved into the gap.
 
-Bounds of a block: ``CLEANUPS_PER_BLOCK_MAX`` entries of the queue, with ``REMOVED_PER_CLEANUP_MAX``
-holdings taken out for each.
+Bounds of a block: ``CLEANUPS_PER_BLOCK_MAX`` entries of the queue, ``REMOVED_PER_CLEANUP_MAX``
+holdings taken out for each, and no further entry after ``REMOVED_PER_BLOCK_MAX`` in all.
 """
 
 from dataclasses import replace
@@ -25,6 +25,9 @@ CLEANUPS_PER_BLOCK_MAX = 64
 
 REMOVED_PER_CLEANUP_MAX = 8
 """Removed holdings at the end of a miner's slots that one cleanup takes out with its own."""
+
+REMOVED_PER_BLOCK_MAX = 128
+"""Removed holdings that one block takes out before it leaves further entries to the next."""
 
 
 def append(audit: "Audit", miner: AccountId, holding: Holding, commitments: RowCommitments) -> U32:
@@ -48,19 +51,20 @@ def clean(audit: "Audit") -> Weight:
     """Take out removed holdings of miners without a round; the others wait for another turn."""
     head, tail = audit.removed_head.get(), audit.removed_tail.get()
     end = min(tail, head + CLEANUPS_PER_BLOCK_MAX)
-    taken = 0
-    for index in range(head, end):
-        entry = audit.removed_queue.take(U64(index))
+    taken, index = 0, head
+    while index < end and taken < REMOVED_PER_BLOCK_MAX:
+        entry = audit.removed_queue.take(index)
+        index = U64(index + 1)
         assert entry is not None, "because the queue is dense between head and tail"
         miner, slot = entry
         count, is_done = _take_out(audit, miner, slot)
         taken += count
         if not is_done:
             _enqueue(audit, miner, slot)
-    if end > head:
-        audit.removed_head.put(U64(end))
-    looked = end - head
-    return Weight(reads=2 + 3 * looked + 4 * taken, writes=2 + 2 * looked + 6 * taken)
+    if index > head:
+        audit.removed_head.put(index)
+    looked = index - head
+    return Weight(reads=2 + 4 * looked + 2 * taken, writes=2 + 6 * looked + 2 * taken)
 
 
 def _enqueue(audit: "Audit", miner: AccountId, slot: U32) -> None:

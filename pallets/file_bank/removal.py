@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["clear_some", "drop", "end_holding", "give_up", "remove_some"]
 
-SEGMENTS_PER_BLOCK_MAX = 32
+SEGMENTS_PER_BLOCK_MAX = 16
 """Segments that one block takes down."""
 
 FILES_PER_BLOCK_MAX = 32

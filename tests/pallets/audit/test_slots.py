@@ -1,6 +1,10 @@
 """Slots stay dense; removed holdings wait for the end of the round and then go."""
 
-from pallets.audit.slots import CLEANUPS_PER_BLOCK_MAX, REMOVED_PER_CLEANUP_MAX
+from pallets.audit.slots import (
+    CLEANUPS_PER_BLOCK_MAX,
+    REMOVED_PER_BLOCK_MAX,
+    REMOVED_PER_CLEANUP_MAX,
+)
 from primitives.scale import U32
 from tests.pallets.file_bank.conservation import check
 from tests.pallets.file_bank.storage_world import (
@@ -129,6 +133,19 @@ def test_a_block_looks_at_a_bounded_number_of_removed_holdings(monkeypatch):
         check(world)
     assert left == [7, 2, 0, 0]
     assert CLEANUPS_PER_BLOCK_MAX == 64
+
+
+def test_a_block_takes_out_a_bounded_number_of_removed_holdings(monkeypatch):
+    monkeypatch.setattr("pallets.audit.slots.REMOVED_PER_BLOCK_MAX", 5)
+    world = stored(1)
+    world.delete(ALICE, FILES[0])
+    left = []
+    for _ in range(3):
+        world.go()
+        left.append(len(world.audit.holdings.keys(limit=20)))
+        check(world)
+    assert left == [7, 2, 0]
+    assert REMOVED_PER_BLOCK_MAX == 128
 
 
 def test_holdings_of_challenged_miners_let_others_pass(monkeypatch):

@@ -176,7 +176,7 @@ class Storage(RuleBasedStateMachine):
 
 TestStorage = Storage.TestCase
 TestStorage.settings = settings(
-    max_examples=30,
+    max_examples=60,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,

@@ -149,7 +149,7 @@ def test_a_block_takes_down_a_bounded_number_of_segments(world, monkeypatch):
     assert not world.bank.file_segments.keys(limit=9)
     assert not world.bank.removing.keys(limit=9)
     check(world)
-    assert SEGMENTS_PER_BLOCK_MAX == 32
+    assert SEGMENTS_PER_BLOCK_MAX == 16
 
 
 def test_files_of_an_expired_territory_go_in_order_and_a_bounded_number_at_a_time(
