@@ -63,7 +63,7 @@ def clean(audit: "Audit") -> Weight:
             _enqueue(audit, miner, slot)
     if index > head:
         audit.removed_head.put(index)
-    looked = index - head
+    looked = int(index) - int(head)
     return Weight(reads=2 + 4 * looked + 2 * taken, writes=2 + 6 * looked + 2 * taken)
 
 

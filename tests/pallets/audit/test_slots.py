@@ -4,6 +4,7 @@ from pallets.audit.slots import (
     CLEANUPS_PER_BLOCK_MAX,
     REMOVED_PER_BLOCK_MAX,
     REMOVED_PER_CLEANUP_MAX,
+    clean,
 )
 from primitives.scale import U32
 from tests.pallets.file_bank.conservation import check
@@ -174,3 +175,14 @@ def test_a_cleanup_takes_out_a_bounded_number(monkeypatch):
     world.go(3)
     assert files_of(world) == [1]
     assert REMOVED_PER_CLEANUP_MAX == 8
+
+
+def test_cleaning_weighs_what_it_did():
+    world = stored(2)
+    idle = clean(world.audit)
+    world.delete(ALICE, FILES[0])
+    world.chain._finish()
+    world.bank.on_initialize(world.runtime.context.number())
+    busy = clean(world.audit)
+    assert type(busy.ref_time) is int
+    assert busy.ref_time > idle.ref_time
