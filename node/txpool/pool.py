@@ -8,20 +8,25 @@ block with ``prune``, ``retract`` and ``expire``, and of found invalidity with `
 ``take_events`` until empty. Heights and seconds come in as arguments; nothing here reads a clock.
 
 Guarantees: no two ready transactions provide one tag; each ready one comes after those that it
-requires; a replacement pays strictly more than all that it replaces; ``stats`` is what is held.
+requires; a replacement pays strictly more than all that it replaces; a sender's transactions cost
+no more together than the sender had when the last one came; ``stats`` is what is held.
 Bounds (a hostile submitter cannot pass them): ``Limits`` in transactions and bytes for ready and
-for future, ``sender_count`` of one sender, ``BANS_MAX`` bans, ``RECENT_TAGS_MAX`` tags of recent
-blocks. What does not fit drives out the worst, or is refused itself.
+for future, and in transactions of one sender, ``BANS_MAX`` bans, ``RECENT_TAGS_MAX`` tags of recent
+blocks. What does not fit drives out the newest of whoever holds most, while that is more than a
+fair share; then the worst; or it is refused itself.
+Cost: a submission O(log n) and what it frees or drives out; ``ready`` O(log n) for each one taken
+and O(n) once for senders, not for their queues.
 """
 
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from itertools import islice
+from typing import Final, TypeAlias
 
 from node.txpool import errors
-from pallets.frame.validity import ValidTransaction
+from pallets.frame.validity import Payment, TransactionInvalid, ValidTransaction
 from primitives.errors import RpcError
 from primitives.types import Hash
 
@@ -75,8 +80,18 @@ class Limits:
 
     ready_count: int = 8192
     ready_bytes: int = 20 << 20
-    sender_count: int = 2048
-    """Transactions of one sender: nobody can have the pool alone."""
+    sender_count: int = 4096
+    """Transactions of one sender."""
+
+    @property
+    def fair_count(self) -> int:
+        """Ready ones of one sender that give way only for better ones when the pool is full."""
+        return max(1, self.ready_count // 128)
+
+    @property
+    def sender_future_count(self) -> int:
+        """Waiting ones of one sender: nobody can have that queue alone."""
+        return max(1, self.future_count // 8)
 
     @property
     def future_count(self) -> int:
@@ -109,19 +124,103 @@ class Transaction:
     valid_until: int
     """First height at which it is invalid by age."""
     sender: bytes | None = None
+    fee: int = 0
+    """What it costs at most, with its tip."""
+    funds: int | None = None
+    """What the sender could spend when it was judged; None: not known."""
+
+
+_Rank: TypeAlias = tuple[int, int, int]
+"""Smaller is better: more priority, then sooner invalid, then sooner here."""
 
 
 @dataclass(slots=True)
 class _Held:
     transaction: Transaction
     order: int
+    rank: _Rank = (0, 0, 0)
     missing: set[bytes] = field(default_factory=set)
     """Future only: required tags that nobody provides."""
 
-    def rank(self) -> tuple[int, int, int]:
-        """Smaller is better: more priority, then sooner invalid, then sooner here."""
-        found = self.transaction
-        return (-int(found.validity.priority), found.valid_until, self.order)
+    def __post_init__(self) -> None:
+        self.set(self.transaction)
+
+    def set(self, transaction: Transaction) -> None:
+        """Take a newer verdict of the same transaction."""
+        self.transaction = transaction
+        priority = int(transaction.validity.priority)
+        self.rank = (-priority, transaction.valid_until, self.order)
+
+
+@dataclass(slots=True)
+class _Sender:
+    """What one sender has in the pool."""
+
+    owed: int = 0
+    """The fees of all."""
+    ready: dict[Hash, None] = field(default_factory=dict)
+    future: dict[Hash, None] = field(default_factory=dict)
+
+
+class _Worst:
+    """Finds the worst of one queue: a heap whose stale entries are skipped when met.
+
+    An entry is stale when its transaction left or has another rank. Bounds: twice the queue.
+    """
+
+    def __init__(self, queue: dict[Hash, _Held]) -> None:
+        self._queue = queue
+        self._heap: list[tuple[_Rank, Hash]] = []
+
+    def push(self, held: _Held) -> None:
+        """A transaction entered the queue, or has a new rank."""
+        if len(self._heap) > 2 * len(self._queue) + 64:
+            self._heap = [(_negated(each.rank), key) for key, each in self._queue.items()]
+            heapq.heapify(self._heap)
+        heapq.heappush(self._heap, (_negated(held.rank), held.transaction.hash))
+
+    def find(self) -> Hash:
+        """The worst; the queue is not empty."""
+        while True:
+            rank, hash_ = self._heap[0]
+            held = self._queue.get(hash_)
+            if held is not None and _negated(held.rank) == rank:
+                return hash_
+            heapq.heappop(self._heap)
+
+
+class _Crowds:
+    """Finds the sender with the most ready transactions, of those above a fair share.
+
+    A heap of counts as they were when they grew, corrected when met. Bounds: one entry a sender.
+    """
+
+    def __init__(self, senders: dict[bytes, _Sender], fair_count: int) -> None:
+        self._senders = senders
+        self._fair_count = fair_count
+        self._heap: list[tuple[int, bytes]] = []
+        self._known: dict[bytes, None] = {}
+
+    def grew(self, sender: bytes, count: int) -> None:
+        """``sender`` has ``count`` ready transactions now."""
+        if count > self._fair_count and sender not in self._known:
+            self._known[sender] = None
+            heapq.heappush(self._heap, (-count, sender))
+
+    def largest(self) -> _Sender | None:
+        """Who holds the most, if that is more than a fair share."""
+        while self._heap:
+            count, sender = self._heap[0]
+            found = self._senders.get(sender)
+            actual = 0 if found is None else len(found.ready)
+            if actual <= self._fair_count:
+                heapq.heappop(self._heap)
+                del self._known[sender]
+            elif actual != -count:
+                heapq.heapreplace(self._heap, (-actual, sender))
+            else:
+                return found
+        return None
 
 
 class Pool:
@@ -139,9 +238,14 @@ class Pool:
         """Waiting ones by the tags that they miss."""
         self._recent_tags: dict[bytes, None] = {}
         self._bans: dict[Hash, float] = {}
-        self._senders: dict[bytes, int] = {}
-        self._worst: list[tuple[tuple[int, int, int], Hash]] = []
-        """Heap of negated ranks; entries of transactions that left are skipped when met."""
+        self._senders: dict[bytes, _Sender] = {}
+        self._roots: dict[Hash, None] = {}
+        """Ready ones that require nothing of another ready one."""
+        self._checked: dict[Hash, None] = {}
+        """All, the one whose verdict is the oldest first."""
+        self._worst_ready = _Worst(self._ready)
+        self._worst_future = _Worst(self._future)
+        self._crowds = _Crowds(self._senders, limits.fair_count)
         self._ready_bytes = 0
         self._future_bytes = 0
         self._order = 0
@@ -176,28 +280,24 @@ class Pool:
     def ready(self) -> Iterator[Transaction]:
         """Ready transactions, best first, each after those that it requires."""
         waiting: dict[Hash, int] = {}
-        heap: list[tuple[tuple[int, int, int], Hash]] = []
-        for hash_, held in self._ready.items():
-            count = len(
-                {
-                    self._provided[tag]
-                    for tag in held.transaction.validity.requires
-                    if tag in self._provided
-                }
-            )
-            if count:
-                waiting[hash_] = count
-            else:
-                heap.append((held.rank(), hash_))
+        heap = [(self._ready[hash_].rank, hash_) for hash_ in self._roots]
         heapq.heapify(heap)
         while heap:
             _, hash_ = heapq.heappop(heap)
             held = self._ready[hash_]
             yield held.transaction
             for next_hash in self._dependants(held):
-                waiting[next_hash] -= 1
-                if not waiting[next_hash]:
-                    heapq.heappush(heap, (self._ready[next_hash].rank(), next_hash))
+                left = waiting.get(next_hash)
+                if left is None:
+                    left = len(self._providers(self._ready[next_hash]))
+                waiting[next_hash] = left - 1
+                if left == 1:
+                    heapq.heappush(heap, (self._ready[next_hash].rank, next_hash))
+
+    def oldest_verdicts(self, count: int) -> list[Transaction]:
+        """Those that were judged the longest ago, at most ``count``."""
+        hashes = islice(self._checked, count)
+        return [(self._ready.get(hash_) or self._future[hash_]).transaction for hash_ in hashes]
 
     def future(self) -> Iterator[Transaction]:
         """Waiting transactions in order of arrival."""
@@ -230,13 +330,12 @@ class Pool:
             raise errors.unverifiable(f"more than {TAGS_MAX} tags")
         if set(validity.provides) & set(validity.requires):
             raise errors.cycle()
-        sender = transaction.sender
-        if sender is not None and self._senders.get(sender, 0) >= self.limits.sender_count:
-            raise errors.dropped()
+        missing = self._missing(validity)
+        self._check_sender(transaction, is_future=bool(missing))
         self._order += 1
         held = _Held(transaction, self._order)
-        held.missing = self._missing(validity)
-        if held.missing:
+        held.missing = missing
+        if missing:
             self._enter_future(held)
         else:
             self._enter_ready(held)
@@ -246,13 +345,34 @@ class Pool:
             self._events = [event for event in self._events if event.hash != transaction.hash]
             raise errors.dropped()
 
+    def _check_sender(self, transaction: Transaction, *, is_future: bool) -> None:
+        """Refuse what is too much for one sender: in number, or for what it can pay."""
+        found = self._senders.get(transaction.sender or b"")
+        if found is None:
+            return
+        limits = self.limits
+        if len(found.ready) + len(found.future) >= limits.sender_count or (
+            is_future and len(found.future) >= limits.sender_future_count
+        ):
+            raise errors.dropped()
+        if transaction.funds is None:
+            return
+        owed = found.owed
+        for tag in transaction.validity.provides:
+            other = self._provided.get(tag)
+            if other in found.ready:
+                owed -= self._ready[other].transaction.fee  # it would be replaced
+        if owed + transaction.fee > transaction.funds:
+            raise errors.invalid(TransactionInvalid(Payment()))
+
     def _enter_future(self, held: _Held) -> None:
         if not self._accepts_future:
             raise errors.no_future()
         hash_ = held.transaction.hash
         self._future[hash_] = held
         self._future_bytes += len(held.transaction.data)
-        self._count(held, 1)
+        self._worst_future.push(held)
+        self._enter_any(held, is_ready=False)
         for tag in held.missing:
             self._wanted.setdefault(tag, {})[hash_] = None
         self._events.append(PoolEvent(hash_, Status.FUTURE))
@@ -273,13 +393,14 @@ class Pool:
             self._leave_ready(other)
             self._events.append(PoolEvent(other, Status.USURPED, hash_))
         self._ready[hash_] = held
-        heapq.heappush(self._worst, (_negated(held), hash_))
+        self._worst_ready.push(held)
         self._ready_bytes += len(held.transaction.data)
-        self._count(held, 1)
+        self._enter_any(held, is_ready=True)
         for tag in validity.provides:
             self._provided[tag] = hash_
-        for tag in validity.requires:
-            self._needed.setdefault(tag, {})[hash_] = None
+            for next_hash in self._needed.get(tag, ()):
+                self._roots.pop(next_hash, None)
+        self._index_needs(held)
         self._events.append(PoolEvent(hash_, Status.READY))
         self._adopt(orphans)
 
@@ -298,6 +419,12 @@ class Pool:
             for tag in validity.requires
             if tag not in self._provided and tag not in self._recent_tags
         }
+
+    def _providers(self, held: _Held) -> set[Hash]:
+        """Ready ones that provide a tag which this one requires."""
+        provided = self._provided
+        requires = held.transaction.validity.requires
+        return {provided[tag] for tag in requires if tag in provided}
 
     def _dependants(self, held: _Held) -> dict[Hash, None]:
         """Ready ones that require a tag of this one."""
@@ -340,24 +467,15 @@ class Pool:
         """Drive out the worst until the limits hold."""
         limits = self.limits
         while len(self._ready) > limits.ready_count or self._ready_bytes > limits.ready_bytes:
-            for hash_ in self._subtree(self._worst_ready()):
+            crowd = self._crowds.largest()
+            worst = self._worst_ready.find() if crowd is None else next(reversed(crowd.ready))
+            for hash_ in self._subtree(worst):
                 self._leave_ready(hash_)
                 self._events.append(PoolEvent(hash_, Status.DROPPED))
         while len(self._future) > limits.future_count or self._future_bytes > limits.future_bytes:
-            worst = max(self._future.values(), key=_Held.rank).transaction.hash
+            worst = self._worst_future.find()
             self._leave_future(worst)
             self._events.append(PoolEvent(worst, Status.DROPPED))
-
-    def _worst_ready(self) -> Hash:
-        if len(self._worst) > 2 * len(self._ready) + 64:
-            self._worst = [(_negated(held), hash_) for hash_, held in self._ready.items()]
-            heapq.heapify(self._worst)
-        while True:
-            rank, hash_ = self._worst[0]
-            held = self._ready.get(hash_)
-            if held is not None and _negated(held) == rank:
-                return hash_
-            heapq.heappop(self._worst)
 
     # Leaving.
 
@@ -375,21 +493,36 @@ class Pool:
     def _leave_ready(self, hash_: Hash) -> _Held:
         held = self._ready.pop(hash_)
         self._ready_bytes -= len(held.transaction.data)
-        self._count(held, -1)
+        self._leave_any(held)
         for tag in held.transaction.validity.provides:
             if self._provided.get(tag) == hash_:
                 del self._provided[tag]
+        for next_hash in self._dependants(held):
+            if not self._providers(self._ready[next_hash]):
+                self._roots[next_hash] = None
+        self._unindex_needs(held)
+        return held
+
+    def _index_needs(self, held: _Held) -> None:
+        hash_ = held.transaction.hash
+        for tag in held.transaction.validity.requires:
+            self._needed.setdefault(tag, {})[hash_] = None
+        if not self._providers(held):
+            self._roots[hash_] = None
+
+    def _unindex_needs(self, held: _Held) -> None:
+        hash_ = held.transaction.hash
+        self._roots.pop(hash_, None)
         for tag in dict.fromkeys(held.transaction.validity.requires):
             needing = self._needed[tag]
             del needing[hash_]
             if not needing:
                 del self._needed[tag]
-        return held
 
     def _leave_future(self, hash_: Hash) -> _Held:
         held = self._future.pop(hash_)
         self._future_bytes -= len(held.transaction.data)
-        self._count(held, -1)
+        self._leave_any(held)
         for tag in held.missing:
             wanting = self._wanted.get(tag)
             if wanting is not None:
@@ -398,15 +531,30 @@ class Pool:
                     del self._wanted[tag]
         return held
 
-    def _count(self, held: _Held, change: int) -> None:
-        sender = held.transaction.sender
-        if sender is None:
+    def _enter_any(self, held: _Held, *, is_ready: bool) -> None:
+        found = held.transaction
+        self._checked[found.hash] = None
+        if found.sender is None:
             return
-        count = self._senders.get(sender, 0) + change
-        if count:
-            self._senders[sender] = count
+        sender = self._senders.setdefault(found.sender, _Sender())
+        sender.owed += found.fee
+        if is_ready:
+            sender.ready[found.hash] = None
+            self._crowds.grew(found.sender, len(sender.ready))
         else:
-            del self._senders[sender]
+            sender.future[found.hash] = None
+
+    def _leave_any(self, held: _Held) -> None:
+        found = held.transaction
+        self._checked.pop(found.hash, None)
+        if found.sender is None:
+            return
+        sender = self._senders[found.sender]
+        sender.owed -= found.fee
+        sender.ready.pop(found.hash, None)
+        sender.future.pop(found.hash, None)
+        if not sender.ready and not sender.future:
+            del self._senders[found.sender]
 
     def remove(self, hashes: Iterable[Hash], *, now_s: float | None) -> None:
         """Drop invalid transactions; what needs them waits again. ``now_s`` bans them too."""
@@ -490,16 +638,36 @@ class Pool:
         self.remove(old, now_s=None)
 
     def refresh(self, transaction: Transaction, now_s: float) -> None:
-        """Put the new verdict of a waiting transaction in place of the old one."""
-        if transaction.hash not in self._future:
+        """Put the new verdict of a held transaction in place of the old one.
+
+        What misses something since (a reorganisation took it) waits; what misses nothing is ready.
+        """
+        hash_ = transaction.hash
+        held = self._ready.get(hash_)
+        if held is None:
+            if hash_ in self._future:
+                self._leave_future(hash_)
+                try:
+                    self.submit(transaction, now_s)
+                except RpcError:
+                    self._events.append(PoolEvent(hash_, Status.DROPPED))
             return
-        self._leave_future(transaction.hash)
-        try:
-            self.submit(transaction, now_s)
-        except RpcError:
-            self._events.append(PoolEvent(transaction.hash, Status.DROPPED))
+        old = held.transaction
+        if transaction.validity.provides != old.validity.provides:
+            return  # of another runtime; it will be looked at again
+        del self._checked[hash_]
+        self._checked[hash_] = None
+        if old.sender is not None:
+            self._senders[old.sender].owed += transaction.fee - old.fee
+        self._unindex_needs(held)
+        held.set(transaction)
+        self._index_needs(held)
+        self._worst_ready.push(held)
+        if self._missing(transaction.validity):
+            self._demote(hash_)
+            self._enforce()
 
 
-def _negated(held: _Held) -> tuple[int, int, int]:
-    priority, valid_until, order = held.rank()
+def _negated(rank: _Rank) -> _Rank:
+    priority, valid_until, order = rank
     return -priority, -valid_until, -order

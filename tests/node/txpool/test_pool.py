@@ -2,6 +2,7 @@
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +31,8 @@ def tx(
     next_nonce: int = 0,
     size: int = 100,
     until: int = FAR,
+    fee: int = 0,
+    funds: int | None = None,
 ) -> Transaction:
     """A transaction of ``sender``, whose account stands at ``next_nonce``."""
     data = bytes((sender, priority % 256)) + nonce.to_bytes(4, "little")
@@ -46,6 +49,8 @@ def tx(
         ),
         until,
         bytes((sender,)) * 32,
+        fee,
+        funds,
     )
 
 
@@ -130,6 +135,54 @@ def test_a_waiting_transaction_takes_a_new_verdict() -> None:
     )
     target.refresh(now_ready, 0)
     assert order(target) == [(1, 5)]
+
+
+def test_a_ready_transaction_takes_a_new_verdict() -> None:
+    target = pool()
+    first, second = tx(1, 0), tx(1, 1)
+    fill(target, first, second, tx(2, 0, priority=3))
+    target.prune(BLOCK, [first.hash], [], 0)
+    target.take_events()
+    target.refresh(tx(1, 1, next_nonce=1, until=9), 0)
+    assert order(target) == [(2, 0), (1, 1)]
+    target.expire(9)
+    assert statuses(target.take_events(), second) == [Status.INVALID]
+
+
+def test_what_a_reorganisation_took_the_ground_from_waits() -> None:
+    target = pool()
+    first, second, third = tx(1, 0), tx(1, 1), tx(1, 2)
+    fill(target, first, second, third)
+    target.prune(BLOCK, [first.hash], [], 0)
+    target.retract(BLOCK, [first.hash], [tag(1, 0)])
+    target.take_events()
+    target.refresh(second, 0)
+    assert order(target) == []
+    assert statuses(target.take_events(), third) == [Status.FUTURE]
+    target.submit(first, 0)
+    assert order(target) == [(1, 0), (1, 1), (1, 2)]
+
+
+def test_a_verdict_of_another_runtime_changes_nothing() -> None:
+    target = pool()
+    held = tx(1, 0)
+    fill(target, held)
+    target.refresh(replace(held, validity=tx(2, 0).validity), 0)
+    assert [found.validity for found in target.ready()] == [held.validity]
+    target.refresh(tx(2, 7), 0)
+    assert target.stats().future_count == 0
+
+
+def test_the_oldest_verdict_is_looked_at_first() -> None:
+    target = pool()
+    first, second, waiting = tx(1, 0), tx(2, 0), tx(3, 5)
+    fill(target, first, second, waiting)
+    assert target.oldest_verdicts(2) == [first, second]
+    target.refresh(first, 0)
+    target.refresh(waiting, 0)
+    assert [found.hash for found in target.oldest_verdicts(9)] == [
+        *(second.hash, first.hash, waiting.hash)
+    ]
 
 
 # Replacement.
@@ -236,7 +289,9 @@ def test_bytes_are_limited_too() -> None:
 
 def test_dependants_leave_with_what_they_need() -> None:
     target = pool(ready_count=2)
-    fill(target, tx(1, 0, priority=1), tx(1, 1, priority=9), tx(2, 0, priority=5))
+    other = tx(3, 0, priority=9)
+    needy = replace(other.validity, requires=(tag(1, 0),))
+    fill(target, tx(1, 0, priority=1), replace(other, validity=needy), tx(2, 0, priority=5))
     assert order(target) == [(2, 0)]
 
 
@@ -258,6 +313,76 @@ def test_one_sender_cannot_have_the_pool_alone() -> None:
     fill(target, *(tx(1, nonce) for nonce in range(5)))
     assert refusal(target, tx(1, 5)).code == 1016
     fill(target, tx(2, 0))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_one_sender_cannot_have_the_future_alone(count: int) -> None:
+    target = pool(ready_count=160)
+    assert target.limits.sender_future_count == 2
+    gaps = [tx(1, 5 + nonce) for nonce in range(count)]
+    fill(target, *gaps[:2])
+    for gap in gaps[2:]:
+        assert refusal(target, gap).code == 1016
+    fill(target, tx(2, 5), tx(1, 0))
+
+
+def test_a_crowd_gives_way_before_anybody_with_a_fair_share() -> None:
+    target = pool(ready_count=256)
+    assert target.limits.fair_count == 2
+    rich = [tx(1, nonce, priority=1000) for nonce in range(254)]
+    fill(target, *rich, tx(2, 0), tx(2, 1))
+    target.take_events()
+    honest = tx(3, 0)
+    fill(target, honest)
+    assert honest.hash in target
+    assert statuses(target.take_events(), rich[-1]) == [Status.DROPPED]
+    assert target.stats().ready_count == 256
+
+
+def test_a_crowd_that_shrank_is_no_crowd() -> None:
+    target = pool(ready_count=256)
+    crowd = [tx(1, nonce, priority=5) for nonce in range(4)]
+    fill(target, *crowd)
+    target.prune(BLOCK, [found.hash for found in crowd[:3]], [], 0)
+    fill(target, *(tx(sender, 0, priority=5) for sender in range(2, 257 - 1)))
+    fill(target, tx(0, 0, priority=5))
+    refused = tx(0, 1, priority=1)
+    assert refusal(target, refused).code == 1016
+    assert crowd[3].hash in target
+
+
+# Money.
+
+
+@pytest.mark.parametrize(("fee", "is_taken"), [(3, True), (4, True), (5, False)])
+def test_a_sender_pays_for_all_that_it_has_in_the_pool(fee: int, is_taken: bool) -> None:
+    target = pool()
+    fill(target, tx(1, 0, fee=6, funds=10))
+    last = tx(1, 1, fee=fee, funds=10)
+    if is_taken:
+        fill(target, last)
+    else:
+        error = refusal(target, last)
+        assert (error.code, error.message) == (1010, "Invalid Transaction")
+    fill(target, tx(2, 0, fee=fee, funds=10))
+
+
+def test_a_replaced_transaction_is_not_paid_for() -> None:
+    target = pool()
+    fill(target, tx(1, 0, fee=6, funds=10), tx(1, 0, priority=2, fee=9, funds=10))
+    assert refusal(target, tx(1, 1, fee=2, funds=10)).code == 1010
+    fill(target, tx(1, 1, fee=1, funds=10))
+
+
+def test_a_flood_of_what_cannot_be_paid_does_not_empty_the_pool() -> None:
+    target = pool(ready_count=300)
+    honest = [tx(sender, 0, priority=1, fee=1, funds=100) for sender in range(2, 250)]
+    fill(target, *honest)
+    for nonce in range(2000):
+        with suppress(RpcError):
+            target.submit(tx(1, nonce, priority=1 << 40, fee=60, funds=100), 0)
+    assert all(found.hash in target for found in honest)
+    assert target.stats().ready_count == len(honest) + 1
 
 
 # Blocks.
@@ -319,6 +444,12 @@ def test_a_transaction_dies_of_age(height: int, left: int) -> None:
 # Everything at once.
 
 
+def verdict(old: Transaction, next_nonce: int, *, fee: int) -> Transaction:
+    """A new verdict, upon a state in which the account stands at ``next_nonce``."""
+    sender, nonce = old.data[0], int.from_bytes(old.data[2:6], "little")
+    return replace(old, validity=tx(sender, nonce, next_nonce=next_nonce).validity, fee=fee)
+
+
 def check(target: Pool) -> None:
     """What must hold after every step."""
     stats, limits = target.stats(), target.limits
@@ -331,6 +462,12 @@ def check(target: Pool) -> None:
     provided = [found for t in ready for found in t.validity.provides]
     assert len(set(provided)) == len(provided)
     assert not {t.hash for t in ready} & {t.hash for t in future}
+    held = [*ready, *future]
+    assert {found.hash for found in target.oldest_verdicts(1 << 20)} == {t.hash for t in held}
+    for sender, account in target._senders.items():
+        own = [found for found in held if found.sender == sender]
+        assert account.owed == sum(found.fee for found in own)
+        assert {*account.ready, *account.future} == {found.hash for found in own}
     seen: set[bytes] = set()
     for transaction in ready:
         for needed in transaction.validity.requires:
@@ -345,7 +482,7 @@ def test_no_sequence_of_steps_breaks_the_pool(seed: int) -> None:
     target = Pool(Limits(ready_count=12, ready_bytes=1500, sender_count=8))
     for step in range(80):
         sender, nonce = chance.randrange(1, 5), chance.randrange(6)
-        match chance.randrange(8):
+        match chance.randrange(9):
             case 0:
                 hashes = [t.hash for t in target.ready()][: chance.randrange(4)]
                 target.prune(BLOCK, hashes, [tag(sender, nonce)], step)
@@ -354,6 +491,11 @@ def test_no_sequence_of_steps_breaks_the_pool(seed: int) -> None:
                 target.remove([t.hash for t in held if chance.random() < 0.3], now_s=None)
             case 2:
                 target.expire(chance.randrange(60))
+            case 3:
+                known = target.oldest_verdicts(1)
+                for old in known:
+                    next_nonce = max(0, old.data[2] - chance.randrange(2))
+                    target.refresh(verdict(old, next_nonce, fee=chance.randrange(9)), step)
             case _:
                 new = tx(
                     sender,
@@ -361,6 +503,8 @@ def test_no_sequence_of_steps_breaks_the_pool(seed: int) -> None:
                     priority=chance.randrange(1, 6),
                     size=chance.choice((90, 150, 400)),
                     until=chance.choice((30, 90, FAR)),
+                    fee=chance.randrange(9),
+                    funds=chance.choice((None, 20)),
                 )
                 with suppress(RpcError):
                     target.submit(new, step)
