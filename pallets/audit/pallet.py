@@ -470,13 +470,11 @@ class Audit(Pallet):
     # Private: deadlines.
 
     def _close_overdue(self, n: BlockNumber) -> int:
-        """Judge the parts whose deadline was the block before ``n``.
+        """Judge the parts whose deadline was the block before ``n``, which is never block 0.
 
         All rounds last equally long and a block opens at most DRAWS_PER_BLOCK_MAX, so one look
         takes all of a block's deadlines.
         """
-        if n == 0:
-            return 0
         due = BlockNumber(n - 1)
         missed = self.challenge_slip.prefix_keys(due, limit=DRAWS_PER_BLOCK_MAX)
         for who in missed:

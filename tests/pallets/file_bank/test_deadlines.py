@@ -84,6 +84,21 @@ def test_a_deal_is_dropped_after_its_last_draw(world):
     check(world)
 
 
+def test_complete_segments_are_left_alone_by_a_new_draw(world):
+    file = made_file("two", 2)
+    world.declare(ALICE, file)
+    world.go()
+    for position in range(12):
+        world.report(ALICE, file, 0, position)
+    before = world.bank.file_segments[file.fid, U32(0)]
+    world.go(DEADLINE)
+    assert world.bank.deal_map[file.fid].attempt == 1
+    assert world.bank.file_segments[file.fid, U32(0)] == before
+    world.report_all(ALICE, file)
+    assert file.fid in world.bank.file
+    check(world)
+
+
 def test_nothing_is_reported_on_a_dropped_deal(world):
     world.declare(ALICE, FILE)
     world.go()

@@ -123,6 +123,21 @@ def test_a_holder_that_lost_its_fragment_before_the_segment_was_complete_is_repl
     check(world)
 
 
+def test_losses_of_what_is_not_held_change_nothing(world):
+    """Audit reports what a round found; by then the place may be another's, or gone."""
+    stranger = MINERS[20]
+    world.declare(ALICE, FILE)
+    world.go()
+    with world.chain.no_trace():
+        world.bank.report_lost(stranger, FILE.fid, 0, 3)
+        world.bank.report_lost(world.holder(FILE, 0, 3), FILE.fid, 0, 3)
+        world.bank.report_lost(stranger, FILE.fid, 1, 3)
+        world.bank.report_lost(stranger, made_file("b").fid, 0, 0)
+    world.report_all(ALICE, FILE)
+    with world.chain.no_trace():
+        world.bank.report_lost(stranger, FILE.fid, 0, 3)
+
+
 # Claiming.
 
 

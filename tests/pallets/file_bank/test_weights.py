@@ -4,7 +4,7 @@ import pytest
 
 from chain_spec.presets import DEV_CONSTANTS, LIVE_CONSTANTS
 from pallets.audit.types import FaultyPositions
-from pallets.audit.weights import IDLE_PROOF, LOSSES_DECLARED_MAX, service_proof
+from pallets.audit.weights import IDLE_PROOF, service_proof
 from pallets.file_bank import FragmentReport, FragmentReports, RowCommitments
 from pallets.file_bank.weights import FIND_FRAGMENT, IDLE_CERTIFICATE, declaration, transfer_report
 from pallets.frame.limits import block_weights
@@ -49,14 +49,6 @@ def test_a_declaration_weighs_its_segments():
 
 def faulty(count: int) -> FaultyPositions:
     return FaultyPositions(U16(index) for index in range(count))
-
-
-def test_a_service_proof_weighs_the_losses_that_it_declares():
-    def weight(count: int) -> int:
-        return service_proof(U32(1), faulty(count), ScalarBytes(bytes(32)), Bytes48(bytes(48)))
-
-    assert weight(0).ref_time < weight(1).ref_time < weight(2).ref_time
-    assert weight(LOSSES_DECLARED_MAX) == weight(LOSSES_DECLARED_MAX + 1) == weight(460)
 
 
 @pytest.mark.parametrize("constants", [DEV_CONSTANTS, LIVE_CONSTANTS], ids=["dev", "live"])
