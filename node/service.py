@@ -32,7 +32,20 @@ from node.logging import short_hash
 from node.rpc.context import RpcContext
 from node.rpc.dispatch import Dispatcher, encode_health
 from node.rpc.jsonrpc import Limits as RpcLimits
-from node.rpc.methods import author, chain, childstate, grandpa, payment, state, system
+from node.rpc.methods import (
+    archive,
+    author,
+    ces,
+    chain,
+    chain_head,
+    chain_spec,
+    childstate,
+    grandpa,
+    payment,
+    state,
+    system,
+    transaction,
+)
 from node.rpc.registry import Registry
 from node.rpc.server import RpcServer, ServerConfig
 from node.txpool.pool import Limits
@@ -46,7 +59,20 @@ __all__ = ["METHODS", "PortInUse", "open_database", "registry", "run"]
 
 log = structlog.get_logger("node")
 
-METHODS: Final = (author, chain, childstate, grandpa, payment, state, system)
+METHODS: Final = (
+    archive,
+    author,
+    ces,
+    chain,
+    chain_head,
+    chain_spec,
+    childstate,
+    grandpa,
+    payment,
+    state,
+    system,
+    transaction,
+)
 """Modules whose methods the node serves."""
 
 INFORMANT_S: Final = 5.0

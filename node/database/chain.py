@@ -247,6 +247,11 @@ class ChainDatabase:
         """The hash of block 0."""
         return self._at().genesis
 
+    @property
+    def state_pruning(self) -> int | None:
+        """How many final states are kept; None: all."""
+        return self._state_pruning
+
     def best(self) -> BlockId:
         """The block to build on."""
         heads = self._at()

@@ -38,6 +38,8 @@ class RpcContext:
     is_authority: bool
     starting_block: int
     listen_addresses: tuple[str, ...] = ()
+    peer_id: str | None = None
+    """None while the node has no peer-to-peer network."""
 
     @property
     def chain_type(self) -> Json:

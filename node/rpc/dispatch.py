@@ -7,7 +7,7 @@ Bounds: reading calls of all connections share one limiter of threads; see ``sub
 ``jsonrpc`` for the rest.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import orjson
@@ -17,6 +17,8 @@ import trio
 from node.database import StateDiscarded, UnknownBlock
 from node.rpc import jsonrpc
 from node.rpc.context import RpcContext, client_error
+from node.rpc.discovery import openrpc
+from node.rpc.follow import Follow
 from node.rpc.jsonrpc import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
@@ -27,12 +29,12 @@ from node.rpc.jsonrpc import (
     Request,
 )
 from node.rpc.registry import Method, Registry, Subscription
-from node.rpc.subscriptions import Outbox, SubscriptionClosed
+from node.rpc.subscriptions import Outbox, SubscriptionClosed, too_many_subscriptions
 from pallets.frame.dispatch import RuntimePanic
 from pallets.frame.runtime_api import UnknownRuntimeApi
 from primitives.errors import CessError, DecodeError, RpcError, StorageCorrupt
 
-__all__ = ["READERS_MAX", "Dispatcher", "Session", "Sink"]
+__all__ = ["READERS_MAX", "Caller", "Dispatcher", "Session", "Sink", "encode_health", "unexpected"]
 
 log = structlog.get_logger("rpc")
 
@@ -45,21 +47,30 @@ SERVER_ERROR: Final = -32000
 class Sink:
     """Where a subscription's function sends its events."""
 
-    def __init__(self, session: "Session", event: str) -> None:
-        self._session = session
-        self._event = event
+    def __init__(self, session: "Session", method: Subscription, released: trio.Event) -> None:
+        self.session = session
+        self._method = method
+        self._released = released
         self.name: str | None = None
         self.error: RpcError | None = None
         self.scope = trio.CancelScope()
         self.answered = trio.Event()
-        self.released = trio.Event()
+
+    def open(self) -> str:
+        """Take a place among the connection's subscriptions; the id. Raises ``RpcError``."""
+        method, limit = self._method, self._method.count_max
+        if limit is not None and self.session.outbox.count(method.event) >= limit:
+            raise method.too_many or too_many_subscriptions(limit)
+        self.name = self.session.outbox.open(method.event, method.farewell)
+        self.session.scopes[self.name] = self.scope
+        return self.name
 
     async def accept(self) -> None:
         """Answer the subscribing call with an id; returns when the answer is on its way."""
-        self.name = self._session.outbox.open(self._event)
-        self._session.scopes[self.name] = self.scope
+        if self.name is None:
+            self.open()
         self.answered.set()
-        await self.released.wait()
+        await self._released.wait()
 
     def refuse(self, error: RpcError) -> None:
         """Answer the subscribing call with an error."""
@@ -70,14 +81,19 @@ class Sink:
     def send(self, result: Json) -> None:
         """Send one event; raises ``SubscriptionClosed`` when nobody takes it."""
         assert self.name is not None, "because a subscription accepts before it sends"
-        self._session.outbox.push_event(self.name, result)
-        self._session.wake()
+        self.session.send(self.name, result)
+
+    async def send_when_room(self, result: Json) -> None:
+        """Send one event that can wait for its reader; raises as ``send``."""
+        assert self.name is not None, "because a subscription accepts before it sends"
+        await self.session.wait_room(self.name)
+        self.session.send(self.name, result)
 
     def end(self) -> None:
         """No more events come."""
         if self.name is not None:
-            self._session.outbox.close(self.name)
-            self._session.scopes.pop(self.name, None)
+            self.session.outbox.close(self.name)
+            self.session.scopes.pop(self.name, None)
 
 
 class Session:
@@ -87,7 +103,12 @@ class Session:
         self.outbox = outbox
         self.nursery = nursery
         self.scopes: dict[str, trio.CancelScope] = {}
+        self.follows: dict[str, Follow] = {}
+        """What ``chainHead`` subscriptions of this connection have pinned and started."""
+        self.broadcasts: dict[str, trio.CancelScope] = {}
+        """Transactions that this connection has broadcast, by operation."""
         self._ready = trio.Event()
+        self._taken = trio.Event()
 
     def wake(self) -> None:
         """Tell the writer that something waits."""
@@ -98,12 +119,55 @@ class Session:
         await self._ready.wait()
         self._ready = trio.Event()
 
+    def pop(self) -> tuple[bytes, bool] | None:
+        """The next message and whether it is a reply; those that wait for room look again."""
+        found = self.outbox.pop()
+        if found is not None:
+            self._taken.set()
+            self._taken = trio.Event()
+        return found
+
+    def send(self, name: str, result: Json) -> None:
+        """Send one event of a subscription; raises ``SubscriptionClosed`` when nobody takes it."""
+        try:
+            self.outbox.push_event(name, result)
+        finally:
+            self.wake()
+
+    async def wait_room(self, name: str) -> None:
+        """Wait until the reader has taken most of what a subscription sent."""
+        while not self.outbox.has_room(name):
+            await self._taken.wait()
+
     def unsubscribe(self, name: str) -> bool:
         """End a subscription; whether there was one."""
         scope = self.scopes.pop(name, None)
         if scope is not None:
             scope.cancel()
         return self.outbox.close(name)
+
+
+class Caller:
+    """The connection that called: what a ``per_connection`` method may use of it."""
+
+    def __init__(self, session: Session, released: trio.Event) -> None:
+        self.session = session
+        self._released = released
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> trio.CancelScope:
+        """Run ``work`` once the answer is on its way, until it ends or the connection does."""
+        scope = trio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await self._released.wait()
+                try:
+                    await work()
+                except SubscriptionClosed as closed:
+                    log.debug("work for a connection ended", reason=str(closed))
+
+        self.session.nursery.start_soon(run)
+        return scope
 
 
 class Dispatcher:
@@ -117,6 +181,7 @@ class Dispatcher:
         self._context = context
         self._deny_unsafe = deny_unsafe
         self._readers = trio.CapacityLimiter(READERS_MAX)
+        self._discovery: Json = None
         self.calls_count = 0
         """Calls answered so far."""
 
@@ -128,23 +193,22 @@ class Dispatcher:
     ) -> None:
         """Answer one message; ``push`` gets the answer, None where none is due."""
         asked = jsonrpc.parse(data, self.limits)
-        sinks: list[Sink] = []
+        released = trio.Event()
         if isinstance(asked, Batch):
-            answers = [await self._one(entry, session, sinks) for entry in asked.entries]
+            answers = [await self._one(entry, session, released) for entry in asked.entries]
             push(jsonrpc.batch([entry for entry in answers if entry is not None], self.limits))
         else:
-            push(await self._one(asked, session, sinks))
-        for sink in sinks:
-            sink.released.set()
+            push(await self._one(asked, session, released))
+        released.set()
 
     async def _one(
-        self, asked: Request | Rejected, session: Session | None, sinks: list[Sink]
+        self, asked: Request | Rejected, session: Session | None, released: trio.Event
     ) -> bytes | None:
         if isinstance(asked, Rejected):
             return jsonrpc.failure(asked.id, asked.error)
         self.calls_count += 1
         try:
-            result = await self._run(asked, session, sinks)
+            result = await self._run(asked, session, released)
         except RpcError as error:
             answer = jsonrpc.failure(asked.id, error)
         except Exception as error:  # noqa: BLE001  a call fails alone
@@ -153,21 +217,33 @@ class Dispatcher:
             answer = jsonrpc.success(asked.id, result, self.limits)
         return answer if asked.wants_answer else None
 
-    async def _run(self, asked: Request, session: Session | None, sinks: list[Sink]) -> Json:
+    async def _run(self, asked: Request, session: Session | None, released: trio.Event) -> Json:
         if asked.method == "rpc_methods":
             return {"methods": self._registry.names()}
+        if asked.method == "rpc_discover":
+            return self._document()
         if asked.method in self._registry.unsubscribe_names:
-            return _unsubscribe(asked, session)
+            ended = _unsubscribe(asked, session)
+            return None if self._registry.unsubscribe_names[asked.method].ends_silently else ended
         method = self._registry.find(asked, deny_unsafe=self._deny_unsafe)
         arguments = method.arguments(asked.params)
         if isinstance(method, Subscription):
-            return await self._subscribe(method, arguments, session, sinks)
+            return await self._subscribe(method, arguments, session, released)
+        if method.per_connection:
+            caller = Caller(_needed(session), released)
+            answer: Json = await method.function(self._context, caller, *arguments)
+            return answer
         if method.is_async:
             result: Json = await method.function(self._context, *arguments)
             return result
         return await trio.to_thread.run_sync(
             self._read, method, arguments, limiter=self._readers, abandon_on_cancel=True
         )
+
+    def _document(self) -> Json:
+        if self._discovery is None:
+            self._discovery = openrpc(self._registry, self._context.version)
+        return self._discovery
 
     def _read(self, method: Method, arguments: list[object]) -> Json:
         result: Json = method.function(self._context, *arguments)
@@ -178,18 +254,14 @@ class Dispatcher:
         method: Subscription,
         arguments: list[object],
         session: Session | None,
-        sinks: list[Sink],
+        released: trio.Event,
     ) -> Json:
-        if session is None:
-            raise RpcError(
-                METHOD_NOT_FOUND, "Method not found", "subscriptions need a WebSocket connection"
-            )
-        sink = Sink(session, method.event)
+        session = _needed(session)
+        sink = Sink(session, method, released)
         session.nursery.start_soon(self._feed, method, arguments, sink)
         await sink.answered.wait()
         if sink.error is not None:
             raise sink.error
-        sinks.append(sink)
         return sink.name
 
     async def _feed(self, method: Subscription, arguments: list[object], sink: Sink) -> None:
@@ -205,6 +277,12 @@ class Dispatcher:
             sink.refuse(unexpected(method.name, error))
         finally:
             sink.end()
+
+
+def _needed(session: Session | None) -> Session:
+    if session is None:
+        raise RpcError(METHOD_NOT_FOUND, "Method not found", "this needs a WebSocket connection")
+    return session
 
 
 def unexpected(method: str, error: Exception) -> RpcError:

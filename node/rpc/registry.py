@@ -4,6 +4,9 @@ The signature parses the parameters: after the context (and the sink, for subscr
 parameter has a type of ``PARSERS``, ``list[...]`` of one, ``... | None``, or ``object`` for JSON as
 it came. Parameters with defaults may be left out; null stands for a left-out one.
 
+``per_connection`` methods get the caller's connection (``dispatch.Caller``) after the context and
+are served on WebSockets only.
+
 A plain function reads state and runs in a worker thread; an ``async`` function runs on the loop and
 must not work long. Names are wire: each is written out, aliases too, and ``rpc_methods`` lists
 exactly those.
@@ -23,9 +26,12 @@ from primitives.types import AccountId, Hash
 
 __all__ = [
     "PARSERS",
+    "SERVED_BY_DISPATCHER",
     "Method",
+    "Parameter",
     "Registry",
     "Subscription",
+    "camel_case",
     "rpc_method",
     "rpc_subscription",
     "to_hex",
@@ -35,6 +41,8 @@ Parser = Callable[[object], Any]
 
 _HEX: Final = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})*)")
 HASH_BYTES: Final = 32
+SERVED_BY_DISPATCHER: Final = ("rpc_discover", "rpc_methods")
+"""Methods about the methods."""
 _NUMBER_MAX: Final = (1 << 64) - 1
 
 
@@ -130,14 +138,23 @@ def _parser(hint: object) -> Parser:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parameter:
+class Parameter:
+    """A parameter of a method: its name on the wire, and what it may be."""
+
     name: str
+    hint: object
     parse: Parser
     default: object
 
+    @property
+    def is_required(self) -> bool:
+        """Whether a caller must give it."""
+        return self.default is inspect.Parameter.empty
+
     def take(self, value: object) -> Any:
+        """The value that the function gets; raises ``RpcError`` for a wrong one."""
         if value is None:
-            if self.default is inspect.Parameter.empty:
+            if self.is_required:
                 raise invalid_params(f"{self.name} is missing")
             return self.default
         return self.parse(value)
@@ -151,8 +168,9 @@ class Method:
     aliases: tuple[str, ...]
     unsafe: bool
     function: Callable[..., Any]
-    parameters: tuple[_Parameter, ...]
+    parameters: tuple[Parameter, ...]
     is_async: bool
+    per_connection: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -163,6 +181,7 @@ class Method:
         """The function's arguments after the context; raises ``RpcError`` for wrong ones."""
         if isinstance(params, dict):
             known = {parameter.name for parameter in self.parameters}
+            params = {camel_case(name): value for name, value in params.items()}
             if not params.keys() <= known:
                 raise invalid_params(f"{self.name} takes {', '.join(sorted(known)) or 'nothing'}")
             return [parameter.take(params.get(parameter.name)) for parameter in self.parameters]
@@ -177,33 +196,58 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Subscription(Method):
-    """A method whose answer is a subscription; ``event`` names its notifications."""
+    """A method whose answer is a subscription; ``event`` names its notifications.
 
-    event: str
-    unsubscribe_names: tuple[str, ...]
+    ``ends_silently``: its unsubscribing answers null, not whether there was one. One connection
+    has at most ``count_max`` of them; ``too_many`` is the error for one more. ``farewell`` is the
+    last event for a reader that is too slow.
+    """
+
+    event: str = ""
+    unsubscribe_names: tuple[str, ...] = ()
+    ends_silently: bool = False
+    count_max: int | None = None
+    too_many: RpcError | None = None
+    farewell: Json = None
 
 
-def _parameters(function: Callable[..., Any], skip: int) -> tuple[_Parameter, ...]:
+def camel_case(name: str) -> str:
+    """The name of a parameter on the wire: ``hash_`` is ``hash``, ``start_key`` ``startKey``."""
+    first, *rest = name.strip("_").split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _parameters(function: Callable[..., Any], skip: int) -> tuple[Parameter, ...]:
     found = list(inspect.signature(function).parameters.values())[skip:]
     return tuple(
-        _Parameter(entry.name.rstrip("_"), _parser(entry.annotation), entry.default)
+        Parameter(
+            camel_case(entry.name), entry.annotation, _parser(entry.annotation), entry.default
+        )
         for entry in found
     )
 
 
 def rpc_method(
-    name: str, *, aliases: tuple[str, ...] = (), unsafe: bool = False
+    name: str,
+    *,
+    aliases: tuple[str, ...] = (),
+    unsafe: bool = False,
+    per_connection: bool = False,
 ) -> Callable[[Callable[..., Any]], Method]:
     """Make a function the method ``name``. ``unsafe`` ones are refused on public ports."""
 
     def make(function: Callable[..., Any]) -> Method:
+        assert inspect.iscoroutinefunction(function) or not per_connection, (
+            "because what belongs to a connection is changed on the loop only"
+        )
         return Method(
             name,
             aliases,
             unsafe,
             function,
-            _parameters(function, 1),
+            _parameters(function, 2 if per_connection else 1),
             inspect.iscoroutinefunction(function),
+            per_connection,
         )
 
     return make
@@ -216,6 +260,10 @@ def rpc_subscription(
     unsubscribe: str,
     aliases: tuple[str, ...] = (),
     unsubscribe_aliases: tuple[str, ...] = (),
+    ends_silently: bool = False,
+    count_max: int | None = None,
+    too_many: RpcError | None = None,
+    farewell: Json = None,
 ) -> Callable[[Callable[..., Any]], Subscription]:
     """Make an async function of context, sink and parameters the subscription ``name``.
 
@@ -231,8 +279,12 @@ def rpc_subscription(
             function,
             _parameters(function, 2),
             True,
-            event,
-            (unsubscribe, *unsubscribe_aliases),
+            event=event,
+            unsubscribe_names=(unsubscribe, *unsubscribe_aliases),
+            ends_silently=ends_silently,
+            count_max=count_max,
+            too_many=too_many,
+            farewell=farewell,
         )
 
     return make
@@ -243,7 +295,7 @@ class Registry:
     """All methods of a node by name."""
 
     methods: dict[str, Method] = field(default_factory=dict)
-    unsubscribe_names: set[str] = field(default_factory=set)
+    unsubscribe_names: dict[str, Subscription] = field(default_factory=dict)
 
     @classmethod
     def of(cls, modules: Iterable[ModuleType]) -> "Registry":
@@ -260,11 +312,11 @@ class Registry:
             assert name not in self.methods, f"two methods are called {name}"
             self.methods[name] = method
         if isinstance(method, Subscription):
-            self.unsubscribe_names.update(method.unsubscribe_names)
+            self.unsubscribe_names.update(dict.fromkeys(method.unsubscribe_names, method))
 
     def names(self) -> list[str]:
         """Every name that can be called, in order."""
-        return sorted({*self.methods, *self.unsubscribe_names, "rpc_methods"})
+        return sorted({*self.methods, *self.unsubscribe_names, *SERVED_BY_DISPATCHER})
 
     def find(self, request: Request, *, deny_unsafe: bool) -> Method:
         """The method of a request; raises ``RpcError`` where there is none for this caller."""

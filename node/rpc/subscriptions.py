@@ -5,6 +5,9 @@ and events leave in the order in which they came in, so that the reply to a ``su
 its first event. A subscription whose events are not taken away is closed, never buffered without
 end and never allowed to slow the node down.
 
+Events that can wait (``has_room``) are pushed when there is room; a subscription of those that
+cannot may name a ``farewell``, which is its last event when it is closed for slowness.
+
 Bounds: ``subscription_count`` subscriptions, ``event_count`` waiting events of each,
 ``OUTBOX_BYTES_MAX`` waiting event bytes together. Replies are bounded by the caller: it runs
 ``CALLS_MAX`` calls of one connection at a time and frees a place when its reply is popped.
@@ -18,7 +21,13 @@ from node.rpc import jsonrpc
 from node.rpc.jsonrpc import TOO_MANY_SUBSCRIPTIONS, Json
 from primitives.errors import CessError, RpcError
 
-__all__ = ["CALLS_MAX", "OUTBOX_BYTES_MAX", "Outbox", "SubscriptionClosed"]
+__all__ = [
+    "CALLS_MAX",
+    "OUTBOX_BYTES_MAX",
+    "Outbox",
+    "SubscriptionClosed",
+    "too_many_subscriptions",
+]
 
 CALLS_MAX: Final = 16
 """Calls of one connection that run, or whose replies wait, at a time."""
@@ -34,9 +43,19 @@ class SubscriptionClosed(CessError):  # noqa: N818  a fact
     """The reader of this subscription is gone, unsubscribed, or too slow."""
 
 
+def too_many_subscriptions(limit: int) -> RpcError:
+    """The error for a subscription above the limit of a connection."""
+    return RpcError(
+        TOO_MANY_SUBSCRIPTIONS,
+        "Too many subscriptions on the connection",
+        f"Exceeded max limit of {limit}",
+    )
+
+
 @dataclass(slots=True)
 class _Subscription:
     method: str
+    farewell: Json
     waiting: int = 0
 
 
@@ -67,16 +86,19 @@ class Outbox:
         """Open subscriptions."""
         return len(self._subscriptions)
 
-    def open(self, method: str) -> str:
-        """Begin a subscription whose events are called ``method``; its id."""
+    def count(self, method: str) -> int:
+        """Open subscriptions whose events are called ``method``."""
+        return sum(entry.method == method for entry in self._subscriptions.values())
+
+    def open(self, method: str, farewell: Json = None) -> str:
+        """Begin a subscription whose events are called ``method``; its id.
+
+        ``farewell`` is sent last if the reader turns out to be too slow.
+        """
         if len(self._subscriptions) >= self._subscription_count:
-            raise RpcError(
-                TOO_MANY_SUBSCRIPTIONS,
-                "Too many subscriptions on the connection",
-                f"Exceeded max limit of {self._subscription_count}",
-            )
+            raise too_many_subscriptions(self._subscription_count)
         name = self._name()
-        self._subscriptions[name] = _Subscription(method)
+        self._subscriptions[name] = _Subscription(method, farewell)
         return name
 
     def is_open(self, name: str) -> bool:
@@ -86,6 +108,14 @@ class Outbox:
     def close(self, name: str) -> bool:
         """End a subscription; what it has pushed is still sent. Whether there was one."""
         return self._subscriptions.pop(name, None) is not None
+
+    def has_room(self, name: str) -> bool:
+        """Whether an event that can wait should be pushed now; so too if it is closed."""
+        subscription = self._subscriptions.get(name)
+        return subscription is None or (
+            subscription.waiting < max(1, self._event_count // 2)
+            and self._event_bytes < OUTBOX_BYTES_MAX // 2
+        )
 
     def push_reply(self, data: bytes) -> None:
         """Add an answer."""
@@ -101,6 +131,10 @@ class Outbox:
         if full or self._event_bytes + len(data) > OUTBOX_BYTES_MAX:
             del self._subscriptions[name]
             self.slow_count += 1
+            if subscription.farewell is not None:
+                last = jsonrpc.notification(subscription.method, name, subscription.farewell)
+                self._event_bytes += len(last)
+                self._messages.append(_Message(last, name))
             raise SubscriptionClosed(f"the reader of subscription {name} is too slow")
         subscription.waiting += 1
         self._event_bytes += len(data)

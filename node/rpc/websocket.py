@@ -151,7 +151,7 @@ class _Socket:
     async def write(self) -> None:
         """Send what waits, in order."""
         while True:
-            while (waiting := self._session.outbox.pop()) is not None:
+            while (waiting := self._session.pop()) is not None:
                 data, is_reply = waiting
                 await self._send(Message(data=data.decode()))
                 if is_reply:

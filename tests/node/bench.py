@@ -1,5 +1,6 @@
 """A node without sockets and clocks: the real methods over a chain that the test drives."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -43,9 +44,13 @@ class Bench:
 
     async def answer(self, method: str, *params: Any) -> dict[str, Any]:
         """The whole answer."""
-        asked = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        return await self.answer_named(method, params)
+
+    async def answer_named(self, method: str, params: Any) -> dict[str, Any]:
+        """The whole answer to a call whose parameters may have names."""
+        asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         answers: list[bytes | None] = []
-        await self.dispatcher.answer(asked, self.session, answers.append)
+        await self.dispatcher.answer(asked.encode(), self.session, answers.append)
         assert answers[0] is not None
         found: dict[str, Any] = orjson.loads(answers[0])
         return found
@@ -68,7 +73,7 @@ class Bench:
 
     async def event(self) -> Any:
         """The next event of any subscription."""
-        while (found := self.session.outbox.pop()) is None:
+        while (found := self.session.pop()) is None:
             await self.session.wait_message()
         return orjson.loads(found[0])["params"]["result"]
 

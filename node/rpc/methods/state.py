@@ -25,6 +25,8 @@ KEYS_MAX: Final = 1000
 PAIRS_MAX: Final = 100_000
 BLOCKS_MAX: Final = 128
 
+CHILD_PREFIX: Final = b":child_storage:default:"
+
 INVALID_RANGE: Final = 4001
 INVALID_COUNT: Final = 4002
 
@@ -253,3 +255,19 @@ def get_read_proof(ctx: RpcContext, keys: list[bytes], hash_: Hash | None = None
     _check_count(len(keys))
     at = ctx.at(hash_)
     return {"at": to_hex(at), "proof": [to_hex(node) for node in ctx.state(at).prove(keys)]}
+
+
+@rpc_method("state_getChildReadProof")
+def get_child_read_proof(
+    ctx: RpcContext, child_storage_key: bytes, keys: list[bytes], hash_: Hash | None = None
+) -> Json:
+    """The trie nodes that prove what is under these keys of a child trie.
+
+    Child tries of this chain are empty: the proof is that the main trie names no root of one.
+    """
+    _check_count(len(keys))
+    if not child_storage_key.startswith(CHILD_PREFIX):
+        raise client_error("Invalid child storage key")
+    at = ctx.at(hash_)
+    nodes = ctx.state(at).prove([child_storage_key])
+    return {"at": to_hex(at), "proof": [to_hex(node) for node in nodes]}

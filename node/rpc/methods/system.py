@@ -5,10 +5,17 @@ import trio
 from node.rpc.context import RpcContext
 from node.rpc.jsonrpc import Json
 from node.rpc.registry import rpc_method, to_hex
-from node.runtime import apis
+from node.runtime.apis import ApplyExtrinsicResult, DispatchOutcome
+from pallets.frame import TransactionInvalid, TransactionUnknown
+from pallets.frame.executive import Executive
+from pallets.frame.validity import TransactionValidityError
+from primitives.errors import RpcError
+from primitives.scale import Err, Ok, codec
 from primitives.types import AccountId, Hash
 
 __all__: list[str] = []
+
+SERVER_ERROR = -32000
 
 
 @rpc_method("system_name")
@@ -60,6 +67,15 @@ async def peers(_ctx: RpcContext) -> Json:
     return []
 
 
+@rpc_method("system_localPeerId")
+async def local_peer_id(ctx: RpcContext) -> Json:
+    """The name that peers know this node by."""
+    await trio.lowlevel.checkpoint()
+    if ctx.peer_id is None:
+        raise RpcError(SERVER_ERROR, "Server error", "this node has no peer-to-peer network")
+    return ctx.peer_id
+
+
 @rpc_method("system_localListenAddresses")
 async def local_listen_addresses(ctx: RpcContext) -> Json:
     """Addresses at which peers reach this node."""
@@ -99,4 +115,12 @@ async def account_next_index(ctx: RpcContext, account: AccountId) -> Json:
 @rpc_method("system_dryRun", aliases=("system_dryRunAt",), unsafe=True)
 def dry_run(ctx: RpcContext, extrinsic: bytes, hash_: Hash | None = None) -> Json:
     """Apply an extrinsic upon a block and throw the result away; how it ended, SCALE encoded."""
-    return to_hex(apis(ctx.runtime(hash_)).call("BlockBuilder_apply_extrinsic", extrinsic))
+    at = ctx.at(hash_)
+    result: Ok[DispatchOutcome] | Err[TransactionValidityError]
+    try:
+        outcome = Executive(ctx.runtime(at), verifier=ctx.chain.verifier).dry_run(extrinsic, at)
+    except (TransactionInvalid, TransactionUnknown) as error:
+        result = Err(error.wire())
+    else:
+        result = Ok(Ok(None) if outcome.error is None else Err(outcome.error))
+    return to_hex(codec(ApplyExtrinsicResult).encode(result))

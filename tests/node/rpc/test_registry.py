@@ -106,6 +106,7 @@ def test_accounts_are_addresses_of_any_network_or_hex() -> None:
 
 def test_names_list_exactly_what_can_be_called() -> None:
     assert METHODS.names() == [
+        "rpc_discover",
         "rpc_methods",
         "t_all",
         "t_every",

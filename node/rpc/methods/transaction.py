@@ -1,0 +1,153 @@
+"""``transaction_v1_*`` and ``transactionWatch_v1_*``: submitting without and with a report.
+
+A broadcast transaction is offered to the pool again at every new best block until it is final or
+the client stops it; the caller never hears what becomes of it. A watched one is submitted once.
+Bounds: ``BROADCASTS_MAX`` broadcasts of one connection; they end with it.
+"""
+
+import secrets
+from collections.abc import Mapping
+from typing import Final
+
+import trio
+
+from node.consensus.announcements import Finalized
+from node.rpc.context import RpcContext
+from node.rpc.dispatch import Caller, Sink
+from node.rpc.jsonrpc import Json, invalid_params
+from node.rpc.registry import rpc_method, rpc_subscription
+from node.txpool.shell import TransactionPool
+from pallets.frame.validity import TransactionSource
+from primitives.errors import RpcError
+from primitives.extrinsic import extrinsic_hash
+from primitives.types import Hash
+
+__all__ = ["BROADCASTS_MAX"]
+
+BROADCASTS_MAX: Final = 16
+OPERATION_BYTES: Final = 8
+
+IMMEDIATELY_DROPPED: Final = 1016
+VERIFICATION: Final = 1002
+
+_GONE: Final[dict[str, tuple[str, str]]] = {
+    "usurped": ("invalid", "another transaction of the account took its place"),
+    "dropped": ("dropped", "the pool is full and had to let it go"),
+    "invalid": ("invalid", "it became invalid"),
+    "finalityTimeout": ("dropped", "its block was not final in time"),
+}
+
+
+# Broadcasting.
+
+
+@rpc_method("transaction_v1_broadcast", per_connection=True)
+async def broadcast(ctx: RpcContext, caller: Caller, transaction: bytes) -> Json:
+    """Keep a transaction on its way into a block until told to stop; null if there are too many."""
+    await trio.lowlevel.checkpoint()
+    broadcasts = caller.session.broadcasts
+    if len(broadcasts) >= BROADCASTS_MAX:
+        return None
+    operation = secrets.token_hex(OPERATION_BYTES)
+    broadcasts[operation] = caller.start(lambda: _keep_offering(ctx, transaction))
+    return operation
+
+
+async def _keep_offering(ctx: RpcContext, transaction: bytes) -> None:
+    with (
+        ctx.announcements.listen() as events,
+        ctx.pool.watch(extrinsic_hash(transaction)) as statuses,
+    ):
+        await _offer(ctx.pool, transaction)
+        is_included = False
+        async for event in events:
+            if isinstance(event, Finalized) or not event.is_best:
+                continue
+            while True:
+                try:
+                    status = statuses.receive_nowait()
+                except trio.WouldBlock:
+                    break
+                except trio.EndOfChannel:
+                    return
+                if isinstance(status, Mapping):
+                    is_included = "inBlock" in status
+            if not is_included:
+                await _offer(ctx.pool, transaction)
+
+
+async def _offer(pool: TransactionPool, transaction: bytes) -> None:
+    """Submit it; the specification wants silence about the outcome."""
+    try:
+        await pool.submit(transaction, TransactionSource.External)
+    except RpcError:
+        return
+
+
+@rpc_method("transaction_v1_stop", per_connection=True)
+async def stop(_ctx: RpcContext, caller: Caller, operation_id: str) -> Json:
+    """Stop a broadcast."""
+    await trio.lowlevel.checkpoint()
+    scope = caller.session.broadcasts.pop(operation_id, None)
+    if scope is None:
+        raise invalid_params("no broadcast of this connection has this operation id")
+    scope.cancel()
+    return None
+
+
+# Watching.
+
+
+@rpc_subscription(
+    "transactionWatch_v1_submitAndWatch",
+    event="transactionWatch_v1_watchEvent",
+    unsubscribe="transactionWatch_v1_unwatch",
+    ends_silently=True,
+)
+async def submit_and_watch(ctx: RpcContext, sink: Sink, transaction: bytes) -> None:
+    """Put a transaction into the pool and tell what becomes of it."""
+    hash_ = extrinsic_hash(transaction)
+    with ctx.pool.watch(hash_) as statuses:
+        await sink.accept()
+        try:
+            await ctx.pool.submit(transaction, TransactionSource.External)
+        except RpcError as error:
+            sink.send(_refusal(error))
+            return
+        async for status in statuses:
+            event = await _event(ctx, hash_, status)
+            if event is not None:
+                sink.send(event)
+
+
+def _refusal(error: RpcError) -> dict[str, Json]:
+    event = {IMMEDIATELY_DROPPED: "dropped", VERIFICATION: "error"}.get(error.code, "invalid")
+    return {"event": event, "error": str(error)}
+
+
+async def _event(ctx: RpcContext, hash_: Hash, status: Json) -> dict[str, Json] | None:
+    """The event for a status of the pool; None where the specification has none."""
+    if status == "ready":
+        return {"event": "validated"}
+    kind = next(iter(status)) if isinstance(status, Mapping) else status
+    if not isinstance(kind, str):
+        return None
+    if kind in _GONE:
+        event, why = _GONE[kind]
+        return {"event": event, "error": why}
+    if kind == "retracted":
+        return {"event": "bestChainBlockIncluded", "block": None}
+    if kind in ("inBlock", "finalized") and isinstance(status, Mapping):
+        block = str(status[kind])
+        index = await trio.to_thread.run_sync(_index_in, ctx, Hash.fromhex(block[2:]), hash_)
+        name = "finalized" if kind == "finalized" else "bestChainBlockIncluded"
+        return {"event": name, "block": {"hash": block, "index": index}}
+    return None
+
+
+def _index_in(ctx: RpcContext, block: Hash, hash_: Hash) -> int:
+    """Where a block has a transaction."""
+    for at, data in enumerate(ctx.database.body(block) or ()):
+        if extrinsic_hash(data) == hash_:
+            return at
+    return 0
