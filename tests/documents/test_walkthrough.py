@@ -1,0 +1,115 @@
+"""What README and the guides tell a newcomer to type, typed: commands, programs, the demo."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.documents.shell import ROOT, blocks
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+COMMAND_S = 300
+DEVELOPER = ROOT.joinpath("docs", "guides", "developer.md")
+VALIDATOR = ROOT.joinpath("docs", "guides", "validator.md")
+
+
+def run(line: str, directory: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """One line, as a shell with the virtual environment on its path runs it."""
+    scripts = str(Path(sys.executable).parent)
+    return subprocess.run(
+        ["bash", "-c", line],
+        cwd=directory,
+        env={**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_S,
+        check=False,
+    )
+
+
+def run_all(block: str, directory: Path = ROOT) -> None:
+    for line in block.strip().splitlines():
+        done = run(line, directory)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[None]:
+    """The network that README's walk starts; its files are stored, and it is taken down again."""
+    walk = next(block for block in blocks(ROOT.joinpath("README.md"), "sh") if "devnet up" in block)
+    *before, down = walk.strip().splitlines()
+    assert "devnet down" in down
+    try:
+        run_all("\n".join(before))
+        yield
+    finally:
+        run_all(down)
+
+
+def test_the_walk_of_the_readme_works(network: None) -> None:
+    listed = run("cess ls --suri //Alice --json")
+    assert '"README.md"' in listed.stdout
+
+
+def test_the_programs_of_the_developers_guide_run(network: None, tmp_path: Path) -> None:
+    query, client = blocks(DEVELOPER, "python")[:2]
+    tmp_path.joinpath("query.py").write_text(query)
+    tmp_path.joinpath("client.py").write_text(client)
+    first = run("python query.py", tmp_path)
+    assert (first.returncode, first.stdout.strip()) == (0, "12"), first.stderr
+    second = run("python client.py", tmp_path)
+    assert str(1 << 20) in second.stdout, second.stderr
+    assert "FileNonExistent" in second.stderr, "the guide says that the last call fails"
+
+
+def test_the_file_functions_of_the_developers_guide_run(network: None, tmp_path: Path) -> None:
+    functions = blocks(DEVELOPER, "python")[2]
+    tmp_path.joinpath("work.txt").write_text("a work of words\n" * 1000)
+    tmp_path.joinpath("keep.py").write_text(
+        f"{functions}\n\n"
+        "import anyio\n"
+        "from client.chain import ChainClient\n"
+        "from primitives.crypto.keys import KeyPair\n\n\n"
+        "async def main():\n"
+        '    async with ChainClient.open("ws://127.0.0.1:9944") as chain:\n'
+        '        await keep(chain, KeyPair.from_suri("//Alice"), Path("work.txt"))\n\n\n'
+        "anyio.run(main, backend='trio')\n"
+    )
+    run_all("cess territory mint --suri //Alice --name default --size 16 --days 30")
+    done = run("python keep.py", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert tmp_path.joinpath("back").read_bytes() == tmp_path.joinpath("work.txt").read_bytes()
+
+
+def test_the_specs_of_the_validators_guide_are_made(tmp_path: Path) -> None:
+    lines = [line.strip() for block in blocks(VALIDATOR, "") for line in block.splitlines()]
+    wanted = [line for line in lines if line.startswith(("cess chain-spec", "cess key"))]
+    assert len(wanted) >= 4
+    run_all("\n".join(wanted), tmp_path)
+    assert tmp_path.joinpath("my-chain-raw.json").stat().st_size > 0
+
+
+def test_the_demonstration_holds_and_leaves_nothing_running() -> None:
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "client.demo"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        story, _ = demo.communicate(timeout=600)
+    except subprocess.TimeoutExpired:
+        os.killpg(demo.pid, signal.SIGKILL)
+        raise
+    assert demo.returncode == 0, story
+    for fact in ("equal byte for byte", "SimilarWorkFound", "Fault", "collateral"):
+        assert fact in story
+    left = subprocess.run(["pgrep", "-s", str(demo.pid)], capture_output=True, check=False)
+    assert left.stdout == b"", f"still running: {left.stdout!r}"
