@@ -24,6 +24,7 @@ from proofs.fingerprint.units import Fingerprints, fingerprint
 
 __all__ = [
     "NearWork",
+    "NoCertificate",
     "Search",
     "certificate_document",
     "claim_work",

@@ -206,18 +206,30 @@ class Submitter:
         raise ChainUnreachable(self._connections.url, "the transaction could not be sent")
 
     async def _watch(self, signed: _Signed, wait: Wait) -> Receipt:
-        polls = 0
+        polls = 1
         while True:
-            best = hash_of_json(await self._connections.request("chain_getBlockHash", []))
-            found = await self._find(signed, best)
-            if found is not None and (wait == "included" or await self._is_final(found)):
-                return await self._receipt(signed, *found)
-            if found is None and await self._is_dead(signed):
-                raise TransactionLost(signed.hash)
+            try:
+                receipt = await self._look(signed, wait, resend=polls % _RESEND_POLLS == 0)
+            except UnknownBlock:
+                receipt = None  # the node gave up a fork while it was read
+            if receipt is not None:
+                return receipt
             polls += 1
-            if found is None and polls % _RESEND_POLLS == 0:
-                await self._send_again(signed)
             await anyio.sleep(self._limits.poll_interval_s)
+
+    async def _look(self, signed: _Signed, wait: Wait, *, resend: bool) -> Receipt | None:
+        """The receipt, once the transaction is where it is waited for. Raises: TransactionLost."""
+        best = hash_of_json(await self._connections.request("chain_getBlockHash", []))
+        found = await self._find(signed, best)
+        if found is not None:
+            if wait == "included" or await self._is_final(found):
+                return await self._receipt(signed, *found)
+            return None
+        if await self._is_dead(signed):
+            raise TransactionLost(signed.hash)
+        if resend:
+            await self._send_again(signed)
+        return None
 
     async def _find(self, signed: _Signed, best: Hash) -> tuple[Hash, SeenBlock] | None:
         """The block of the chain below ``best`` that holds the transaction."""

@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from client.chain import BlockHead
+from client.chain import BlockHead, PreparedCall, Receipt, prepare
 from client.transfer.http import HolderHttp, TransferLimits
 from client.transfer.prepare import PreparedFile, prepare_file
 from client.vault.keys import VaultKey
@@ -66,6 +66,8 @@ class FakeChain:
     def __init__(self) -> None:
         self.state: dict[bytes, tuple[Any, tuple[Any, ...], Any]] = {}
         self.height = 1
+        self.submitted: list[PreparedCall] = []
+        self.on_submit: Callable[[PreparedCall], None] | None = None
         self._changed = anyio.Event()
 
     def put(self, entry: Any, *keys_and_value: Any) -> None:
@@ -103,7 +105,27 @@ class FakeChain:
         return self._head().header
 
     async def constant(self, pallet: str, name: str) -> int:
-        return {"SegmentBytes": SEGMENT, "FragmentBytes": FRAGMENT}[name]
+        return {
+            "SegmentBytes": SEGMENT,
+            "FragmentBytes": FRAGMENT,
+            "SpaceUnitBytes": FRAGMENT,
+            "DistanceMax": 24,
+        }[name]
+
+    def call(self, function: Any, **arguments: Any) -> PreparedCall:
+        return prepare(function, **arguments)
+
+    async def submit(self, call: PreparedCall, signer: Any, **_: Any) -> Receipt:
+        self.submitted.append(call)
+        if self.on_submit is not None:
+            self.on_submit(call)
+        head = self._head()
+        return Receipt(
+            extrinsic_hash=Hash(bytes(32)), block_hash=head.hash, block_number=head.number
+        )
+
+    async def finalized_head(self) -> Hash:
+        return await self.best_head()
 
     def heads(self) -> "FakeHeads":
         return FakeHeads(self)
