@@ -58,11 +58,11 @@ def test_the_walk_of_the_readme_works(network: None) -> None:
 
 def test_the_programs_of_the_developers_guide_run(network: None, tmp_path: Path) -> None:
     query, client = blocks(DEVELOPER, "python")[:2]
-    tmp_path.joinpath("query.py").write_text(query)
-    tmp_path.joinpath("client.py").write_text(client)
-    first = run("python query.py", tmp_path)
+    tmp_path.joinpath("read_it.py").write_text(query)
+    tmp_path.joinpath("call_it.py").write_text(client)
+    first = run("python read_it.py", tmp_path)
     assert (first.returncode, first.stdout.strip()) == (0, "12"), first.stderr
-    second = run("python client.py", tmp_path)
+    second = run("python call_it.py", tmp_path)
     assert str(1 << 20) in second.stdout, second.stderr
     assert "FileNonExistent" in second.stderr, "the guide says that the last call fails"
 
