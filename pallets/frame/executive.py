@@ -16,10 +16,10 @@ Bounds: ``ExecutiveConfig.weights`` and ``.length`` for a block.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pallets.frame.call import Call
 from pallets.frame.context import FINALIZATION, INITIALIZATION
@@ -66,6 +66,7 @@ from primitives.types import AccountId, Balance, BlockNumber, Hash, Nonce
 
 __all__ = [
     "OPERATIONAL_FEE_MULTIPLIER",
+    "Examined",
     "Executive",
     "ExecutiveConfig",
     "ExecutiveRuntime",
@@ -171,6 +172,18 @@ class InherentRejected(InvalidBlock):
         self.too_early = too_early
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What is known of a transaction that could be in the next block or a later one.
+
+    ``fee`` is the most that ``signer`` pays for it, with its tip.
+    """
+
+    validity: ValidTransaction
+    signer: AccountId
+    fee: int
+
+
 class _Checked:
     """An extrinsic that is decoded and, if signed, whose signature is good."""
 
@@ -191,6 +204,14 @@ class _Checked:
         self.signer = signer
         self.extra = extra
         self.death = death
+
+
+class _Signature(NamedTuple):
+    """A signed extrinsic, what its signature must be of, and the block at which it dies."""
+
+    extrinsic: UncheckedExtrinsic
+    check: SignatureCheck
+    death: int
 
 
 class _ClassBudget:
@@ -224,12 +245,21 @@ class _ClassBudget:
 class Executive:
     """Executes one block over the state of its parent, or judges transactions upon it."""
 
-    def __init__(self, runtime: ExecutiveRuntime, *, verifier: Verifier = check_signature) -> None:
+    def __init__(
+        self,
+        runtime: ExecutiveRuntime,
+        *,
+        verifier: Verifier = check_signature,
+        expect: Callable[[Sequence[SignatureCheck]], None] | None = None,
+    ) -> None:
+        """``expect`` hears of many checks before ``verifier`` is asked about each."""
         config = runtime.executive_config()
         self._runtime = runtime
         self._overlay = runtime.overlay
         self._context = runtime.context
         self._verifier = verifier
+        self._expect = expect
+        self._expected: dict[bytes, _Signature] = {}
         self._system = config.system
         self._payment = config.payment
         self._spec_version = U32(config.spec_version)
@@ -365,6 +395,7 @@ class Executive:
         try:
             known = tuple(log for log in logs if isinstance(log, PreRuntime))
             self.initialize_block(header.parent_hash, header.number, Digest(logs=known))
+            self._expect_all(body)
             for index, ext in enumerate(body):
                 try:
                     self.apply_extrinsic(ext)
@@ -382,19 +413,20 @@ class Executive:
     def validate_transaction(
         self, _source: TransactionSource, ext: bytes, at_hash: Hash
     ) -> ValidTransaction:
-        """What the pool must know of a transaction upon the block ``at_hash``, whose state this is.
+        """What a pool must know of a transaction upon ``at_hash``; see ``examine_transaction``."""
+        return self.examine_transaction(ext, at_hash).validity
 
-        One executive can validate any number, and then nothing else.
+    def examine_transaction(self, ext: bytes, at_hash: Hash) -> Examined:
+        """Judge a transaction upon the block ``at_hash``, whose state this is.
+
+        One executive can judge any number, and then nothing else.
 
         Raises:
             TransactionInvalid, TransactionUnknown: it cannot be in the next block or a later one.
             DecodeError: it is no extrinsic of this runtime.
             RuntimePanic: a pallet failed unexpectedly; drop the transaction.
         """
-        if self._number is None:
-            self._begin(at_hash, BlockNumber(self._context.number() + 1), Digest(logs=()))
-        number = self._number
-        assert number is not None, "because it was set above"
+        number = self._begin_judging(at_hash)
         self._check_length(ext)
         checked = self._check(ext)
         info, extra, who = checked.info, checked.extra, checked.signer
@@ -409,21 +441,32 @@ class Executive:
         tip = int(extra.tip)
         with _panics("pricing a transaction", by_author=False):
             fee = self._payment.can_withdraw_fee(who, info, checked.length, tip)
-        return ValidTransaction(
+        validity = ValidTransaction(
             priority=U64(self._priority(info, checked.length, tip, int(fee))),
             requires=() if extra.nonce == nonce else (_tag(who, int(extra.nonce) - 1),),
             provides=(_tag(who, int(extra.nonce)),),
             longevity=U64(max(0, checked.death - int(number))),
             propagate=True,
         )
+        return Examined(validity, who, int(fee))
+
+    def expect_transactions(self, exts: Sequence[bytes], at_hash: Hash) -> None:
+        """These will be judged next: let the verifier begin with their signatures."""
+        self._begin_judging(at_hash)
+        self._expect_all(exts)
+
+    def _begin_judging(self, at_hash: Hash) -> BlockNumber:
+        if self._number is None:
+            self._begin(at_hash, BlockNumber(self._context.number() + 1), Digest(logs=()))
+        assert self._number is not None, "because it was set above"
+        return self._number
 
     def dry_run(self, ext: bytes, at_hash: Hash) -> Outcome:
         """What would happen to ``ext`` alone in a block upon ``at_hash``, whose state this is.
 
         Use the executive for nothing else afterwards. Raises: as ``apply_extrinsic``.
         """
-        if self._number is None:
-            self._begin(at_hash, BlockNumber(self._context.number() + 1), Digest(logs=()))
+        self._begin_judging(at_hash)
         self._is_past_inherents = True
         return self.apply_extrinsic(ext)
 
@@ -432,11 +475,27 @@ class Executive:
 
         For checking many signatures ahead, elsewhere; call it after the block has begun.
         """
+        found = self._signature_of(ext)
+        return None if found is None else found.check
+
+    def _signature_of(self, ext: bytes) -> "_Signature | None":
         try:
             extrinsic = UncheckedExtrinsic.decode(ext)
-            return None if extrinsic.signed is None else self._signature_check(extrinsic)[0]
+            return None if extrinsic.signed is None else self._signature(extrinsic)
         except (DecodeError, TransactionInvalid, TransactionUnknown):
             return None
+
+    def _expect_all(self, exts: Sequence[bytes]) -> None:
+        """Tell the verifier what comes, and keep what was decoded for that."""
+        if self._expect is None:
+            return
+        self._expected = {
+            ext: found
+            for ext in exts
+            if len(ext) <= self._mandatory.length_max
+            if (found := self._signature_of(ext)) is not None
+        }
+        self._expect([found.check for found in self._expected.values()])
 
     # Checking.
 
@@ -453,18 +512,21 @@ class Executive:
             raise TransactionInvalid(ExhaustsResources())
 
     def _check(self, ext: bytes) -> _Checked:
-        extrinsic = UncheckedExtrinsic.decode(ext)
+        found = self._expected.pop(ext, None)
+        extrinsic = UncheckedExtrinsic.decode(ext) if found is None else found.extrinsic
         call = self._runtime.calls().decode(extrinsic.call)
         if extrinsic.signed is None:
             return _Checked(call, len(ext), None, None, LONGEST)
-        check, death = self._signature_check(extrinsic)
+        if found is None:
+            found = self._signature(extrinsic)
+        check = found.check
         if not self._verifier(check):
             raise TransactionInvalid(BadProof())
         if check.signer == _NOBODY:
             raise TransactionInvalid(BadSigner())
-        return _Checked(call, len(ext), check.signer, extrinsic.signed.extra, death)
+        return _Checked(call, len(ext), check.signer, extrinsic.signed.extra, found.death)
 
-    def _signature_check(self, extrinsic: UncheckedExtrinsic) -> tuple[SignatureCheck, int]:
+    def _signature(self, extrinsic: UncheckedExtrinsic) -> "_Signature":
         signed = extrinsic.signed
         assert signed is not None, "because callers look first"
         account = signed.account
@@ -472,7 +534,8 @@ class Executive:
             raise TransactionUnknown(CannotLookup())
         implicit, death = self._implicit(signed.extra)
         payload = signing_payload(extrinsic.call, signed.extra, implicit)
-        return SignatureCheck(signed.signature, payload, account), death
+        check = SignatureCheck(signed.signature, payload, account)
+        return _Signature(extrinsic, check, death)
 
     def _implicit(self, extra: SignedExtra) -> tuple[Implicit, int]:
         """What the signer signed beside the extrinsic, and the block at which that expires."""

@@ -1,5 +1,6 @@
 """Blocks from extrinsics: what may enter, what stays, what a block must be."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 
 from pallets.frame import DictState, DispatchClass, InherentData, RuntimePanic, TransactionSource
 from pallets.frame.error import DispatchModule
-from pallets.frame.executive import InherentRejected
+from pallets.frame.executive import Executive, InherentRejected
 from pallets.frame.limits import BLOCK_BYTES_MAX, BLOCK_LENGTH
+from pallets.frame.signatures import SignatureCheck, check_signature
 from pallets.frame.validity import (
     LONGEST,
     AncientBirthBlock,
@@ -588,6 +590,43 @@ def test_signatures_can_be_checked_ahead() -> None:
     assert asked == [ahead]
     assert block.executive.signature_check(bare("Timestamp", "set", now=Moment(1))) is None
     assert block.executive.signature_check(b"garbage") is None
+
+
+def test_a_verifier_hears_of_a_block_before_it_is_asked() -> None:
+    parent, block, header, _ = built()
+    told: list[object] = []
+
+    def expect(checks: Sequence[SignatureCheck]) -> None:
+        told.append(tuple(checks))
+
+    def verifier(check: SignatureCheck) -> bool:
+        told.append(check)
+        return check_signature(check)
+
+    again = Executive(Ledger(parent), verifier=verifier, expect=expect)
+    again.execute_block(header, block.body)
+    assert told == [tuple(told[1:]), *told[1:]]
+    assert len(told) == 4
+
+
+def test_a_verifier_hears_of_transactions_and_not_of_junk() -> None:
+    told: list[Sequence[SignatureCheck]] = []
+    judge = Executive(Ledger(genesis("Alice", "Bob")), expect=told.append)
+    good = transfer("Alice", 0, "Bob", COIN)
+    batch = [good, b"\x10garb", bare("Timestamp", "set", now=Moment(1)), bytes(BLOCK_BYTES_MAX + 1)]
+    judge.expect_transactions(batch, GENESIS_HASH)
+    assert [check.signer for check in told[0]] == [user("Alice").account_id]
+    assert judge.examine_transaction(good, GENESIS_HASH).signer == user("Alice").account_id
+    assert judge.examine_transaction(good, GENESIS_HASH).fee > 0
+
+
+def test_the_fee_that_the_pool_is_told_is_what_a_block_takes() -> None:
+    ext = transfer("Alice", 0, "Bob", COIN, tip=5)
+    fee = pool().examine_transaction(ext, GENESIS_HASH).fee
+    block = started("Alice", "Bob")
+    block.apply(ext)
+    paid = [e for e in block.events() if isinstance(e, TransactionPayment.TransactionFeePaid)]
+    assert int(paid[0].actual_fee) == fee
 
 
 def test_a_book_can_be_signed_by_many() -> None:
