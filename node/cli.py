@@ -178,6 +178,11 @@ def _node_options(function: F) -> F:
             show_default=True,
             help="The store.",
         ),
+        click.option(
+            "--signature-workers",
+            type=click.IntRange(0, 4),
+            help="Processes that check signatures.  [default: one fewer than processors]",
+        ),
         click.option("--in-memory", is_flag=True, help="Keep the chain in memory only."),
         click.option(
             "--keystore-path",
@@ -313,6 +318,7 @@ def _config(flags: dict[str, Any]) -> Any:
         prometheus_external=flags["prometheus_external"],
         finalizes=not flags["no_grandpa"],
         in_memory=flags["in_memory"],
+        signature_workers=flags["signature_workers"],
     )
 
 

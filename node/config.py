@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from node.consensus.signature_workers import WORKERS_MAX
+from node.consensus.signed_slots import FILE_NAME
 from primitives.errors import CessError
 
 __all__ = [
@@ -112,6 +114,8 @@ class NodeConfig:
     prometheus_external: bool = False
     finalizes: bool = True
     in_memory: bool = False
+    signature_workers: int | None = None
+    """Processes that check signatures; None: one fewer than processors."""
 
     def chain_path(self, chain_id: str) -> Path:
         """The directory of one chain."""
@@ -120,6 +124,10 @@ class NodeConfig:
     def database_path(self, chain_id: str) -> Path:
         """The database of one chain."""
         return self.chain_path(chain_id) / "db"
+
+    def signed_slot_path(self, chain_id: str) -> Path:
+        """Where the node notes the last slot that it signed a block for."""
+        return self.chain_path(chain_id) / FILE_NAME
 
     def keystore_directory(self, chain_id: str) -> Path:
         """The keystore of one chain."""
@@ -139,6 +147,8 @@ class NodeConfig:
             yield f"--name: use fewer than {NAME_CHARS_MAX} characters, without '.', '@' and '/'"
         if self.dev_key is not None and self.dev_key not in DEV_KEYS:
             yield f"--{self.dev_key}: use one of {', '.join('--' + name for name in DEV_KEYS)}"
+        if self.signature_workers is not None and not 0 <= self.signature_workers <= WORKERS_MAX:
+            yield f"--signature-workers {self.signature_workers}: give 0 to {WORKERS_MAX}"
         if self.pool_count < 1 or self.pool_kib < 1:
             yield "--pool-limit and --pool-kbytes: give at least 1"
         for flag, value in (

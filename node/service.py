@@ -26,6 +26,8 @@ from node.consensus.authorities import epoch_for
 from node.consensus.chain import Chain
 from node.consensus.finality import FinalityKeys
 from node.consensus.shell import AuthoringKeys, ChainWriter, author_blocks
+from node.consensus.signature_workers import SignatureWorkers, default_worker_count
+from node.consensus.signed_slots import SignedSlots
 from node.database import ChainDatabase, KeyValue, LevelDb, MemoryKv, genesis_state_root
 from node.genesis import genesis_header, genesis_state, load_spec
 from node.logging import short_hash
@@ -130,13 +132,22 @@ def _keys(config: NodeConfig, spec: ChainSpec) -> _Keys:
     )
 
 
+def _signed_slots(config: NodeConfig, spec: ChainSpec) -> SignedSlots:
+    """What this node signed; a chain in memory begins anew, and so does its memory of that."""
+    return SignedSlots(None if config.in_memory else config.signed_slot_path(spec.id))
+
+
 def run(config: NodeConfig) -> None:
     """Run a node until it is told to stop. Raises ``CessError`` for what an operator can cure."""
     config.check()
     spec = load_spec(config.chain)
     try:
         with open_database(config, spec) as database:
-            trio.run(_Node(config, spec, database).main)
+            node = _Node(config, spec, database)
+            try:
+                trio.run(node.main)
+            finally:
+                node.verifier.close()
     except* CessError as group:
         found: BaseException = group
         while isinstance(found, BaseExceptionGroup):
@@ -153,8 +164,15 @@ class _Node:
         self.spec = spec
         self.database = database
         self.keys = _keys(config, spec)
+        self.verifier = SignatureWorkers(
+            default_worker_count() if config.signature_workers is None else config.signature_workers
+        )
         self.chain = Chain(
-            database, self.keys.finality, finalizes=config.finalizes and config.is_authority
+            database,
+            self.keys.finality,
+            finalizes=config.finalizes and config.is_authority,
+            verifier=self.verifier,
+            signed=_signed_slots(config, spec),
         )
         self.announcements = Announcements()
         self.started_s = int(time.time())

@@ -1,7 +1,8 @@
 """Building a block: inherents, then ready transactions while time and room last, then the seal.
 
 The clock comes in as ``is_late``, so a test decides how many transactions fit. The state root is
-computed while the block is built; nothing is executed twice.
+computed while the block is built; nothing is executed twice. ``may_seal`` is asked before the
+signature exists: that is where the promise is kept to sign once for a slot, and in time.
 
 Bounds: the block's own weight and length; ``SKIPPED_MAX`` transactions that do not fit are passed
 over before a block counts as full.
@@ -87,9 +88,10 @@ def build_block(
     *,
     now_ms: int,
     is_late: Callable[[], bool],
+    may_seal: Callable[[], None],
     verifier: Verifier,
 ) -> BuiltBlock:
-    """A block upon ``parent``, whose state ``runtime`` is over."""
+    """A block upon ``parent``, whose state ``runtime`` is over; raises what ``may_seal`` does."""
     parent_hash = parent.hash()
     number = BlockNumber(int(parent.number) + 1)
     pre_digest = SecondaryPlain(authority_index=U32(claim.authority_index), slot=U64(claim.slot))
@@ -110,6 +112,7 @@ def build_block(
         extrinsics_root=done.extrinsics_root,
         digest=done.digest,
     )
+    may_seal()
     header = bare.sealed(Seal(engine=BABE_ENGINE, data=claim.pair.sign(bytes(bare.hash()))))
     return BuiltBlock(
         header,

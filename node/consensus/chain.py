@@ -9,7 +9,6 @@ highest one upon the finalised one, the first seen of equals.
 Bounds: ``ROUTE_MAX`` blocks between an old and a new best block.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +16,8 @@ from typing import Final
 from node.consensus.authorities import epoch_for, voters_of
 from node.consensus.authorship import BuiltBlock, SlotClaim, build_block
 from node.consensus.finality import FinalityKeys
+from node.consensus.signature_workers import SignatureWorkers
+from node.consensus.signed_slots import SignedSlots
 from node.consensus.slots import Epoch
 from node.consensus.verification import check_header, slot_of
 from node.database import BlockId, ChainDatabase, PreparedState, UnknownBlock
@@ -24,8 +25,7 @@ from node.runtime import CessRuntime, runtime_at
 from node.txpool.pool import Transaction
 from pallets.frame.executive import Executive
 from pallets.frame.inherent import InherentData
-from pallets.frame.signatures import SignatureCache, SignatureCheck
-from primitives.errors import InvalidBlock
+from primitives.errors import CessError, InvalidBlock
 from primitives.header import Header
 from primitives.justification import (
     GrandpaJustification,
@@ -34,9 +34,13 @@ from primitives.justification import (
 )
 from primitives.types import Hash
 
-__all__ = ["ROUTE_MAX", "Chain", "Imported", "Route"]
+__all__ = ["ROUTE_MAX", "Chain", "Imported", "Route", "SlotMissed"]
 
 ROUTE_MAX: Final = 4096
+
+
+class SlotMissed(CessError):  # noqa: N818  a fact
+    """A block was not ready while its slot lasted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +62,22 @@ class Imported:
     finalized: tuple[Hash, ...]
 
 
-class _SharedVerifier:
-    """A signature cache for several threads."""
-
-    def __init__(self) -> None:
-        self._cache = SignatureCache()
-        self._lock = threading.Lock()
-
-    def __call__(self, check: SignatureCheck) -> bool:
-        with self._lock:
-            return self._cache(check)
-
-
 class Chain:
     """See the module's text."""
 
-    def __init__(self, database: ChainDatabase, keys: FinalityKeys, *, finalizes: bool) -> None:
+    def __init__(
+        self,
+        database: ChainDatabase,
+        keys: FinalityKeys,
+        *,
+        finalizes: bool,
+        verifier: SignatureWorkers | None = None,
+        signed: SignedSlots | None = None,
+    ) -> None:
+        """``signed`` remembers what was authored; None where nothing is authored in earnest."""
         self.database = database
-        self.verifier = _SharedVerifier()
+        self.signed = signed
+        self.verifier = verifier or SignatureWorkers()
         self._keys = keys
         self._finalizes = finalizes
         genesis = self.runtime(database.best().hash)
@@ -112,8 +114,25 @@ class Chain:
         *,
         now_ms: int,
         is_late: Callable[[], bool],
+        is_over: Callable[[], bool] = lambda: False,
     ) -> tuple[BuiltBlock, Imported]:
-        """Build a block and import it."""
+        """Build a block and import it.
+
+        Raises:
+            SlotMissed: ``is_over``, asked before work and before sealing, says so.
+            SlotSigned: this node has signed a block for this slot or a later one.
+        """
+
+        def check_time() -> None:
+            if is_over():
+                raise SlotMissed(f"slot {claim.slot} is over: its block is given up")
+
+        def may_seal() -> None:
+            check_time()
+            if self.signed is not None:
+                self.signed.claim(claim.slot)
+
+        check_time()
         built = build_block(
             self.database,
             self.runtime(parent.hash()),
@@ -122,6 +141,7 @@ class Chain:
             transactions,
             now_ms=now_ms,
             is_late=is_late,
+            may_seal=may_seal,
             verifier=self.verifier,
         )
         return built, self._insert(built.header, built.body, built.state, parent)
@@ -147,7 +167,7 @@ class Chain:
             now_ms=now_ms,
             duration_ms=self.slot_duration_ms,
         )
-        executive = Executive(runtime, verifier=self.verifier)
+        executive = Executive(runtime, verifier=self.verifier, expect=self.verifier.expect)
         executive.check_inherents(body, InherentData(now_ms, slot_of(header)))
         changes = executive.execute_block(header, body)
         state = self.database.prepare(header.parent_hash, changes)

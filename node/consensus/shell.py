@@ -12,7 +12,7 @@ import trio
 
 from node.consensus.announcements import Announcements, Finalized
 from node.consensus.authorship import BuiltBlock, SlotClaim
-from node.consensus.chain import Chain, Imported
+from node.consensus.chain import Chain, Imported, SlotMissed
 from node.consensus.slots import MS_PER_S, SlotCore, SlotWait
 from node.consensus.verification import slot_of
 from node.database import DatabaseClosed, DatabaseFailed
@@ -127,8 +127,9 @@ class ChainWriter:
         *,
         moment_ms: int,
         deadline_ms: int,
+        end_ms: int | None = None,
     ) -> tuple[BuiltBlock, Imported]:
-        """Build, seal and import a block."""
+        """Build, seal and import a block; raises ``SlotMissed`` after ``end_ms``."""
         started = trio.current_time()
         built, imported = await trio.to_thread.run_sync(
             lambda: self.chain.build(
@@ -137,6 +138,7 @@ class ChainWriter:
                 transactions,
                 now_ms=moment_ms,
                 is_late=lambda: now_ms() >= deadline_ms,
+                is_over=lambda: end_ms is not None and now_ms() >= end_ms,
             ),
             limiter=self._limiter,
         )
@@ -171,13 +173,23 @@ async def author_blocks(
     ready: Callable[[], list[Transaction]],
     report_invalid: Callable[[tuple[Hash, ...]], None],
 ) -> None:
-    """Author in every slot of our own, until cancelled. ``FATAL`` failures end it."""
-    core = SlotCore(writer.chain.slot_duration_ms)
+    """Author in every slot of our own, until cancelled. ``FATAL`` failures end it.
+
+    A block that is not ready when its slot ends is given up. The next one then takes no
+    transactions and is not given up, so a chain whose own work fills slots goes on.
+    """
+    signed = writer.chain.signed
+    core = SlotCore(writer.chain.slot_duration_ms, -1 if signed is None else signed.last)
+    is_light = False
     while True:
         try:
-            await _one_slot(core, writer, keys, ready, report_invalid)
+            await _one_slot(core, writer, keys, ready, report_invalid, is_light=is_light)
+            is_light = False
         except FATAL:
             raise
+        except SlotMissed as missed:
+            log.warning("a block was not ready in its slot", reason=str(missed))
+            is_light = True
         except CessError as error:
             log.error("could not author a block", reason=str(error))
             await trio.sleep(RETRY_S)
@@ -189,6 +201,8 @@ async def _one_slot(
     keys: AuthoringKeys,
     ready: Callable[[], list[Transaction]],
     report_invalid: Callable[[tuple[Hash, ...]], None],
+    *,
+    is_light: bool,
 ) -> None:
     parent = await trio.to_thread.run_sync(writer.chain.best_header)
     slot = core.next_slot(now_ms(), slot_of(parent))
@@ -211,9 +225,10 @@ async def _one_slot(
     built, imported = await writer.author(
         parent,
         claim,
-        ready(),
+        [] if is_light else ready(),
         moment_ms=core.moment_in(slot, now_ms()),
         deadline_ms=core.deadline_ms(slot),
+        end_ms=None if is_light else core.end_ms(slot),
     )
     if built.invalid:
         report_invalid(built.invalid)

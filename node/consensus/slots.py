@@ -5,7 +5,7 @@ author is drawn from the epoch's randomness, so everybody computes the same one.
 most once in a slot, and never in a slot that is not after the parent's.
 
 Drive it: ``SlotCore.next_slot`` with the time and the parent's slot gives the slot to work in, or
-how long to wait. No clock is read here.
+how long to wait. No clock is read here. A core that begins anew is told the last slot signed for.
 """
 
 from collections.abc import Collection, Sequence
@@ -54,9 +54,9 @@ class SlotWait:
 class SlotCore:
     """Decides in which slot to author."""
 
-    def __init__(self, duration_ms: int) -> None:
+    def __init__(self, duration_ms: int, last: int = -1) -> None:
         self.duration_ms = duration_ms
-        self._last = -1
+        self._last = last
 
     def next_slot(self, now_ms: int, parent_slot: int) -> int | SlotWait:
         """The slot to author in now, or until when to wait for one.
@@ -83,6 +83,10 @@ class SlotCore:
         """The time to write into a block of ``slot``: now, or the nearest moment of the slot."""
         start = slot_start(slot, self.duration_ms)
         return min(max(now_ms, start), start + self.duration_ms - 1)
+
+    def end_ms(self, slot: int) -> int:
+        """When a slot is over."""
+        return slot_start(slot + 1, self.duration_ms)
 
     def deadline_ms(self, slot: int, share: Sequence[int] = (1, 2)) -> int:
         """When to stop adding transactions: after ``share`` of the slot."""

@@ -20,7 +20,6 @@ from pallets.frame.validity import (
     TransactionUnknown,
 )
 from primitives.errors import ArithmeticOverflow, CessError, DecodeError, RpcError, StorageCorrupt
-from primitives.extrinsic import UncheckedExtrinsic
 from primitives.types import Hash
 
 __all__ = ["Judged", "Validator", "check_envelope"]
@@ -59,6 +58,7 @@ class Validator:
         self._at: Hash | None = None
         self._height = 0
         self._executive: Executive | None = None
+        self._runtime = chain.runtime(chain.database.best().hash)
 
     def judge(self, batch: list[tuple[Hash, bytes, TransactionSource]]) -> list[Judged]:
         """A verdict for each transaction, in order."""
@@ -71,11 +71,12 @@ class Validator:
     def _judge(self, batch: list[tuple[Hash, bytes, TransactionSource]]) -> list[Judged]:
         best = self._chain.database.best()
         if self._executive is None or self._at != best.hash:
-            self._executive = Executive(
-                self._chain.runtime(best.hash), verifier=self._chain.verifier
-            )
+            verifier = self._chain.verifier
+            self._runtime = self._chain.runtime(best.hash)
+            self._executive = Executive(self._runtime, verifier=verifier, expect=verifier.expect)
             self._at = best.hash
             self._height = int(best.number)
+        self._executive.expect_transactions([data for _, data, _ in batch], best.hash)
         return [self._one(self._executive, best.hash, *entry) for entry in batch]
 
     def body_of(self, block: Hash) -> tuple[bytes, ...]:
@@ -95,17 +96,18 @@ class Validator:
         tags: list[bytes] = []
         for data in body:
             try:
-                verdict = executive.validate_transaction(TransactionSource.InBlock, data, parent)
+                verdict = executive.examine_transaction(data, parent)
             except (CessError, ArithmeticError):
                 continue
-            tags.extend(verdict.provides)
+            tags.extend(verdict.validity.provides)
         return tags
 
     def _one(
-        self, executive: Executive, at: Hash, hash_: Hash, data: bytes, source: TransactionSource
+        self, executive: Executive, at: Hash, hash_: Hash, data: bytes, _source: TransactionSource
     ) -> Judged:
         try:
-            validity = executive.validate_transaction(source, data, at)
+            found = executive.examine_transaction(data, at)
+            funds = int(self._runtime.balances.spendable(found.signer, keep_alive=True))
         except TransactionInvalid as error:
             return Judged(hash_, None, errors.invalid(error), bans=True)
         except TransactionUnknown as error:
@@ -117,7 +119,8 @@ class Validator:
         except Exception as error:
             log.error("validation trapped", extrinsic=f"0x{hash_.hex()}", exc_info=error)
             return Judged(hash_, None, errors.unverifiable(type(error).__name__), bans=True)
-        sender = UncheckedExtrinsic.decode(data).signed
-        account = None if sender is None else sender.account
-        until = min(self._height + int(validity.longevity), _U64_MAX)
-        return Judged(hash_, Transaction(hash_, data, validity, until, account))
+        until = min(self._height + int(found.validity.longevity), _U64_MAX)
+        return Judged(
+            hash_,
+            Transaction(hash_, data, found.validity, until, found.signer, found.fee, funds),
+        )

@@ -9,6 +9,7 @@ import trio.testing
 from node.consensus import shell
 from node.consensus.announcements import Announcements, Finalized
 from node.consensus.shell import AuthoringKeys, ChainWriter, author_blocks
+from node.consensus.signed_slots import SignedSlots, SlotSigned
 from node.consensus.verification import slot_of
 from node.logging import configure
 from primitives.errors import InvalidBlock
@@ -17,22 +18,33 @@ from tests.node.net import ALICE, BOB, FIRST_SLOT, Net
 
 
 class Clock:
-    """The wall clock that the loop sees: trio's mock clock, from the first slot on."""
+    """The wall clock that the loop and its threads see: a mock clock, from the first slot on."""
+
+    def __init__(self) -> None:
+        self.trio = trio.testing.MockClock(autojump_threshold=0.05)
+        self.ahead_ms = 0
 
     def __call__(self) -> int:
-        return FIRST_SLOT * 1000 + int(trio.current_time() * 1000)
+        return FIRST_SLOT * 1000 + int(self.trio.current_time() * 1000) + self.ahead_ms
 
 
-def drive(net: Net, keys: AuthoringKeys, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def drive(
+    net: Net,
+    keys: AuthoringKeys,
+    seconds: float,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock | None = None,
+) -> None:
     """Run the loop for so many seconds of a virtual clock."""
-    monkeypatch.setattr(shell, "now_ms", Clock())
+    clock = clock or Clock()
+    monkeypatch.setattr(shell, "now_ms", clock)
 
     async def main() -> None:
         writer = ChainWriter(net.chain, Announcements())
         with trio.move_on_after(seconds):
             await author_blocks(writer, keys, list, lambda _: None)
 
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.01))
+    trio.run(main, clock=clock.trio)
 
 
 def test_a_block_is_authored_in_each_slot(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +73,76 @@ def test_a_failed_slot_is_tried_again_in_the_next(
     monkeypatch.setattr(net.chain, "build", unsteady)
     drive(net, AuthoringKeys(None, [ALICE]), 3.5, monkeypatch)
     assert net.chain.best_header().number >= 2
+
+
+def test_a_block_that_misses_its_slot_is_given_up_and_the_next_is_light(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, build = Clock(), net.chain.build
+    given: list[int] = []
+
+    def slow(parent, claim, transactions, **options):  # type: ignore[no-untyped-def]
+        given.append(len(transactions))
+        if len(given) < 3:
+            clock.ahead_ms += 1200
+        return build(parent, claim, transactions, **options)
+
+    monkeypatch.setattr(net.chain, "build", slow)
+    monkeypatch.setattr(shell, "now_ms", clock)
+
+    async def main() -> None:
+        writer = ChainWriter(net.chain, Announcements())
+        offered = net.judged([net.transfer()])
+        with trio.move_on_after(3.5):
+            await author_blocks(
+                writer, AuthoringKeys(None, [ALICE]), lambda: offered, lambda _: None
+            )
+
+    trio.run(main, clock=clock.trio)
+    assert given[:3] == [1, 0, 1]
+    first = net.chain.database.canonical_hash(1)
+    assert first is not None
+    assert len(net.chain.database.body(first) or ()) == 1  # the inherent alone
+    assert slot_of(net.chain.header(first)) == FIRST_SLOT + 1
+
+
+def test_after_a_crash_that_lost_the_last_block_its_slot_is_not_signed_again(
+    tmp_path: Path,
+    make_net,
+    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+) -> None:
+    path = tmp_path / "signed-slot"
+    net = make_net()
+    net.chain.signed = SignedSlots(path)
+    drive(net, AuthoringKeys(None, [ALICE]), 2.5, monkeypatch)
+    signed = slot_of(net.chain.best_header())
+    again = make_net()  # the disk lost every block
+    again.chain.signed = SignedSlots(path)
+    drive(again, AuthoringKeys(None, [ALICE]), 4.5, monkeypatch)
+    first = again.chain.database.canonical_hash(1)
+    assert first is not None
+    assert slot_of(again.chain.header(first)) == signed + 1
+    with pytest.raises(SlotSigned, match="none is signed"):
+        again.author(parent=again.chain.header(again.chain.database.genesis_hash), slot=signed)
+
+
+def test_a_clock_that_is_set_back_stops_blocks_and_nothing_else(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, build = Clock(), net.chain.build
+
+    def set_back(*args, **options):  # type: ignore[no-untyped-def]
+        found = build(*args, **options)
+        if found[0].header.number == 2:
+            clock.ahead_ms = -3000
+        return found
+
+    monkeypatch.setattr(net.chain, "build", set_back)
+    drive(net, AuthoringKeys(None, [ALICE]), 7.5, monkeypatch, clock)
+    hashes = [net.chain.database.canonical_hash(number) for number in (1, 2, 3)]
+    slots = [slot_of(net.chain.header(found)) for found in hashes if found is not None]
+    assert slots == [FIRST_SLOT, FIRST_SLOT + 1, FIRST_SLOT + 2]
+    assert net.chain.best_header().number >= 4
 
 
 @pytest.mark.parametrize("failure", shell.FATAL)
@@ -132,7 +214,7 @@ def test_a_clock_that_was_behind_and_is_set_right_is_noticed(
     monkeypatch.setattr(shell, "now_ms", lambda: behind() + (3_600_000 if wait_over() else 0))
 
     def wait_over() -> bool:
-        return trio.current_time() > 5
+        return behind.trio.current_time() > 5
 
     async def main() -> None:
         writer = ChainWriter(net.chain, Announcements())
@@ -140,6 +222,6 @@ def test_a_clock_that_was_behind_and_is_set_right_is_noticed(
             await author_blocks(writer, AuthoringKeys(None, [ALICE]), list, lambda _: None)
 
     configure()
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.01))
+    trio.run(main, clock=behind.trio)
     assert net.chain.best_header().number > 2
     assert "s behind the chain" in capsys.readouterr().err

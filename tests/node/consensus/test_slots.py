@@ -30,6 +30,17 @@ def test_a_clock_that_is_set_back_gives_no_second_block() -> None:
     assert core.next_slot(5_000, 0) == SlotWait(10_000)
 
 
+def test_a_node_that_starts_anew_does_not_author_where_it_did() -> None:
+    core = SlotCore(1000, last=5)
+    assert core.next_slot(5_900, 3) == SlotWait(6_000)
+    assert core.next_slot(4_000, 3) == SlotWait(6_000)
+    assert core.next_slot(6_000, 3) == 6
+
+
+def test_a_slot_ends_where_the_next_begins() -> None:
+    assert SlotCore(1000).end_ms(7) == slot_start(8, 1000)
+
+
 def test_every_authority_gets_slots() -> None:
     owners = [author_of(slot, EPOCH) for slot in range(300)]
     assert set(owners) == {0, 1, 2}

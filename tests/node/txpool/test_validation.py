@@ -86,7 +86,7 @@ def test_a_trap_in_the_runtime_refuses_one_transaction_only(
     def trap(*_: object) -> None:
         raise KeyError("unforeseen")
 
-    monkeypatch.setattr(Executive, "validate_transaction", trap)
+    monkeypatch.setattr(Executive, "examine_transaction", trap)
     found = judge(net, net.transfer(nonce=0))
     assert found.error is not None
     assert (found.error.code, found.error.data) == (1002, "KeyError")
@@ -96,7 +96,7 @@ def test_a_damaged_disk_is_nobodys_transaction(net: Net, monkeypatch: pytest.Mon
     def damaged(*_: object) -> None:
         raise StorageCorrupt("bad disk")
 
-    monkeypatch.setattr(Executive, "validate_transaction", damaged)
+    monkeypatch.setattr(Executive, "examine_transaction", damaged)
     with pytest.raises(StorageCorrupt):
         judge(net, net.transfer(nonce=0))
 

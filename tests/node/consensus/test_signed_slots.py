@@ -1,0 +1,90 @@
+"""One signature for a slot, whatever becomes of the process and the database."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from node.consensus import signed_slots
+from node.consensus.signed_slots import FILE_NAME, SignedSlots, SlotSigned
+from primitives.errors import CessError, StorageCorrupt
+from tests.node.net import FIRST_SLOT, Net
+
+
+def test_a_slot_is_claimed_once_and_none_before_it(tmp_path: Path) -> None:
+    signed = SignedSlots(tmp_path / FILE_NAME)
+    assert signed.last == -1
+    signed.claim(7)
+    for slot in (7, 6, 0):
+        with pytest.raises(SlotSigned):
+            signed.claim(slot)
+    signed.claim(8)
+    assert signed.last == 8
+
+
+def test_a_promise_outlives_the_process(tmp_path: Path) -> None:
+    SignedSlots(tmp_path / FILE_NAME).claim(1 << 63)
+    assert SignedSlots(tmp_path / FILE_NAME).last == 1 << 63
+    assert os.listdir(tmp_path) == [FILE_NAME]
+
+
+def test_a_promise_is_on_disk_before_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    signed = SignedSlots(tmp_path / FILE_NAME)
+    monkeypatch.setattr(signed_slots.os, "fsync", lambda number: synced.append(signed.last))
+    signed.claim(5)
+    assert synced == [-1, -1]  # the file and its folder, while it was not believed yet
+    assert signed.last == 5
+
+
+def test_what_cannot_be_written_is_not_promised(tmp_path: Path) -> None:
+    signed = SignedSlots(tmp_path / "gone" / FILE_NAME)
+    with pytest.raises(CessError, match="no block is signed"):
+        signed.claim(5)
+    assert signed.last == -1
+
+
+def test_every_damage_of_the_file_stops_the_node(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    SignedSlots(path).claim(1234)
+    good = path.read_bytes()
+    assert len(good) == 56
+    cuts = [good[:at] for at in range(len(good))]
+    flips = [good[:at] + bytes((good[at] ^ 1,)) + good[at + 1 :] for at in range(len(good))]
+    for bad in (*cuts, *flips, good + b"\x00"):
+        path.write_bytes(bad)
+        with pytest.raises(StorageCorrupt, match="remove the file"):
+            SignedSlots(path)
+
+
+def test_a_leftover_of_a_crash_is_no_promise(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    SignedSlots(path).claim(3)
+    path.with_suffix(".new").write_bytes(b"half")
+    assert SignedSlots(path).last == 3
+    SignedSlots(path).claim(4)
+    assert SignedSlots(path).last == 4
+
+
+def test_in_memory_promises_last_as_long_as_the_process() -> None:
+    signed = SignedSlots()
+    signed.claim(3)
+    with pytest.raises(SlotSigned):
+        signed.claim(3)
+
+
+def test_no_signature_is_made_that_was_not_promised(net: Net, tmp_path: Path) -> None:
+    net.chain.signed = SignedSlots(tmp_path / "gone" / FILE_NAME)
+    with pytest.raises(CessError, match="no block is signed"):
+        net.author()
+    assert net.chain.best_header().number == 0
+
+
+def test_a_block_that_was_signed_and_lost_is_not_signed_differently(net: Net) -> None:
+    net.chain.signed = SignedSlots()
+    genesis = net.chain.best_header()
+    net.author(slot=FIRST_SLOT)
+    with pytest.raises(SlotSigned):
+        net.author(net.transfer(), parent=genesis, slot=FIRST_SLOT)
