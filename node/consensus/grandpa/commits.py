@@ -48,7 +48,11 @@ class BadCommit(CessError):  # noqa: N818 - named by its fact, as all errors are
 
 
 class UnknownBlocks(CessError):  # noqa: N818 - named by its fact, as all errors are
-    """It names blocks that were not imported, so it cannot be judged yet."""
+    """It names ``block``, which was not imported, so it cannot be judged yet."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__(f"block 0x{block.hash.hex()} was not imported")
+        self.block = block
 
 
 def justify(
@@ -162,7 +166,7 @@ def _check_known(blocks: Iterable[Block], chain: Chain) -> None:
     for block in blocks:
         number = chain.number_of(block.hash)
         if number is None:
-            raise UnknownBlocks
+            raise UnknownBlocks(block)
         if number != block.number:
             raise BadCommit
 

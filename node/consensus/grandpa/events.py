@@ -19,6 +19,7 @@ __all__ = [
     "Conflict",
     "Effect",
     "Equivocated",
+    "Fetch",
     "Finalized",
     "FinalizedElsewhere",
     "Input",
@@ -104,6 +105,14 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetch:
+    """Import this block with its ancestors: somebody voted for it. The peer has it, if honest."""
+
+    peer: str
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
 class Finalized:
     """This block and all below it are final; each is a descendant of the last."""
 
@@ -121,7 +130,6 @@ class Offence(Enum):
     BAD_COMMIT = "sent a commit that proves nothing"
     BAD_CATCH_UP = "sent a state of a round that proves nothing"
     UNASKED_CATCH_UP = "sent a state of a round that nobody asked for"
-    TOO_MANY_REQUESTS = "asks for states of rounds too often"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +156,6 @@ class Conflict:
     justification: GrandpaJustification
 
 
-Effect: TypeAlias = Persist | Broadcast | Send | Finalized | Misbehaved | Equivocated | Conflict
+Effect: TypeAlias = (
+    Persist | Broadcast | Send | Fetch | Finalized | Misbehaved | Equivocated | Conflict
+)

@@ -47,6 +47,7 @@ from node.consensus.grandpa.events import (
     Conflict,
     Effect,
     Equivocated,
+    Fetch,
     Finalized,
     FinalizedElsewhere,
     Input,
@@ -119,10 +120,11 @@ class Statistics:
 
 @dataclass(slots=True)
 class _Peer:
-    """What we did for a peer, and when it may have it again."""
+    """When a peer may have something from us again, and what we asked it for."""
 
     commit_at_ms: int = 0
     answer_at_ms: int = 0
+    owes_answers: int = 0
 
 
 @dataclass(slots=True)
@@ -323,7 +325,7 @@ class Voter:
                 raise AssertionError("because these are all messages")
 
     def _on_vote(self, peer: str, number: int, signed: SignedVote) -> None:
-        current = self._play.votes.number
+        current, block = self._play.votes.number, signed.vote.block
         if not max(current - 1, 1) <= number <= current + 1:
             return
         if signed.authority not in self._voters:
@@ -332,6 +334,8 @@ class Voter:
         round_ = self._round(number)
         if round_ is not None and not round_.is_relevant(signed):
             return
+        if self._waiting.has(number, signed) and self._chain.number_of(block.hash) is None:
+            self._fetch(peer, block)  # again: the first time may have failed
         if not self._waiting.has_place(number, signed):
             return
         if not verify_vote(signed, number, self._set_id):
@@ -356,6 +360,8 @@ class Voter:
             if self._waiting.has_place(number, signed):
                 self._waiting.add(number, signed)
                 self._pass_on(number, signed, peer)
+                if known is None:
+                    self._fetch(peer, block)
             return
         if known != block.number:
             if peer is not None:
@@ -404,8 +410,9 @@ class Voter:
         except BadCommit:
             self._accuse(peer, Offence.BAD_COMMIT)
             return
-        except UnknownBlocks:
+        except UnknownBlocks as unknown:
             self._waiting_commits.add(peer, message)
+            self._fetch(peer, unknown.block)
             return
         if self._finalize(found):
             self._effects.append(Broadcast(message, except_peer=peer))
@@ -428,6 +435,7 @@ class Voter:
         is_far = packet.round > current + 1
         is_stuck = self._now >= self._play.began_ms + self._timing.repeat_ms
         if (is_far or is_stuck) and (self._asked is None or self._now >= self._asked.until_ms):
+            state.owes_answers += 1
             self._asked = _Asked(peer, self._now + self._timing.repeat_ms)
             request = CatchUpRequest(round=U64(current), set_id=U64(self._set_id))
             self._effects.append(Send(peer, request))
@@ -437,17 +445,18 @@ class Voter:
         if number > done.number or done.number == 0 or not done.prevotes.weight:
             return
         if self._now < state.answer_at_ms:
-            self._accuse(peer, Offence.TOO_MANY_REQUESTS)
             return
-        # A little less than the time after which an honest peer asks again.
+        # Half the time after which an honest peer asks again: its requests may come closer.
         state.answer_at_ms = self._now + self._timing.repeat_ms // 2
         answer = CatchUpMessage(set_id=U64(self._set_id), catch_up=catch_up_of(done))
         self._effects.append(Send(peer, answer))
 
     def _on_catch_up(self, peer: str, message: CatchUpMessage) -> None:
-        if self._asked is None or self._asked.peer != peer:
+        state = self._peers[peer]
+        if not state.owes_answers:
             self._accuse(peer, Offence.UNASKED_CATCH_UP)
             return
+        state.owes_answers -= 1
         self._asked = None
         if int(message.catch_up.round) < self._play.votes.number:
             return
@@ -456,10 +465,15 @@ class Voter:
         except BadCommit:
             self._accuse(peer, Offence.BAD_CATCH_UP)
             return
-        except UnknownBlocks:
+        except UnknownBlocks as unknown:
+            self._fetch(peer, unknown.block)
             return
         own = self._play.own if done.number == self._play.votes.number else {}
         self._begin_after(_Play(done, self._now, own))
+
+    def _fetch(self, peer: str | None, block: Block) -> None:
+        if peer is not None:
+            self._effects.append(Fetch(peer, block))
 
     def _accuse(self, peer: str, offence: Offence) -> None:
         self._effects.append(Misbehaved(peer, offence))

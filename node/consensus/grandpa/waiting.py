@@ -32,6 +32,11 @@ class WaitingVotes:
         votes = self._votes.get(_slot(round_number, signed), ())
         return len(votes) < _VOTES_EACH_MAX and all(vote.vote != signed.vote for vote in votes)
 
+    def has(self, round_number: int, signed: SignedVote) -> bool:
+        """Whether this vote waits."""
+        votes = self._votes.get(_slot(round_number, signed), ())
+        return any(vote.vote == signed.vote for vote in votes)
+
     def add(self, round_number: int, signed: SignedVote) -> None:
         """Keep a vote for which there is a place."""
         self._votes.setdefault(_slot(round_number, signed), []).append(signed)

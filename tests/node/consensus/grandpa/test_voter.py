@@ -1,0 +1,1 @@
+"""Voters that agree: in order, under faults, across restarts and changes of the set."""
