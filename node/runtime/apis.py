@@ -4,27 +4,34 @@ Each object answers for the state that its runtime was made over. Those that exe
 (``Core``, ``BlockBuilder``, ``TaggedTransactionQueue``) use that runtime up: make one for each
 question.
 
-Left out are functions that only make sense where a caller's state lasts from one call to the next
-(``finalize_block``), or where the runtime has keys (``generate_session_keys``): the node does these
+The APIs of our own pallets are beside them, in ``api.py`` of each. Left out is what only makes
+sense where a caller's state lasts from one call to the next (``finalize_block``): the node does it
 natively.
 """
 
 from typing import TYPE_CHECKING, Final
 
+from node.runtime.genesis_api import GenesisBuilder
+from pallets.audit.api import AuditsApi
 from pallets.babe.types import BabeConfiguration, Epoch
+from pallets.file_bank.api import FilesApi
 from pallets.frame import InherentData as Knowledge
 from pallets.frame import TransactionInvalid, TransactionSource, TransactionUnknown
-from pallets.frame.dispatch import DispatchClass
+from pallets.frame.dispatch import DispatchClass, RuntimePanic
 from pallets.frame.error import DispatchError
 from pallets.frame.executive import Executive, InherentRejected
 from pallets.frame.runtime_api import ApiSpec, RuntimeApis, runtime_api
 from pallets.frame.validity import TransactionValidity, TransactionValidityError
 from pallets.frame.version import RuntimeVersion
 from pallets.frame.weight import Weight, WeightV2
+from pallets.mdrc.api import CertificatesApi
 from pallets.session.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, KeyTypeId, SessionKeys
+from pallets.sminer.api import MinersApi
+from pallets.storage_handler.api import TerritoriesApi
 from pallets.transaction_payment.types import FeeDetails
+from primitives.crypto.keys import KeyPair, Scheme
 from primitives.digest import AuthorityKey
-from primitives.errors import DecodeError
+from primitives.errors import DecodeError, InvalidKey
 from primitives.extrinsic import UncheckedExtrinsic
 from primitives.header import Header
 from primitives.scale import U32, U64, Err, FixedBytes, Ok, Result, codec, struct
@@ -102,6 +109,9 @@ class RuntimeDispatchInfo:
     class_: DispatchClass
     partial_fee: Balance
 
+
+SESSION_SCHEMES: Final[tuple[Scheme, ...]] = ("sr25519", "ed25519")
+"""Of the keys of a session, in their order."""
 
 TIMESTAMP: Final = InherentIdentifier(b"timstap0")
 
@@ -274,6 +284,23 @@ class SessionKeysApi:
     def __init__(self, runtime: "CessRuntime") -> None:
         self._runtime = runtime
 
+    def generate_session_keys(self, seed: bytes | None) -> bytes:
+        """Generate a set of session keys with optionally using the given seed.
+
+        The seed is a secret URI in UTF-8. The keys are not kept, and without a seed there are none:
+        ``author_rotateKeys`` makes keys that the node keeps.
+        """
+        if seed is None:
+            raise RuntimePanic("no keystore is at hand here: call author_rotateKeys")
+        try:
+            suri = seed.decode()
+            babe, grandpa = (KeyPair.from_suri(suri, scheme) for scheme in SESSION_SCHEMES)
+        except (UnicodeDecodeError, InvalidKey):
+            raise RuntimePanic("the seed is no secret URI, like //Alice") from None
+        return codec(SessionKeys).encode(
+            SessionKeys(babe=AuthorityKey(babe.public), grandpa=AuthorityKey(grandpa.public))
+        )
+
     def decode_session_keys(self, encoded: bytes) -> tuple[tuple[bytes, KeyTypeId], ...] | None:
         """Decode the given public session keys.
 
@@ -337,6 +364,12 @@ API_SPECS: Final[dict[str, ApiSpec]] = RuntimeApis.index(
         SessionKeysApi,
         BabeApi,
         GrandpaApi,
+        GenesisBuilder,
+        FilesApi,
+        MinersApi,
+        AuditsApi,
+        TerritoriesApi,
+        CertificatesApi,
     )
 )
 """Every API of the runtime by its name."""

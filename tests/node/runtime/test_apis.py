@@ -13,12 +13,14 @@ from node.runtime.apis import (
     RuntimeDispatchInfo,
 )
 from pallets.babe.types import BabeConfiguration, Epoch
+from pallets.frame.dispatch import RuntimePanic
 from pallets.frame.runtime_api import UnknownRuntimeApi
 from pallets.frame.validity import BadProof, InvalidValidity, Stale, TransactionValidity
 from pallets.frame.version import RuntimeVersion
 from pallets.session import SessionKeys
 from pallets.session.types import KeyTypeId
 from pallets.transaction_payment.types import FeeDetails
+from primitives.crypto.keys import KeyPair
 from primitives.digest import AuthorityKey
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.extrinsic import UncheckedExtrinsic
@@ -36,13 +38,17 @@ SUBSTRATES_IDS = {
     "GrandpaApi": "ed99c5acb25eedf5",
     "BabeApi": "cbca25e39f142387",
     "SessionKeys": "ab3c0572291feb8b",
+    "GenesisBuilder": "fbc577b9d747efd6",
 }
+OWN = ("FilesApi", "MinersApi", "AuditsApi", "TerritoriesApi", "CertificatesApi")
 
 
 def test_apis_have_substrates_ids() -> None:
-    assert {name: spec.id.hex() for name, spec in API_SPECS.items()} == SUBSTRATES_IDS
+    ids = {name: spec.id.hex() for name, spec in API_SPECS.items()}
+    assert {name: ids[name] for name in ids if name not in OWN} == SUBSTRATES_IDS
+    assert set(OWN) <= set(ids)
     assert [(api.hex(), int(version)) for api, version in VERSION.apis] == [
-        (SUBSTRATES_IDS[name], spec.version) for name, spec in API_SPECS.items()
+        (ids[name], spec.version) for name, spec in API_SPECS.items()
     ]
 
 
@@ -174,6 +180,16 @@ def test_session_keys_are_decoded() -> None:
         (b"\x02" * 32, KeyTypeId(b"gran")),
     )
     assert Chain().ask("SessionKeys_decode_session_keys", encode(bytes, b"short")) == b"\x00"
+
+
+def test_session_keys_come_from_a_seed_and_never_from_nowhere() -> None:
+    raw = Chain().ask("SessionKeys_generate_session_keys", encode(bytes | None, b"//Alice"))
+    keys = decode(SessionKeys, decode(bytes, raw))
+    assert keys.babe == pair("Alice").public
+    assert keys.grandpa == KeyPair.from_suri("//Alice", "ed25519").public
+    for seed in (None, b"no words at all", b"\xff"):
+        with pytest.raises(RuntimePanic):
+            Chain().ask("SessionKeys_generate_session_keys", encode(bytes | None, seed))
 
 
 def test_blocks_can_be_executed_and_begun() -> None:
