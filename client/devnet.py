@@ -48,6 +48,7 @@ __all__ = [
     "DevnetPlan",
     "devnet_down",
     "devnet_status",
+    "free_port",
     "start_detached",
     "supervise",
 ]
@@ -247,7 +248,7 @@ class Devnet:
         port = MINER_PORTS_FROM
         for index in range(self.plan.miners):
             name = f"miner{index}"
-            port = _free_port(port)
+            port = free_port(port)
             endpoint = f"http://127.0.0.1:{port}"
             directory = self._base / "miners" / name
             directory.mkdir(parents=True, exist_ok=True)
@@ -495,7 +496,8 @@ def _refuse_taken(port: int) -> None:
         raise DevnetFailed(f"port {port} is taken; choose another one with --rpc-port")
 
 
-def _free_port(first: int) -> int:
+def free_port(first: int) -> int:
+    """The first port from ``first`` on that nobody listens at. Raises: DevnetFailed."""
     for port in range(first, PORT_MAX + 1):
         if _is_free(port):
             return port
