@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from node.consensus.grandpa.ports import Chain, is_descendant
 from node.consensus.grandpa.round import Round
+from node.consensus.grandpa.tally import AlreadyKnown
 from node.consensus.grandpa.voters import Voters
 from primitives.digest import AuthorityKey
 from primitives.errors import CessError, DecodeError
@@ -155,7 +156,7 @@ def round_of(catch_up: CatchUp, set_id: int, voters: Voters, chain: Chain) -> Ro
             raise BadCommit
     _check_known([made.base, *(signed.vote.block for signed in votes)], chain)
     for signed in votes:
-        if made.add(signed) is None:
+        if isinstance(made.add(signed), AlreadyKnown | None):
             raise BadCommit
     if not made.state.is_completable:
         raise BadCommit

@@ -21,10 +21,12 @@ progress everybody's votes are. Whoever sees a peer in a later round asks it for
 last completed one. A peer that does not know what is final gets our last commit.
 
 *Hostile peers*: a message costs a lookup until its set, round, voter and novelty are right, and
-0.1 ms for each signature then. A peer gets an answer of some size once in ``repeat_ms``. Kept are:
-the votes of three rounds (two of a kind for each voter, see ``waiting``), ``COMMITS_MAX`` commits
-for unknown blocks, ``PEERS_MAX`` peers, and one commit for each of ``SETS_KEPT`` sets.
-Equivocation, lateness, unknown blocks and stale sets are data, not errors.
+0.1 ms for each signature then. A peer that claims to be ahead and does not answer is asked less and
+less; one that asks gets an answer of some size twice in ``repeat_ms``. Kept are: the votes of three
+rounds (two of a kind for each voter, see ``waiting``), ``COMMITS_MAX`` commits for unknown blocks,
+``PEERS_MAX`` peers, and one commit for each of ``SETS_KEPT`` sets. Only what an honest voter would
+not have passed on is an ``Offence``. Equivocation, lateness, unknown blocks and stale sets are
+data, not errors.
 """
 
 from collections import deque
@@ -91,6 +93,8 @@ __all__ = ["PEERS_MAX", "SETS_KEPT", "Statistics", "Timing", "Voter"]
 
 PEERS_MAX: Final = 1024
 SETS_KEPT: Final = 2
+OWED_MAX: Final = 8
+"""Unanswered requests to a peer that count."""
 REPEATED_MAX: Final = 64
 """Votes of others that are repeated at a time."""
 
@@ -124,6 +128,7 @@ class _Peer:
 
     commit_at_ms: int = 0
     answer_at_ms: int = 0
+    ask_at_ms: int = 0
     owes_answers: int = 0
 
 
@@ -261,7 +266,7 @@ class Voter:
         self._waiting.forget_before(done.votes.number)
         self._save()
         for _, signed in self._waiting.take_round(number):
-            self._place(number, signed, None)
+            self._place(number, signed, None, relay=False)
 
     def _save(self) -> None:
         self._generation += 1
@@ -341,7 +346,7 @@ class Voter:
         if not verify_vote(signed, number, self._set_id):
             self._accuse(peer, Offence.BAD_SIGNATURE)
             return
-        self._place(number, signed, peer)
+        self._place(number, signed, peer, relay=True)
 
     def _round(self, number: int) -> Round | None:
         """The round of this number, if it is the current one or the one before."""
@@ -350,34 +355,37 @@ class Voter:
                 return play.votes
         return None
 
-    def _place(self, number: int, signed: SignedVote, peer: str | None) -> None:
-        """Count a valid vote, or let it wait."""
+    def _place(self, number: int, signed: SignedVote, peer: str | None, *, relay: bool) -> None:
+        """Count a valid vote, or let it wait. It is passed on once its height is known."""
         self._recognize(number, signed)
         block = signed.vote.block
         round_ = self._round(number)
         known = self._chain.number_of(block.hash)
+        if known is not None and known != block.number:
+            if peer is not None:
+                self._accuse(peer, Offence.WRONG_HEIGHT)
+            return
         if round_ is None or known is None:
             if self._waiting.has_place(number, signed):
                 self._waiting.add(number, signed)
+            if known is None:
+                self._fetch(peer, block)
+            elif relay:
                 self._pass_on(number, signed, peer)
-                if known is None:
-                    self._fetch(peer, block)
-            return
-        if known != block.number:
-            if peer is not None:
-                self._accuse(peer, Offence.WRONG_HEIGHT)
             return
         outcome = round_.add(signed)
         match outcome:
             case Added():
-                self._pass_on(number, signed, peer)
-            case Second(first=first):
-                self._effects.append(Equivocated(Equivocation(self._set_id, number, first, signed)))
-                self._pass_on(number, signed, peer)
-            case AlreadyKnown() | None:
                 pass
+            case Second(first=first):
+                proof = Equivocation(self._set_id, number, first, signed)
+                self._effects.append(Equivocated(proof))
+            case AlreadyKnown() | None:
+                return
             case _:
                 assert_never(outcome)
+        if relay:
+            self._pass_on(number, signed, peer)
 
     def _recognize(self, number: int, signed: SignedVote) -> None:
         """Remember a vote that our key cast before this process began."""
@@ -389,13 +397,11 @@ class Voter:
             self._save()
 
     def _pass_on(self, number: int, signed: SignedVote, peer: str | None) -> None:
-        if peer is not None:
-            message = VoteMessage(round=U64(number), set_id=U64(self._set_id), signed=signed)
-            self._effects.append(Broadcast(message, except_peer=peer))
+        self._effects.append(Broadcast(self._message(number, signed), except_peer=peer))
 
     def _on_block(self, hash_: bytes) -> None:
         for number, signed in self._waiting.take_for(hash_):
-            self._place(number, signed, None)
+            self._place(number, signed, None, relay=True)
         for peer, message in self._waiting_commits.take_all():
             self._on_commit(peer, message)
 
@@ -418,7 +424,7 @@ class Voter:
             self._effects.append(Broadcast(message, except_peer=peer))
         for signed in precommits_of(found.commit):
             if self._round(number) is not None:
-                self._place(number, signed, None)
+                self._place(number, signed, None, relay=False)
 
     def _on_neighbour(self, peer: str, packet: NeighbourV1) -> None:
         state = self._peers[peer]
@@ -434,8 +440,11 @@ class Voter:
             return
         is_far = packet.round > current + 1
         is_stuck = self._now >= self._play.began_ms + self._timing.repeat_ms
-        if (is_far or is_stuck) and (self._asked is None or self._now >= self._asked.until_ms):
-            state.owes_answers += 1
+        is_free = self._asked is None or self._now >= self._asked.until_ms
+        if (is_far or is_stuck) and is_free and self._now >= state.ask_at_ms:
+            # Who does not answer is asked more and more rarely, so that others get their turn.
+            state.owes_answers = min(state.owes_answers + 1, OWED_MAX)
+            state.ask_at_ms = self._now + 4 * state.owes_answers * self._timing.repeat_ms
             self._asked = _Asked(peer, self._now + self._timing.repeat_ms)
             request = CatchUpRequest(round=U64(current), set_id=U64(self._set_id))
             self._effects.append(Send(peer, request))
@@ -456,7 +465,7 @@ class Voter:
         if not state.owes_answers:
             self._accuse(peer, Offence.UNASKED_CATCH_UP)
             return
-        state.owes_answers -= 1
+        state.owes_answers = state.ask_at_ms = 0
         self._asked = None
         if int(message.catch_up.round) < self._play.votes.number:
             return

@@ -146,7 +146,7 @@ def test_a_seed_tells_the_whole_story() -> None:
     assert story() == story()
 
 
-@pytest.mark.parametrize("seed", range(14))
+@pytest.mark.parametrize("seed", range(10))
 def test_faults_break_no_promise_and_end(seed: int) -> None:
     draw = random.Random(seed)
     count, liars = draw.choice([(4, 1), (7, 2), (4, 0), (7, 1), (5, 1)])
@@ -169,7 +169,7 @@ def test_faults_break_no_promise_and_end(seed: int) -> None:
     heal(world)
 
 
-@pytest.mark.parametrize("seed", range(100, 112))
+@pytest.mark.parametrize("seed", range(100, 108))
 def test_an_erratic_choice_of_chains_breaks_no_promise(seed: int) -> None:
     draw = random.Random(seed)
     count, liars = draw.choice([(4, 1), (4, 1), (7, 2), (4, 0)])

@@ -1,0 +1,84 @@
+"""Justifications made from votes, as strict as light clients want them."""
+
+import pytest
+
+from node.consensus.grandpa import commits
+from node.consensus.grandpa.commits import BadCommit, UnknownBlocks, check_commit, justify
+from node.consensus.grandpa.voters import Voters
+from primitives.grandpa import Block, SignedVote, VoteKind, compact_commit, make_vote, sign_vote
+from primitives.justification import verify_justification
+from tests.node.consensus.grandpa.world import Tree, View, authorities, pairs
+
+TREE = Tree()
+A = [TREE.genesis, *TREE.chain(TREE.genesis, 6, 1)]
+B = [*A[:3], *TREE.chain(A[2], 3, 2)]
+VOTERS = Voters.of(authorities(4))
+KEYS = [key for key, _ in authorities(4)]
+
+
+def view(*blocks: Block) -> View:
+    made = View(TREE)
+    for block in blocks or [*A, *B]:
+        made.known[block.hash] = block.number
+    return made
+
+
+def precommit(who: int, block: Block) -> SignedVote:
+    return sign_vote(make_vote(VoteKind.PRECOMMIT, block), 3, 0, pairs(4)[who])
+
+
+def test_votes_above_a_block_prove_it_through_their_ancestors() -> None:
+    votes = [precommit(0, A[2]), precommit(1, A[5]), precommit(2, B[5])]
+    found = justify(A[2], 3, votes, VOTERS, view())
+    assert found is not None
+    verify_justification(found, KEYS, 0)
+    assert len(found.votes_ancestries) == 6
+    assert check_commit(compact_commit(found.commit), 3, 0, VOTERS, view()) == found
+
+
+def test_votes_elsewhere_are_left_out() -> None:
+    votes = [precommit(0, A[3]), precommit(1, A[3]), precommit(2, B[5])]
+    assert justify(A[3], 3, votes, VOTERS, view()) is None
+    found = justify(A[3], 3, [*votes, precommit(3, A[4])], VOTERS, view())
+    assert found is not None
+    assert len(found.commit.precommits) == 3
+    verify_justification(found, KEYS, 0)
+
+
+def test_an_equivocator_gives_the_one_vote_that_fits() -> None:
+    votes = [precommit(0, A[3]), precommit(1, A[3]), precommit(2, B[5]), precommit(2, A[6])]
+    found = justify(A[3], 3, votes, VOTERS, view())
+    assert found is not None
+    assert len(found.commit.precommits) == 3
+    verify_justification(found, KEYS, 0)
+
+
+def test_equivocators_alone_do_not_fill_a_justification() -> None:
+    votes = [precommit(0, A[3]), precommit(1, A[3]), precommit(2, B[5]), precommit(2, B[4])]
+    assert justify(A[3], 3, votes, VOTERS, view()) is None
+
+
+def test_far_votes_are_left_out_when_there_are_too_many_headers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    votes = [precommit(who, block) for who, block in enumerate((A[2], A[3], A[3], A[6]))]
+    monkeypatch.setattr(commits, "ANCESTRIES_MAX", 1)
+    found = justify(A[2], 3, votes, VOTERS, view())
+    assert found is not None
+    assert len(found.commit.precommits) == 3
+    monkeypatch.setattr(commits, "ANCESTRIES_MAX", 0)
+    assert justify(A[2], 3, votes, VOTERS, view()) is None
+
+
+def test_a_commit_upon_blocks_that_are_not_there_cannot_be_judged() -> None:
+    votes = [precommit(0, A[2]), precommit(1, A[2]), precommit(2, B[5])]
+    found = justify(A[2], 3, votes, VOTERS, view())
+    assert found is not None
+    compact = compact_commit(found.commit)
+    with pytest.raises(UnknownBlocks) as caught:
+        check_commit(compact, 3, 0, VOTERS, view(*A))
+    assert caught.value.block == B[5]
+    with pytest.raises(BadCommit):
+        check_commit(compact, 4, 0, VOTERS, view())
+    with pytest.raises(BadCommit):
+        check_commit(compact, 3, 1, VOTERS, view())
