@@ -120,7 +120,8 @@ class Point:
             or self.y * other.y % _P == self.x * other.x % _P
         )
 
-    __hash__ = None  # the encoding is what identifies an element
+    def __hash__(self) -> int:
+        return hash(self.encode())
 
     def is_identity(self) -> bool:
         """Whether this is the neutral element."""

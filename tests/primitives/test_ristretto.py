@@ -112,6 +112,7 @@ def test_equal_elements_have_one_encoding_whatever_represents_them() -> None:
     assert (other.x, other.z) != (point.x, point.z)
     assert other == point
     assert other.encode() == point.encode()
+    assert len({point, other, BASE}) == 2
     assert point != BASE
     assert point != "point"
 
