@@ -27,6 +27,7 @@ import anyio.to_thread
 import psutil
 
 from client.chain import ChainClient, EventRecord
+from client.cli.progress import Progress
 from client.cli.session import amount, configure_logs, size_text
 from client.devnet import Devnet, DevnetPlan, free_port, raise_on_signals
 from client.overview import file_document
@@ -152,15 +153,17 @@ class _Story:
                 days=U32(DAYS),
             )
             await chain.submit(call, who)
-            receipt = await store_file(
-                chain,
-                holders,
-                path,
-                who,
-                territory="default",
-                is_public=False,
-                spool=self._directory / "uploads",
-            )
+            with Progress() as progress:
+                receipt = await store_file(
+                    chain,
+                    holders,
+                    path,
+                    who,
+                    territory="default",
+                    is_public=False,
+                    spool=self._directory / "uploads",
+                    report=progress.update,
+                )
             prepared = receipt.prepared
             _say(f"  fid 0x{prepared.fid.hex()}")
             _say(
@@ -224,7 +227,13 @@ class _Story:
         with _step("Alice reads the file back from the four that are left"):
             source = await open_stored(chain, holders, stored.prepared.fid)
             target = self._directory / "read-back"
-            fetched = await fetch_file(source, target, key=VaultKey.of(self._alice))
+            with Progress() as progress:
+                fetched = await fetch_file(
+                    source,
+                    target,
+                    key=VaultKey.of(self._alice),
+                    progress=partial(progress.update, "fetching"),
+                )
             same = await anyio.to_thread.run_sync(
                 partial(filecmp.cmp, self._work, target, shallow=False)
             )
