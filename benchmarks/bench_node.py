@@ -1,0 +1,179 @@
+"""Signed transfers from submission to finality, through a real node on this machine.
+
+`cess node --dev` runs in a process of its own with its database on disk; this process signs before
+the clock runs and submits over one WebSocket, with at most `--waiting` transactions on their way.
+A transfer counts when it is in a finalised block. The rate is that of all transfers, from the first
+submission to the finality of the last one. `peak` is the largest block.
+"""
+
+import argparse
+import random
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from benchmarks.devnode import DevNode, Socket, call, dev_node
+from node.runtime import CessRuntime
+from node.runtime.version import VERSION
+from primitives.crypto.keys import KeyPair
+from primitives.era import Era
+from primitives.extrinsic import Implicit, MultiAddressId, sign_extrinsic
+from primitives.types import AccountId, Balance, Hash
+
+SENDERS = 200
+ENDOWMENT = Balance(1_000 * 10**18)
+VALUE = Balance(10**15)
+ALICE = KeyPair.from_suri("//Alice")
+
+
+class Chain:
+    """The node as its users see it."""
+
+    def __init__(self, node: DevNode) -> None:
+        self.node = node
+        self.asking = Socket(node.port)
+        genesis = Hash(bytes.fromhex(self.asking.ask("chain_getBlockHash", 0)[2:]))
+        self.implicit = Implicit(
+            spec_version=VERSION.spec_version,
+            transaction_version=VERSION.transaction_version,
+            genesis_hash=genesis,
+            birth_hash=genesis,
+        )
+
+    def transfer(self, pair: KeyPair, nonce: int, dest: AccountId, value: Balance) -> str:
+        make = CessRuntime.calls().make
+        account = MultiAddressId(value=dest)
+        encoded = make("Balances", "transfer_keep_alive", dest=account, value=value).encode()
+        signed = sign_extrinsic(encoded, pair, nonce, 0, Era.immortal(), self.implicit)
+        return f"0x{signed.hex()}"
+
+    def height(self) -> int:
+        head = self.asking.ask("chain_getFinalizedHead")
+        return int(self.asking.ask("chain_getHeader", head)["number"], 16)
+
+    def transfers_in(self, number: int) -> int:
+        """Signed extrinsics of a final block."""
+        block = self.asking.ask("chain_getBlock", self.asking.ask("chain_getBlockHash", number))
+        return len(block["block"]["extrinsics"]) - 1
+
+    def endow(self, accounts: Sequence[AccountId]) -> None:
+        """Give each of these something, and wait until that is final."""
+        start = self.height()
+        for nonce, account in enumerate(accounts):
+            self.asking.ask(
+                "author_submitExtrinsic", self.transfer(ALICE, nonce, account, ENDOWMENT)
+            )
+        found = 0
+        while found < len(accounts):
+            time.sleep(0.1)
+            for number in range(start + 1, (end := self.height()) + 1):
+                found += self.transfers_in(number)
+            start = max(start, end)
+
+
+class Load:
+    """Submits, and follows what becomes final."""
+
+    def __init__(self, chain: Chain, texts: Sequence[bytes], waiting: int) -> None:
+        self.chain = chain
+        self.texts = texts
+        self.waiting = waiting
+        self.refused: list[object] = []
+        self.answered = 0
+        self.sent_at: list[float] = []
+        self.blocks: list[int] = []
+        self.latencies: list[float] = []
+        self.final = 0
+        self.room = threading.Semaphore(waiting)
+
+    def run(self) -> float:
+        """Seconds from the first submission to the last transfer's finality."""
+        height = self.chain.height()
+        with Socket(self.chain.node.port) as submitting:
+            threads = [
+                threading.Thread(target=self.submit, args=(submitting,), daemon=True),
+                threading.Thread(target=self.read, args=(submitting,), daemon=True),
+            ]
+            start = time.perf_counter()
+            for thread in threads:
+                thread.start()
+            while self.final + len(self.refused) < len(self.texts):
+                time.sleep(0.05)
+                for number in range(height + 1, (end := self.chain.height()) + 1):
+                    self.count(self.chain.transfers_in(number))
+                height = max(height, end)
+            spent = time.perf_counter() - start
+            for thread in threads:
+                thread.join()
+        return spent
+
+    def count(self, transfers: int) -> None:
+        now = time.perf_counter()
+        if not transfers:
+            return
+        self.blocks.append(transfers)
+        # Blocks take transfers nearly in the order of submission, so this is nearly each one's own.
+        self.latencies += [now - at for at in self.sent_at[self.final : self.final + transfers]]
+        self.final += transfers
+        self.room.release(transfers)
+
+    def submit(self, socket: Socket) -> None:
+        for text in self.texts:
+            self.room.acquire()
+            self.sent_at.append(time.perf_counter())
+            socket.send(text)
+
+    def read(self, socket: Socket) -> None:
+        while self.answered < len(self.texts):
+            answer = socket.receive()
+            self.answered += 1
+            if "error" in answer:
+                self.refused.append(answer["error"])
+                self.room.release()
+
+
+def share(values: Sequence[float], part: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--transfers", type=int, default=15_000)
+    parser.add_argument("--waiting", type=int, default=3_000, help="on their way at a time")
+    parser.add_argument("--workers", help="the node's --signature-workers")
+    options = parser.parse_args()
+    flags = [] if options.workers is None else ["--signature-workers", options.workers]
+    rng = random.Random(7)
+    pairs = [KeyPair.from_seed(rng.randbytes(32)) for _ in range(SENDERS)]
+    with dev_node(*flags) as node:
+        chain = Chain(node)
+        chain.endow([pair.account_id for pair in pairs])
+        texts = []
+        for number in range(options.transfers):
+            nonce, at = divmod(number, SENDERS)
+            dest = pairs[rng.randrange(SENDERS)].account_id
+            signed = chain.transfer(pairs[at], nonce, dest, VALUE)
+            texts.append(call("author_submitExtrinsic", signed, number=number))
+        before, cpu = node.memory_mib("VmRSS"), node.cpu_s()
+        load = Load(chain, texts, options.waiting)
+        spent = load.run()
+        cpu = node.cpu_s() - cpu
+        if load.refused:
+            print(f"refused: {len(load.refused)}, the first: {load.refused[0]}")
+        print(f"transfers final   {load.final:>8,}")
+        print(f"transfers/s       {load.final / spent:>8,.0f}   in {spent:.1f} s")
+        print(f"peak in a block   {max(load.blocks):>8,}   of {len(load.blocks)} blocks")
+        print(
+            f"to finality, s    {share(load.latencies, 0.5):>8.2f}   (median; "
+            f"p99 {share(load.latencies, 0.99):.2f})"
+        )
+        print(
+            f"node's cpu        {100 * cpu / spent:>6.0f} %   {1e3 * cpu / load.final:.2f} ms each"
+        )
+        print(f"node's memory     {node.memory_mib():>6.0f} MiB at most, {before:.0f} MiB before")
+    return 1 if load.refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
