@@ -1,13 +1,17 @@
 """The pool on the trio loop: validates in a worker thread, follows the chain, tells watchers.
 
-Bounds: ``QUEUE_MAX`` transactions wait for validation, then submitters are told to come back;
-``REVALIDATED_MAX`` pool transactions are looked at again after each block.
+Submissions are judged in the order of their arrival, so nobody overtakes: an RPC connection has a
+bounded number of calls on their way, and a flood by one of them waits behind others' calls.
+
+Bounds: ``QUEUE_MAX`` transactions and ``QUEUE_BYTES_MAX`` wait for validation, then submitters are
+told to come back; ``REVALIDATED_MAX`` pool transactions are looked at again after each block.
 """
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -25,17 +29,20 @@ from primitives.errors import RpcError
 from primitives.extrinsic import EXTRINSIC_BYTES_MAX, extrinsic_hash
 from primitives.types import Hash
 
-__all__ = ["QUEUE_MAX", "REVALIDATED_MAX", "TransactionPool"]
+__all__ = ["OFFERED_MAX", "QUEUE_BYTES_MAX", "QUEUE_MAX", "REVALIDATED_MAX", "TransactionPool"]
 
 log = structlog.get_logger("txpool")
 
-QUEUE_MAX: Final = 2048
-BATCH_MAX: Final = 64
+QUEUE_MAX: Final = 16_384
+QUEUE_BYTES_MAX: Final = 64 << 20
+"""One extrinsic of the largest size, and many usual ones."""
+
+BATCH_MAX: Final = 256
 """Transactions judged in one visit to the thread."""
 
 REVALIDATED_MAX: Final = 256
 NOTICES_MAX: Final = 64
-READY_MAX: Final = 16_384
+OFFERED_MAX: Final = 8192
 """Transactions offered to one block."""
 
 
@@ -46,6 +53,10 @@ class _Asked:
     source: TransactionSource
     done: trio.Event = field(default_factory=trio.Event)
     error: RpcError | None = None
+
+
+def _busy() -> RpcError:
+    return RpcError(SERVER_BUSY, "Server is busy, try again later", "too many transactions arrive")
 
 
 class TransactionPool:
@@ -59,8 +70,11 @@ class TransactionPool:
         self._channels: dict[int, trio.MemorySendChannel[Json]] = {}
         self._limiter = trio.CapacityLimiter(1)
         self._queue, self._incoming = trio.open_memory_channel[_Asked](QUEUE_MAX)
-        self._cursor = 0
+        self._queue_bytes = 0
         self.submitted_count = 0
+        self.refused_count = 0
+        self.validated_count = 0
+        self.validation_seconds = 0.0
 
     # Submitting.
 
@@ -72,14 +86,16 @@ class TransactionPool:
         hash_ = extrinsic_hash(data)
         self.core.check_new(hash_, time.monotonic())
         asked = _Asked(hash_, data, source)
+        if self._queue_bytes + len(data) > QUEUE_BYTES_MAX:
+            raise _busy()
         try:
             self._queue.send_nowait(asked)
         except trio.WouldBlock:
-            raise RpcError(
-                SERVER_BUSY, "Server is busy, try again later", "too many transactions arrive"
-            ) from None
+            raise _busy() from None
+        self._queue_bytes += len(data)
         await asked.done.wait()
         if asked.error is not None:
+            self.refused_count += 1
             raise asked.error
         return hash_
 
@@ -92,11 +108,15 @@ class TransactionPool:
                     batch.append(self._incoming.receive_nowait())
                 except trio.WouldBlock:
                     break
+            self._queue_bytes -= sum(len(entry.data) for entry in batch)
+            started = trio.current_time()
             verdicts = await trio.to_thread.run_sync(
                 self._validator.judge,
                 [(entry.hash, entry.data, entry.source) for entry in batch],
                 limiter=self._limiter,
             )
+            self.validated_count += len(batch)
+            self.validation_seconds += trio.current_time() - started
             for entry, verdict in zip(batch, verdicts, strict=True):
                 entry.error = self._enter(verdict)
                 entry.done.set()
@@ -154,16 +174,11 @@ class TransactionPool:
 
     def ready(self) -> list[Transaction]:
         """What a block may take, best first."""
-        found: list[Transaction] = []
-        for transaction in self.core.ready():
-            found.append(transaction)
-            if len(found) >= READY_MAX:
-                break
-        return found
+        return list(islice(self.core.ready(), OFFERED_MAX))
 
     def pending(self) -> list[bytes]:
         """The bytes of all ready transactions."""
-        return [transaction.data for transaction in self.ready()]
+        return [transaction.data for transaction in self.core.ready()]
 
     def forget(self, hashes: tuple[Hash, ...]) -> None:
         """These turned out to be invalid."""
@@ -191,38 +206,40 @@ class TransactionPool:
             log.warning("the pool fell behind the chain; old transactions leave it by validation")
 
     async def _on_best(self, event: Imported) -> None:
-        retracted: list[bytes] = []
+        retracted: list[tuple[Hash, bytes]] = []
         for block in event.route.retracted:
             body, tags = await self._look_at(block, only_unknown=False)
-            self.core.retract(block, [extrinsic_hash(data) for data in body], tags)
+            self.core.retract(block, [hash_ for hash_, _ in body], tags)
             retracted.extend(body)
         for block in event.route.enacted:
             body, tags = await self._look_at(block, only_unknown=True)
-            hashes = [extrinsic_hash(data) for data in body]
-            self.core.prune(block, hashes, tags, time.monotonic())
+            self.core.prune(block, [hash_ for hash_, _ in body], tags, time.monotonic())
         self.core.expire(int(event.header.number))
         self._publish()
         await self._bring_back(retracted)
         await self._revalidate()
 
-    async def _look_at(self, block: Hash, *, only_unknown: bool) -> tuple[list[bytes], list[bytes]]:
+    async def _look_at(
+        self, block: Hash, *, only_unknown: bool
+    ) -> tuple[list[tuple[Hash, bytes]], list[bytes]]:
         """The body of a block, and the tags of its transactions (that the pool does not hold)."""
 
-        def read() -> tuple[list[bytes], list[bytes]]:
-            body = list(self._validator.body_of(block))
-            unknown = tuple(
-                data for data in body if not only_unknown or extrinsic_hash(data) not in held
-            )
-            return body, self._validator.tags_of(block, unknown)
+        def read() -> tuple[list[tuple[Hash, bytes]], list[bytes]]:
+            body = [(extrinsic_hash(data), data) for data in self._validator.body_of(block)]
+            unknown = [data for hash_, data in body if not only_unknown or hash_ not in held]
+            return body, self._validator.tags_of(block, tuple(unknown))
 
         held = self.core.hashes()
         return await trio.to_thread.run_sync(read, limiter=self._limiter)
 
-    async def _bring_back(self, retracted: list[bytes]) -> None:
-        if not retracted:
+    async def _bring_back(self, retracted: list[tuple[Hash, bytes]]) -> None:
+        batch = [
+            (hash_, data, TransactionSource.External)
+            for hash_, data in retracted
+            if hash_ not in self.core
+        ]
+        if not batch:
             return
-        batch = [(extrinsic_hash(data), data, TransactionSource.External) for data in retracted]
-        batch = [entry for entry in batch if entry[0] not in self.core]
         verdicts = await trio.to_thread.run_sync(
             self._validator.judge, batch, limiter=self._limiter
         )
@@ -232,13 +249,10 @@ class TransactionPool:
         self._publish()
 
     async def _revalidate(self) -> None:
-        """Look again at a part of the pool, another part after each block."""
-        held = [*self.core.future(), *self.core.ready()]
-        if not held:
+        """Look again at those whose verdicts are the oldest."""
+        chosen = self.core.oldest_verdicts(REVALIDATED_MAX)
+        if not chosen:
             return
-        start = self._cursor % len(held)
-        chosen = [*held[start:], *held[:start]][:REVALIDATED_MAX]
-        self._cursor = start + len(chosen)
         verdicts = await trio.to_thread.run_sync(
             self._validator.judge,
             [(entry.hash, entry.data, TransactionSource.External) for entry in chosen],

@@ -39,7 +39,7 @@ class Watchers:
     def __init__(self) -> None:
         self._by_hash: dict[Hash, dict[int, None]] = {}
         self._hash_of: dict[int, Hash] = {}
-        self._blocks: dict[Hash, list[Hash]] = {}
+        self._blocks: dict[Hash, dict[Hash, None]] = {}
         self._next = 0
 
     def __len__(self) -> int:
@@ -73,9 +73,7 @@ class Watchers:
             if event.status is Status.PRUNED and event.by is not None:
                 notices += self._include(event.by, event.hash)
             if event.status is Status.RETRACTED and event.by is not None:
-                waiting = self._blocks.get(event.by, [])
-                if event.hash in waiting:
-                    waiting.remove(event.hash)
+                self._blocks.get(event.by, {}).pop(event.hash, None)
             status: Json = event.status.value
             if event.status in _WITH_BLOCK and event.by is not None:
                 status = {event.status.value: f"0x{event.by.hex()}"}
@@ -96,7 +94,7 @@ class Watchers:
             for late in self._blocks.pop(oldest):
                 timeout: Json = {"finalityTimeout": f"0x{oldest.hex()}"}
                 notices += self._tell(late, timeout, last=True)
-        self._blocks.setdefault(block, []).append(hash_)
+        self._blocks.setdefault(block, {})[hash_] = None
         return notices
 
     def _tell(self, hash_: Hash, status: Json, *, last: bool) -> list[Notice]:
