@@ -26,7 +26,7 @@ Invariants:
 
 Bounds: ``DRAWS_PER_BLOCK_MAX`` rounds open in a block, so that no more deadlines fall on one; the
 removed holdings that a block looks at, see ``slots``; ``LOSSES_DECLARED_MAX`` fragments that an
-answer declares lost.
+answer opens for restoral.
 
 Ports needed: ``miners`` (Sminer), ``files`` (FileBank), ``rewards`` (CessTreasury), ``randomness``
 (Babe). Provided, see below the calls: to FileBank ``open_holding``, ``close_holding``,
@@ -218,9 +218,6 @@ class Audit(Pallet):
     class InvalidFaultList(PalletError, index=23):
         """Faulty positions must ascend, without repeats, below the number of sampled positions."""
 
-    class TooManyLosses(PalletError, index=24):
-        """One answer declares at most 256 fragments lost; report others unasked, before a round."""
-
     def on_initialize(self, n: BlockNumber) -> Weight:
         """Close what was due, take out removed holdings, open new rounds."""
         missed = self._close_overdue(n)
@@ -263,10 +260,11 @@ class Audit(Pallet):
         """Answer the service part of the caller's round with one proof over all sampled rows.
 
         Rows that the miner names as ``faulty`` are left out of the proof; their fragments are open
-        for restoral at once, for a smaller fine and no reward. A wrong proof is a fault and closes
-        the part.
+        for restoral at once, for a smaller fine and no reward. Of more than 256 fragments those in
+        the lowest slots are; the miner answers for the others on, and names them again when they
+        are sampled again. A wrong proof is a fault and closes the part.
         *Origin*: signed by the miner. *Errors*: NoChallenge, WrongRound, Submitted, Expired,
-        InvalidFaultList, TooManyLosses. *Events*: ServiceProofAccepted or Fault.
+        InvalidFaultList. *Events*: ServiceProofAccepted or Fault.
         """
         who = ensure_signed(origin)
         info = self._open_round(who, round)
@@ -280,14 +278,13 @@ class Audit(Pallet):
         asked = judging.asked_rows(self, who, info, positions, rows)
         lost = {int(index) for index in faulty} & asked.keys()
         lost_slots = sorted({positions[index] // rows for index in lost})
-        ensure(len(lost_slots) <= LOSSES_DECLARED_MAX, self.TooManyLosses)
 
         del self.challenge_slip[info.deadline, who]
         proved = [index for index in asked if index not in lost]
         if not judging.is_proved(info, asked, proved, ServiceProof(y=y, proof=proof)):
             self._service_fault(who, info, FaultKind.ServiceRejected)
         elif lost_slots:
-            self._declare_lost(who, info, lost_slots)
+            self._declare_lost(who, info, lost_slots[:LOSSES_DECLARED_MAX])
         else:
             self._accept_service(who, info, len(proved))
 

@@ -13,8 +13,8 @@ from proofs.podr2.wire import ScalarBytes
 __all__ = ["IDLE_PROOF", "LOSSES_DECLARED_MAX", "service_proof"]
 
 LOSSES_DECLARED_MAX = 256
-"""Fragments that one answer declares lost: it must fit into a block. A miner that lost more than
-this of what was sampled has lost nearly everything, and is thrown out for it."""
+"""Fragments that one answer opens for restoral: it must fit into a block. A miner that lost more of
+what was sampled names all, so that its answer is honest; the others wait for its next rounds."""
 
 PAIRING_CHECK = 3_000_000_000
 """The pairing check of one proof: 2.5 ms measured."""

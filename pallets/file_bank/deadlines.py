@@ -46,7 +46,7 @@ def handle_overdue(bank: "FileBank", n: BlockNumber) -> Weight:
 def _try_again(bank: "FileBank", file_hash: FileHash, deal: DealInfo) -> None:
     attempt = U8(deal.attempt + 1)
     if attempt >= bank.config.deal_attempts_max:
-        removal.drop(bank, file_hash, deal)
+        removal.drop(bank, file_hash, deal, is_overdue=True)
         return
     del bank.deal_schedule[deal.deadline, file_hash]
     deadline = placing.deadline_of(bank, deal.segment_count)

@@ -459,8 +459,9 @@ class FileBank(Pallet):
     ) -> None:
         """Report that the caller lost a fragment, for a small fine, and leave it to others.
 
+        In a deal whose segment is not complete its place is drawn again with the missing ones.
         *Origin*: signed by the holder. *Errors*: FileNonExistent, NonExistent, Existed.
-        *Events*: GenerateRestoralOrder.
+        *Events*: GenerateRestoralOrder, for a complete segment.
         """
         who = ensure_signed(origin)
         segment_index, index = restoring.find(self, file_hash, restoral_fragment, who)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from pallets.file_bank.pallet import FileBank
 
 __all__ = [
+    "MISS_READS",
+    "MISS_WRITES",
+    "charge_late",
     "deadline_of",
     "place_some",
     "put_pending",
@@ -47,6 +50,13 @@ DRAW_CANDIDATES_MAX = 256
 
 SEGMENTS_PER_BLOCK_MAX = 16
 """Segments whose holders one block draws; a task that is overtaken counts as one."""
+
+SERVED_MIN = FRAGMENT_COUNT // 2
+"""Reported fragments of a segment from which on its late holders are charged: the owner cannot
+have kept the data from all of them."""
+
+MISS_READS, MISS_WRITES = 4, 5
+"""Keys that charging a late holder touches: its record, its collateral, the treasury."""
 
 LOOKS_PER_BLOCK_MAX = 1024
 """Miners that one block looks at before it leaves further segments to the next."""
@@ -75,7 +85,7 @@ def schedule(bank: "FileBank", file_hash: FileHash, deadline: BlockNumber) -> No
 def place_some(bank: "FileBank") -> Weight:
     """Draw holders for the oldest tasks. All were queued by earlier blocks or by this hook."""
     first = head = bank.place_head.get()
-    steps = looks = 0
+    steps = looks = late = 0
     while steps < SEGMENTS_PER_BLOCK_MAX and looks < LOOKS_PER_BLOCK_MAX:
         task = bank.place_queue.get(head)
         if task is None:
@@ -83,7 +93,8 @@ def place_some(bank: "FileBank") -> Weight:
         steps += 1
         deal = bank.deal_map.get(task.file_hash)
         if deal is not None and deal.deadline == task.deadline:
-            looks += _place_segment(bank, task.file_hash, deal, task.next_segment)
+            looked, charged = _place_segment(bank, task.file_hash, deal, task.next_segment)
+            looks, late = looks + looked, late + charged
             task = replace(task, next_segment=U32(task.next_segment + 1))
             if task.next_segment < deal.segment_count:
                 bank.place_queue[head] = task
@@ -94,20 +105,24 @@ def place_some(bank: "FileBank") -> Weight:
     if head != first:
         bank.place_head.put(head)
     return Weight(
-        reads=2 + 2 * looks + (2 + 3 * FRAGMENT_COUNT) * steps,
-        writes=1 + (2 + 4 * FRAGMENT_COUNT) * steps,
+        reads=2 + 2 * looks + (2 + 3 * FRAGMENT_COUNT) * steps + MISS_READS * late,
+        writes=1 + (2 + 4 * FRAGMENT_COUNT) * steps + MISS_WRITES * late,
     )
 
 
-def _place_segment(bank: "FileBank", file_hash: FileHash, deal: DealInfo, index: U32) -> int:
-    """Replace the holders of a segment that have not reported; return how many were looked at.
+def _place_segment(
+    bank: "FileBank", file_hash: FileHash, deal: DealInfo, index: U32
+) -> tuple[int, int]:
+    """Replace the holders of a segment that have not reported; return how many miners were looked
+    at and how many were charged.
 
     Every holder is another miner. A miner that was late for this segment is taken only when
     nobody else is left. What finds no holder waits for the next draw.
     """
     segment = bank.deal_segments.get(file_hash, index)
     if segment is None:
-        return 0
+        return 0, 0
+    charged = charge_late(bank, segment.fragments)
     fragments = [
         released(bank, file_hash, index, position, fragment)
         for position, fragment in enumerate(segment.fragments)
@@ -132,7 +147,7 @@ def _place_segment(bank: "FileBank", file_hash: FileHash, deal: DealInfo, index:
         if missing:
             _try_assign(bank, candidate, file_hash, deal, index, fragments, missing)
     put_pending(bank, file_hash, index, segment, fragments)
-    return looks
+    return looks, charged
 
 
 def _shuffled_miners(
@@ -181,6 +196,17 @@ def _try_assign(
 
 
 # Lists of work.
+
+
+def charge_late(bank: "FileBank", fragments: Sequence[DealFragment]) -> int:
+    """Charge the holders of a segment that missed its deadline, if its owner served half of them;
+    return how many."""
+    if sum(fragment.reported for fragment in fragments) < SERVED_MIN:
+        return 0
+    late = [item.miner for item in fragments if item.miner is not None and not item.reported]
+    for who in late:
+        bank.config.miners.missed_report(who, int(bank.config.deal_deadline_blocks))
+    return len(late)
 
 
 def released(

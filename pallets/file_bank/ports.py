@@ -88,6 +88,10 @@ class Miners(Protocol):
         """Service to nothing, or to idle as far as its plots still stand."""
         ...
 
+    def missed_report(self, who: AccountId, window: int) -> None:
+        """It let a promised fragment go unreported; charged once in ``window``; never raises."""
+        ...
+
     def request_idle(self, who: AccountId, count: U64) -> tuple[U64, U64]:
         """Begin a certification; return the range of plot indexes."""
         ...

@@ -33,7 +33,9 @@ FILES_PER_BLOCK_MAX = 32
 """Files of expired territories that one block removes."""
 
 
-def drop(bank: "FileBank", file_hash: FileHash, deal: DealInfo) -> None:
+def drop(
+    bank: "FileBank", file_hash: FileHash, deal: DealInfo, *, is_overdue: bool = False
+) -> None:
     """End a deal; its segments are taken down by later blocks."""
     brief = deal.user
     bank.config.territories.unlock_user_space(
@@ -41,7 +43,7 @@ def drop(bank: "FileBank", file_hash: FileHash, deal: DealInfo) -> None:
     )
     del bank.deal_schedule[deal.deadline, file_hash]
     del bank.deal_map[file_hash]
-    _enqueue(bank, file_hash, deal.segment_count)
+    _enqueue(bank, file_hash, deal.segment_count, is_overdue=is_overdue)
     bank.deposit_event(bank.DealDropped(owner=brief.user, deal_hash=file_hash))
 
 
@@ -62,13 +64,16 @@ def give_up(bank: "FileBank", owner: AccountId, file_hash: FileHash) -> None:
         bank.file[file_hash] = replace(info, owner=Owners(owners))
     else:
         del bank.file[file_hash]
-        _enqueue(bank, file_hash, info.segment_count)
+        _enqueue(bank, file_hash, info.segment_count, is_overdue=False)
 
 
-def _enqueue(bank: "FileBank", file_hash: FileHash, segments: U32) -> None:
+def _enqueue(bank: "FileBank", file_hash: FileHash, segments: U32, *, is_overdue: bool) -> None:
     tail = bank.removal_tail.get()
     bank.removal_queue[tail] = RemovalTask(
-        file_hash=file_hash, segment_count=segments, next_segment=U32(0)
+        file_hash=file_hash,
+        segment_count=segments,
+        next_segment=U32(0),
+        is_overdue=is_overdue,
     )
     bank.removal_tail.put(U64(tail + 1))
     bank.removing[file_hash] = True
@@ -77,13 +82,13 @@ def _enqueue(bank: "FileBank", file_hash: FileHash, segments: U32) -> None:
 def remove_some(bank: "FileBank") -> Weight:
     """Take down segments of the oldest tasks."""
     first = head = bank.removal_head.get()
-    steps = 0
+    steps = late = 0
     while steps < SEGMENTS_PER_BLOCK_MAX:
         task = bank.removal_queue.get(head)
         if task is None:
             break
         steps += 1
-        _remove_segment(bank, task.file_hash, task.next_segment)
+        late += _remove_segment(bank, task)
         task = replace(task, next_segment=U32(task.next_segment + 1))
         if task.next_segment < task.segment_count:
             bank.removal_queue[head] = task
@@ -94,19 +99,24 @@ def remove_some(bank: "FileBank") -> Weight:
     if head != first:
         bank.removal_head.put(head)
     each = 5 * FRAGMENT_COUNT
-    return Weight(reads=2 + (4 + each) * steps, writes=1 + (6 + each) * steps)
+    return Weight(
+        reads=2 + (4 + each) * steps + placing.MISS_READS * late,
+        writes=1 + (6 + each) * steps + placing.MISS_WRITES * late,
+    )
 
 
-def _remove_segment(bank: "FileBank", file_hash: FileHash, index: U32) -> None:
-    """Release the holders of a segment, complete or not."""
+def _remove_segment(bank: "FileBank", task: RemovalTask) -> int:
+    """Release the holders of a segment, complete or not; how many were charged for being late."""
+    file_hash, index = task.file_hash, task.next_segment
     pending = bank.deal_segments.take(file_hash, index)
     if pending is not None:
+        late = placing.charge_late(bank, pending.fragments) if task.is_overdue else 0
         for position, item in enumerate(pending.fragments):
             if item.reported and item.miner is not None:
                 end_holding(bank, item.miner, item.slot)
             else:
                 placing.released(bank, file_hash, index, position, item)
-        return
+        return late
     segment = bank.file_segments.take(file_hash, index)
     assert segment is not None, "because a segment is pending or complete until it is removed"
     for position, fragment in enumerate(segment.fragment_list):
@@ -115,6 +125,7 @@ def _remove_segment(bank: "FileBank", file_hash: FileHash, index: U32) -> None:
         else:
             del bank.lost_commitments[file_hash, place_number(index, position)]
         del bank.restoral_order[order_id(file_hash, int(index), position)]
+    return 0
 
 
 def end_holding(bank: "FileBank", miner: AccountId, slot: U32) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "ensure_can_restore",
     "ensure_stranger",
     "find",
+    "lapse_permille",
     "move_holding",
     "open_order",
     "take_over",
@@ -39,7 +40,11 @@ SELF_REPORT_PERMILLE = 2
 """What a miner pays, of its collateral limit, for a loss that it reports unasked."""
 
 LAPSED_CLAIM_PERMILLE = 2
-"""What a miner pays for a claimed and unfinished restoral that another takes over."""
+"""What a miner pays for a claimed and unfinished restoral that another takes over: this much for
+the first claim of an order and twice as much for each further one."""
+
+LAPSED_CLAIM_PERMILLE_MAX = 64
+"""The most that a lapsed claim costs."""
 
 
 # Losing.
@@ -92,20 +97,37 @@ def find(
 ) -> tuple[int, int]:
     """Segment and index of a fragment that ``miner`` answers for and that has no order.
 
-    Looks at each of the file's segments, at most a thousand.
+    Looks at each segment of the file or the open deal, at most a thousand.
     """
     is_there = False
-    info = bank.file.get(file_hash)
+    info = bank.file.get(file_hash) or bank.deal_map.get(file_hash)
     if info is None:
         raise bank.FileNonExistent
     for index in range(int(info.segment_count)):
-        segment = bank.file_segments[file_hash, U32(index)]
-        for position, fragment in enumerate(segment.fragment_list):
-            if fragment.hash == fragment_hash and fragment.miner == miner and fragment.avail:
-                is_there = True
-                if order_id(file_hash, index, position) not in bank.restoral_order:
-                    return index, position
+        for position in _answered(bank, file_hash, U32(index), fragment_hash, miner):
+            is_there = True
+            if order_id(file_hash, index, position) not in bank.restoral_order:
+                return index, position
     raise bank.Existed if is_there else bank.NonExistent
+
+
+def _answered(
+    bank: "FileBank", file_hash: FileHash, index: U32, fragment_hash: FragmentHash, miner: AccountId
+) -> list[int]:
+    """The places of a segment, complete or not, where ``miner`` answers for the fragment."""
+    segment = bank.file_segments.get(file_hash, index)
+    if segment is not None:
+        return [
+            position
+            for position, held in enumerate(segment.fragment_list)
+            if held.avail and (held.hash, held.miner) == (fragment_hash, miner)
+        ]
+    pending = bank.deal_segments[file_hash, index]
+    return [
+        position
+        for position, drawn in enumerate(pending.fragments)
+        if drawn.reported and (drawn.hash, drawn.miner) == (fragment_hash, miner)
+    ]
 
 
 def move_holding(
@@ -162,6 +184,15 @@ def ensure_stranger(
             ensure(not (fragment.avail and fragment.miner == who), bank.AlreadyHolder)
 
 
+def lapse_permille(claims: int) -> int:
+    """What the last of ``claims`` claims of an order costs when it lapses.
+
+    It doubles, so that accounts of one party that take turns at an order cannot keep it for long.
+    """
+    doublings = min(claims - 1, LAPSED_CLAIM_PERMILLE_MAX.bit_length())
+    return min(LAPSED_CLAIM_PERMILLE << doublings, LAPSED_CLAIM_PERMILLE_MAX)
+
+
 def claim(bank: "FileBank", who: AccountId, order: RestoralOrderInfo) -> None:
     """Give an open or lapsed order to ``who``; whoever let it lapse pays."""
     now, life = bank.now(), bank.config.restoral_order_life
@@ -172,7 +203,7 @@ def claim(bank: "FileBank", who: AccountId, order: RestoralOrderInfo) -> None:
     ensure_stranger(bank, who, order.file_hash, order.segment_index, order.fragment_index)
 
     if is_lapsed and order.miner != who:
-        bank.config.miners.punish(order.miner, LAPSED_CLAIM_PERMILLE)
+        bank.config.miners.punish(order.miner, lapse_permille(int(order.count)))
     number = order_id(order.file_hash, int(order.segment_index), int(order.fragment_index))
     bank.restoral_order[number] = replace(
         order, count=U32(order.count + 1), miner=who, deadline=BlockNumber(now + life)

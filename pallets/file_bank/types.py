@@ -293,11 +293,15 @@ class PlaceTask:
 
 @struct(path="pallet_file_bank::types::RemovalTask")
 class RemovalTask:
-    """Taking down the segments of a deleted file or a dropped deal, from ``next_segment`` on."""
+    """Taking down the segments of a deleted file or a dropped deal, from ``next_segment`` on.
+
+    ``is_overdue``: the deal was dropped because reports are missing, not given up by its owner.
+    """
 
     file_hash: FileHash
     segment_count: U32
     next_segment: U32
+    is_overdue: bool
 
 
 def place_number(segment_index: int, fragment_index: int) -> U32:

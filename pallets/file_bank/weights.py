@@ -39,11 +39,11 @@ IDLE_ANSWER = 300_000_000
 ESTIMATE = 1_000_000_000
 
 FIND_FRAGMENT = Weight(
-    ref_time=SEGMENT_COUNT_MAX * SEGMENT_LOOK, reads=SEGMENT_COUNT_MAX + 12, writes=15
+    ref_time=SEGMENT_COUNT_MAX * SEGMENT_LOOK, reads=2 * SEGMENT_COUNT_MAX + 12, writes=15
 )
-"""Looking for a fragment in the segments of the largest file."""
+"""Looking for a fragment in the segments of the largest file or deal."""
 
-IDLE_CERTIFICATE = Weight(ref_time=ESTIMATE + IDLE_ANSWERS_MAX * IDLE_ANSWER, reads=6, writes=5)
+IDLE_CERTIFICATE = Weight(ref_time=ESTIMATE + IDLE_ANSWERS_MAX * IDLE_ANSWER, reads=8, writes=8)
 
 
 def declaration(

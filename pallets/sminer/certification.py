@@ -18,6 +18,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Final
 
 from pallets.frame import ensure
+from pallets.sminer import listing
 from pallets.sminer.types import MinerState, PendingIdle
 from primitives.errors import ProofRejected
 from primitives.scale import U64, U128
@@ -88,6 +89,7 @@ def draw_seeds(sminer: "Sminer", n: BlockNumber) -> int:
 def prove(sminer: "Sminer", who: AccountId, answers: Sequence[tuple[int, bytes]]) -> U128:
     """Verify the answers of a certification; return the bytes that are idle space now.
 
+    With its first plots a miner is listed for the draws of deals and audits.
     Errors: NotMiner, NotpositiveState, NoCertification, SeedNotDrawn, CertificationExpired,
     ExceedingDeclarationSpace, InvalidIdleProof, InsufficientIdleProof.
     """
@@ -113,6 +115,7 @@ def prove(sminer: "Sminer", who: AccountId, answers: Sequence[tuple[int, bytes]]
         space_proof_info=replace(info.space_proof_info, rear=pending.to_index),
     )
     sminer.config.space.add_total_idle_space(claimed)
+    listing.enter(sminer, who)
     return claimed
 
 

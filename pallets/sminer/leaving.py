@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pallets.frame import ensure
+from pallets.sminer import listing
 from pallets.sminer.rewards import unpaid
 from pallets.sminer.types import MinerInfo, MinerState, RestoralTargetInfo
-from primitives.scale import U32, U128
+from primitives.scale import U128
 from primitives.types import AccountId, Balance, BlockNumber
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def throw_out(sminer: "Sminer", who: AccountId) -> None:
     info = sminer.miner_items.get(who)
     if info is None or info.state == MinerState.Offline:
         return
-    _leave_index(sminer, who)
+    listing.leave(sminer, who)
     lost = unpaid(sminer.reward_of(who))
     sminer.reward_map.take(who)
     sminer.config.rewards.forfeit(who, lost)
@@ -83,10 +84,11 @@ def withdraw(sminer: "Sminer", who: AccountId) -> None:
         sminer.pay_reward(who, info, Balance(unpaid(sminer.reward_of(who)) + earned))
     rewards.forfeit(who, Balance(0))
     sminer.config.currency.unreserve(info.staking_account, info.collaterals)
-    _leave_index(sminer, who)
+    listing.leave(sminer, who)
     del sminer.miner_items[who]
     del sminer.restoral_target[who]
     sminer.reward_map.take(who)
+    sminer.missed_reports.take(who)
     sminer.config.audits.forget(who)
 
 
@@ -110,16 +112,3 @@ def _leave(sminer: "Sminer", who: AccountId, info: MinerInfo, state: MinerState)
     sminer.deposit_event(
         sminer.MinerExited(miner=who, state=state, service_space=info.service_space)
     )
-
-
-def _leave_index(sminer: "Sminer", who: AccountId) -> None:
-    """Take ``who`` out of the draw: the last miner takes its place. Once is enough."""
-    index = sminer.miner_index.take(who)
-    if index is None:
-        return
-    last = U32(sminer.miner_count.get() - 1)
-    moved = sminer.all_miner.take(last)
-    if moved is not None and moved != who:
-        sminer.all_miner[index] = moved
-        sminer.miner_index[moved] = index
-    sminer.miner_count.put(last)

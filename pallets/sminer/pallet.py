@@ -10,7 +10,8 @@ Invariants, tested as properties:
 - StorageHandler's totals are the sums over all miners of ``idle + lock`` and of ``service``;
 - ``collaterals`` of a miner is reserved on its staking account; a fine moves it to
   ``punish_treasury`` to the planck, and what is missing becomes ``debt``;
-- ``all_miner`` is dense in ``0..miner_count`` and ``miner_index`` is its inverse.
+- ``all_miner`` is dense in ``0..miner_count`` and ``miner_index`` is its inverse; a miner is in it
+  from its first certified plots until it is thrown out or withdraws.
 
 Leaving: ``miner_exit_prep`` announces, the exit follows after ``exit_lock_block`` blocks. A miner
 that left answers for its fragments, and is audited, until others have restored all of them; only
@@ -21,8 +22,9 @@ neither audited nor paid.
 A miner that owes a fine earns for the fine first: no reward leaves the pot for its beneficiary
 while there is ``debt``.
 
-Subjects of their own: ``certification`` (plots), ``leaving`` (exits), ``collateral`` and
-``rewards`` (arithmetic), ``endpoint``.
+Subjects of their own: ``certification`` (plots), ``listing`` (who can be drawn), ``leaving``
+(exits), ``punctuality`` (missed reports), ``collateral`` and ``rewards`` (arithmetic),
+``endpoint``.
 
 Bounds: seeds for at most 64 certifications and at most 16 exits in a block; the queues keep the
 rest for the next.
@@ -30,8 +32,8 @@ rest for the next.
 Ports needed: ``currency`` (Balances), ``space`` (StorageHandler), ``audits`` (Audit), ``rewards``
 (CessTreasury), ``randomness`` (Babe). Provided, see below the calls: to FileBank ``count``,
 ``miner_at``, ``is_positive``, ``is_leaving``, ``can_hold``, ``lock_space``, ``unlock_space``,
-``lock_to_service``, ``idle_to_service``, ``release_service``, ``request_idle``, ``prove_idle``,
-``replace_idle``, ``punish``; to Audit ``count``, ``miner_at``, ``idle_range``,
+``lock_to_service``, ``idle_to_service``, ``release_service``, ``missed_report``, ``request_idle``,
+``prove_idle``, ``replace_idle``, ``punish``; to Audit ``count``, ``miner_at``, ``idle_range``,
 ``service_space``, ``proved_power``, ``punish``, ``force_exit``.
 """
 
@@ -56,7 +58,7 @@ from pallets.frame import (
     ensure_signed,
     event,
 )
-from pallets.sminer import certification, leaving
+from pallets.sminer import certification, leaving, punctuality
 from pallets.sminer.collateral import fine_of, limit_of, power_of
 from pallets.sminer.endpoint import is_endpoint
 from pallets.sminer.ports import Audits, Currency, NetworkSpace, Randomness, Rewards
@@ -65,6 +67,7 @@ from pallets.sminer.types import (
     EndPoint,
     MinerInfo,
     MinerState,
+    MissedReports,
     PendingIdle,
     RestoralTargetInfo,
     Reward,
@@ -118,7 +121,11 @@ class Sminer(Pallet):
 
     # Keys are accounts chosen by users, so the hash must resist crafted prefixes.
     miner_items = StorageMap(
-        AccountId, MinerInfo, hasher=Blake2_128Concat, doc="Every registered miner."
+        AccountId,
+        MinerInfo,
+        hasher=Blake2_128Concat,
+        counted=True,
+        doc="Every registered miner.",
     )
     # Dense indexes cannot be crafted.
     all_miner = StorageMap(
@@ -161,6 +168,12 @@ class Sminer(Pallet):
         RestoralTargetInfo,
         hasher=Blake2_128Concat,
         doc="Miners that left and whose fragments others may restore.",
+    )
+    missed_reports = StorageMap(
+        AccountId,
+        MissedReports,
+        hasher=Blake2_128Concat,
+        doc="Promised fragments that a miner did not report in time, within a day.",
     )
     reward_map = StorageMap(
         AccountId, Reward, hasher=Blake2_128Concat, doc="What a miner earned and was paid."
@@ -345,6 +358,8 @@ class Sminer(Pallet):
     ) -> None:
         """Register the caller as a miner of ``tib_count`` units, reserving ``staking_val``.
 
+        It is drawn for deals and audits from its first certified plots on.
+
         *Origin*: signed. *Errors*: AlreadyRegistered, CountError, InvalidEndpoint,
         CollateralNotUp, StorageLimitReached. *Events*: Registered.
         """
@@ -354,7 +369,7 @@ class Sminer(Pallet):
         ensure(is_endpoint(endpoint), self.InvalidEndpoint)
         declared = self._declared(tib_count)
         ensure(staking_val >= self.limit(declared), self.CollateralNotUp)
-        ensure(self.miner_count.get() < self.config.item_limit, self.StorageLimitReached)
+        ensure(self.miner_items.count() < self.config.item_limit, self.StorageLimitReached)
 
         self.config.currency.reserve(who, staking_val)
         self.miner_items[who] = MinerInfo(
@@ -371,10 +386,6 @@ class Sminer(Pallet):
             space_proof_info=SpaceProofInfo(front=U64(0), rear=U64(0)),
             registered_at=self.now(),
         )
-        index = self.miner_count.get()
-        self.all_miner[index] = who
-        self.miner_index[who] = index
-        self.miner_count.put(U32(index + 1))
         self.deposit_event(self.Registered(acc=who))
 
     @call(index=1, weight=Weight(reads=4, writes=4))
@@ -600,6 +611,13 @@ class Sminer(Pallet):
         if returned > 0:
             self.put_pending(who, U128(pending - returned))
             self.config.space.add_total_idle_space(returned)
+
+    def missed_report(self, who: AccountId, window: int) -> None:
+        """``who`` let a promised fragment go unreported; charged once in ``window`` blocks.
+
+        Never raises.
+        """
+        punctuality.charge(self, who, window)
 
     # Port of FileBank: plots.
 

@@ -12,6 +12,7 @@ __all__ = [
     "EndPoint",
     "MinerInfo",
     "MinerState",
+    "MissedReports",
     "PendingIdle",
     "RestoralTargetInfo",
     "Reward",
@@ -86,6 +87,18 @@ class PendingIdle:
     requested_at: BlockNumber
     seed: Hash | None
     deadline: BlockNumber
+
+
+@struct(path="pallet_sminer::types::MissedReports")
+class MissedReports:
+    """How often a miner let promised fragments go unreported since block ``since``.
+
+    ``last`` is the block in which the last miss was counted.
+    """
+
+    since: BlockNumber
+    last: BlockNumber
+    count: U32
 
 
 @struct(path="pallet_sminer::types::RestoralTargetInfo")

@@ -42,6 +42,7 @@ from pallets.frame import (
     Weight,
     call,
     ensure,
+    ensure_root,
     ensure_signed,
     event,
 )
@@ -201,6 +202,12 @@ class StorageHandler(Pallet):
         name: TerrName
         size: U128
 
+    @event(index=18)
+    class UnitPriceChanged:
+        """A unit of space costs ``price`` planck a day from now on."""
+
+        price: Balance
+
     class InsufficientAvailableSpace(PalletError, index=2):
         """The miners have not proved that much free space; lease less, or wait for more miners."""
 
@@ -340,6 +347,16 @@ class StorageHandler(Pallet):
         self.territory[who, territory_name] = info
         self._schedule_freeze(info)
         self.deposit_event(self.RenewalTerritory(name=territory_name, days=days_count, spend=spend))
+
+    @call(index=9, weight=Weight(writes=1))
+    def define_update_price(self, origin: Origin, price: U128) -> None:
+        """Set what a unit of space costs a day, in planck. Leases that run are not touched.
+
+        *Origin*: root. *Events*: UnitPriceChanged.
+        """
+        ensure_root(origin)
+        self.unit_price.put(Balance(price))
+        self.deposit_event(self.UnitPriceChanged(price=Balance(price)))
 
     # Port of FileBank: the space of one owner's files.
 

@@ -69,6 +69,17 @@ def test_claims_without_work_cost_each_time_and_give_way(lost):
     check(lost)
 
 
+def test_an_order_is_not_squatted_in_turns_for_long(lost):
+    """The fine doubles with each claim: seven lapses of two accounts cost 190 thousandths."""
+    pair = lost.strangers(FILE)[:2]
+    for turn in range(8):
+        lost.claim(pair[turn % 2], ORDER)
+        lost.go(LIFE + 1)
+    fines = [int(event.fine) for event in lost.events(Sminer.Punished)]
+    assert sum(fines) == LIMIT * (2 + 4 + 8 + 16 + 32 + 64 + 64) // 1000
+    check(lost)
+
+
 def test_one_account_does_not_renew_its_claim(lost):
     who = lost.strangers(FILE)[0]
     lost.claim(who, ORDER)

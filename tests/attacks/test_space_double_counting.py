@@ -117,6 +117,20 @@ def test_a_crowd_of_registrations_costs_its_collateral():
         world.by(CHARLIE, "Sminer", "miner_exit_prep", miner=CHARLIE)
 
 
+def test_a_crowd_of_registrations_does_not_thin_out_the_draws():
+    """Accounts without plots would be drawn and passed over, and real miners be asked less."""
+    world = start()
+    for who in (BOB, CHARLIE):
+        world.register(who)
+    world.register()
+    world.certify(count=1)
+    for who in (BOB, CHARLIE):
+        world.request(who, 1)
+    world.pass_blocks(2)
+    assert world.sminer.count() == 1
+    assert world.sminer.miner_at(0) == ALICE
+
+
 def test_a_lease_about_to_end_buys_no_space_for_a_time_that_is_not_paid():
     """Mint a small lease, expand it in its last block: a begun day is a day, and then it ends."""
     world = start()

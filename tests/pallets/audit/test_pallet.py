@@ -417,20 +417,32 @@ def test_a_fault_list_ascends_below_the_number_of_positions(stored, faulty):
         stored.submit(MINER, JUNK, faulty=faulty)
 
 
-@pytest.mark.parametrize("limit", [1, 2])
-def test_one_answer_declares_a_bounded_number_of_fragments(monkeypatch, limit):
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_one_answer_opens_a_bounded_number_of_orders_and_the_next_round_the_rest(
+    monkeypatch, limit
+):
+    """A dead disk with three fragments: the miner names all, and is not thrown out for it."""
     monkeypatch.setattr("pallets.audit.pallet.LOSSES_DECLARED_MAX", limit)
     world = World(miners=12)
-    world.store(ALICE, FILE)
-    world.store(ALICE, made_file("b"))
-    world.begin_round(MINER)
-    if limit == 1:
-        with refused(world, Audit.TooManyLosses):
-            world.submit(MINER, JUNK, faulty=[0, 1])
-    else:
-        world.submit(MINER, JUNK, faulty=[0, 1])
-        assert len(world.bank.restoral_order.keys(limit=9)) == 2
+    for name in "abc":
+        world.store(ALICE, made_file(name))
+    for who in MINERS[:12]:
+        world.remove_plots(who)
+    opened = 0
+    while world.miners.service_space(MINER) > 0:
+        world.begin_round(MINER)
+        world.chain.clear_events()
+        world.submit(MINER, JUNK, faulty=sorted(world.asked(MINER)))
+        assert [event.kind for event in world.events(Audit.Fault)] == [FaultKind.ServiceDeclared]
+        assert [event.fine for event in world.events(Sminer.Punished)] == [LIMIT // 100]
+        opened = min(opened + limit, 3)
+        assert len(world.bank.restoral_order.keys(limit=9)) == opened
+        assert world.miners.service_space(MINER) == (3 - opened) * FRAGMENT
+        assert power(world) in (None, 0)
+        assert MINER not in world.audit.counted_service_failed
+        world.go()
         check(world)
+    assert opened == 3
     assert LOSSES_DECLARED_MAX == 256
 
 
@@ -549,5 +561,4 @@ def test_wire_indexes():
         17: "Submitted",
         22: "WrongRound",
         23: "InvalidFaultList",
-        24: "TooManyLosses",
     }

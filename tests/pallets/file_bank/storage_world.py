@@ -41,7 +41,7 @@ from pallets.file_bank import (
 from pallets.frame import FrameRuntime, Origin, StateReader, pallet
 from pallets.frame.testing import GENESIS_HASH, TestExternalities, ext
 from pallets.mdrc import Mdrc
-from pallets.sminer import EndPoint, Sminer
+from pallets.sminer import EndPoint, Sminer, listing
 from pallets.storage_handler import StorageHandler
 from pallets.storage_handler import TerrName as LeaseName
 from pallets.system import System
@@ -323,6 +323,8 @@ class World:
             space_proof_info=replace(info.space_proof_info, rear=U64(plots)),
         )
         self.runtime.storage_handler.add_total_idle_space(U128(plots * PLOT))
+        if plots > 0:
+            listing.enter(self.miners, who)
 
     def mint(self, owner: KeyPair, name: TerrName, units: int, days: int = 30) -> None:
         self.call(

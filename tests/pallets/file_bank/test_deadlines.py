@@ -1,13 +1,17 @@
 """A deal that is late is drawn again, then dropped; nothing waits for ever."""
 
+from dataclasses import replace
+
 from pallets.file_bank import FileBank
 from pallets.file_bank.deadlines import CURSOR_STEPS_MAX, OVERDUE_PER_BLOCK_MAX
+from pallets.sminer import MinerState, Sminer
 from primitives.scale import U32
 from tests.pallets.file_bank.conservation import check
 from tests.pallets.file_bank.storage_world import (
     ALICE,
     ATTEMPTS,
     DEADLINE,
+    LIMIT,
     World,
     made_file,
     refused,
@@ -144,3 +148,98 @@ def test_a_dropped_deal_frees_the_space_of_all_that_were_drawn(world):
     for who in [world.runtime.sminer.all_miner[U32(index)] for index in range(14)]:
         assert world.miners.miner_items[who].lock_space == 0
         assert not world.bank.assigned.prefix_keys(who, limit=1)
+
+
+# What being late costs.
+
+
+def fines(world):
+    found = {}
+    for event in world.events(Sminer.Punished):
+        found[event.miner] = found.get(event.miner, 0) + int(event.fine) * 1000 // int(LIMIT)
+    return found
+
+
+def late_with(world, file, *, missing):
+    """Declare a file, leave its last ``missing`` reports out until the deadline; who was late."""
+    world.declare(ALICE, file)
+    world.go()
+    world.report_all(ALICE, file, but=missing)
+    late = {world.holder(file, 0, position) for position in range(12 - missing, 12)}
+    world.go(DEADLINE)
+    return late
+
+
+def test_the_second_missed_deadline_of_a_day_is_paid():
+    world = World(miners=12)
+    late = late_with(world, FILE, missing=3)
+    assert fines(world) == {}
+    assert {who for who in late if world.miners.missed_reports[who].count == 1} == late
+    world.go(DEADLINE + 1)
+    assert fines(world) == dict.fromkeys(late, 1), "nobody else is left, so all were drawn again"
+    check(world)
+
+
+def test_nobody_pays_when_the_owner_served_too_few():
+    """An owner that declares and sends nothing must not make holders poor."""
+    world = World(miners=12)
+    late_with(world, FILE, missing=7)
+    world.go(ATTEMPTS * (DEADLINE + 1))
+    assert world.events(FileBank.DealDropped)
+    assert fines(world) == {}
+    assert not world.miners.missed_reports.keys(limit=1)
+
+
+def test_holders_pay_at_the_last_deadline_too(world):
+    late_with(world, FILE, missing=1)
+    for _ in range(ATTEMPTS - 1):
+        world.go(DEADLINE)
+    world.go(3)
+    assert world.events(FileBank.DealDropped)
+    counts = [record.count for _, record in world.miners.missed_reports.items(limit=20)]
+    assert sum(counts) == ATTEMPTS
+    check(world)
+
+
+def test_a_cancelled_deal_costs_no_holder_anything(world):
+    world.declare(ALICE, FILE)
+    world.go()
+    world.report_all(ALICE, FILE, but=1)
+    world.delete(ALICE, FILE)
+    world.go(3)
+    assert not world.miners.missed_reports.keys(limit=1)
+
+
+def test_a_holder_that_reported_its_loss_is_not_late(world):
+    world.declare(ALICE, FILE)
+    world.go()
+    world.report_all(ALICE, FILE, but=1)
+    honest = world.lose(FILE, 0, 3)
+    world.go(DEADLINE)
+    assert honest not in world.miners.missed_reports
+    check(world)
+
+
+def test_dead_space_is_frozen_and_drawn_no_more():
+    """A miner with certified plots that never fetches anything, and no more than its collateral."""
+    world = World(miners=13)
+    dead = world.runtime.sminer.miner_at(0)
+    info = world.miners.miner_items[dead]
+    world.runtime.balances.unreserve(dead, LIMIT)
+    world.miners.miner_items[dead] = replace(info, collaterals=LIMIT)
+    for number in range(9):
+        file = made_file(f"deal {number}")
+        world.declare(ALICE, file)
+        world.go()
+        for position in range(12):
+            if world.holder(file, 0, position) != dead:
+                world.report(ALICE, file, 0, position)
+        world.go(DEADLINE)
+        if world.miners.miner_items[dead].state == MinerState.Frozen:
+            break
+    assert world.miners.miner_items[dead].state == MinerState.Frozen
+    file = made_file("the next")
+    world.declare(ALICE, file)
+    world.go()
+    assert dead not in {world.holder(file, 0, position) for position in range(12)}
+    check(world)

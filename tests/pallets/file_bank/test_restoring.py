@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pallets.file_bank import FileBank
+from pallets.file_bank.restoring import lapse_permille
 from pallets.file_bank.types import order_id, place_number
 from pallets.sminer import MinerState, Sminer
 from primitives.scale import U32, U128
@@ -91,7 +92,7 @@ def test_nobody_reports_the_loss_of_what_another_holds(stored):
             )
 
 
-def test_the_loss_must_be_of_an_active_file(stored):
+def test_the_loss_must_be_of_a_file_or_a_deal(stored):
     for fid, fragment_hash, error in (
         (made_file("b").fid, FILE.hash_at(*PLACE), FileBank.FileNonExistent),
         (FILE.fid, FragmentHash(bytes(32)), FileBank.NonExistent),
@@ -120,6 +121,49 @@ def test_a_holder_that_lost_its_fragment_before_the_segment_was_complete_is_repl
     assert world.holder(FILE, *PLACE) != who
     world.report_all(ALICE, FILE)
     assert FILE.fid in world.bank.file
+    check(world)
+
+
+def test_a_loss_in_an_open_deal_is_reported_unasked_and_drawn_again(world):
+    world.declare(ALICE, FILE)
+    world.go()
+    world.report_all(ALICE, FILE, but=2)
+    waiting = world.holder(FILE, 0, 11)
+    who = world.lose(FILE, *PLACE)
+    assert [event.fine for event in world.events(Sminer.Punished)] == [LIMIT * 2 // 1000]
+    assert world.miners.service_space(who) == 0
+    item = world.bank.deal_segments[FILE.fid, U32(0)].fragments[PLACE[1]]
+    assert (item.miner, item.reported, item.late) == (None, False, who)
+    assert world.holder(FILE, 0, 11) == waiting, "the others go on"
+    assert not world.bank.restoral_order.keys(limit=1)
+    check(world)
+    world.go(21)
+    assert world.holder(FILE, *PLACE) != who
+    world.report_all(ALICE, FILE)
+    assert FILE.fid in world.bank.file
+    check(world)
+
+
+def test_a_holder_that_has_not_reported_has_nothing_to_lose(world):
+    world.declare(ALICE, FILE)
+    world.go()
+    with refused(world, FileBank.NonExistent):
+        world.lose(FILE, *PLACE)
+
+
+def test_a_loss_in_a_complete_segment_of_an_open_deal_has_an_order():
+    world, file = World(miners=20), made_file("two", 2)
+    world.declare(ALICE, file)
+    world.go()
+    for position in range(12):
+        world.report(ALICE, file, 0, position)
+    world.lose(file, *PLACE)
+    helper = world.strangers(file)[0]
+    world.claim(helper, order_id(file.fid, *PLACE))
+    world.complete(helper, order_id(file.fid, *PLACE))
+    check(world)
+    world.report_all(ALICE, file)
+    assert file.fid in world.bank.file
     check(world)
 
 
@@ -195,6 +239,21 @@ def test_a_lapsed_claim_costs_when_another_takes_over(lost):
     lost.claim(second, ORDER)
     (fine,) = lost.events(Sminer.Punished)
     assert (fine.miner, fine.fine) == (first, LIMIT * 2 // 1000)
+
+
+def test_each_claim_of_an_order_costs_twice_as_much_as_the_one_before():
+    assert [lapse_permille(count) for count in range(1, 9)] == [2, 4, 8, 16, 32, 64, 64, 64]
+    assert lapse_permille(2**32 - 1) == 64
+
+
+def test_two_accounts_that_take_turns_pay_more_for_each_turn(lost):
+    pair = lost.strangers(FILE)[:2]
+    for turn in range(5):
+        lost.claim(pair[turn % 2], ORDER)
+        lost.go(LIFE + 1)
+    fines = [int(event.fine) * 1000 // int(LIMIT) for event in lost.events(Sminer.Punished)]
+    assert fines[-4:] == [2, 4, 8, 16]
+    check(lost)
 
 
 def test_who_let_a_claim_lapse_waits_as_long_again(lost):

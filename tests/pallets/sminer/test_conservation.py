@@ -197,7 +197,7 @@ class Miners(RuleBasedStateMachine):
         wanted = {
             who
             for who, info in sminer.miner_items.items(limit=10)
-            if info.state != MinerState.Offline
+            if info.state != MinerState.Offline and info.space_proof_info.rear > 0
         }
         assert set(listed) == wanted
 

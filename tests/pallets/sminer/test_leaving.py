@@ -199,6 +199,7 @@ def test_whoever_is_thrown_out_is_drawn_no_more_and_loses_what_it_was_not_paid(w
     world.register()
     world.register(BOB)
     world.certify()
+    world.certify(BOB)
     world.earn(ALICE)
     pool = int(world.treasury.currency_reward.get())
     world.by(ALICE, "Sminer", "receive_reward")
@@ -213,7 +214,7 @@ def test_whoever_is_thrown_out_is_drawn_no_more_and_loses_what_it_was_not_paid(w
     assert world.treasury.currency_reward.get() == 0
     assert ALICE not in world.sminer.reward_map
     assert world.balances.reserved(ALICE) == PER_UNIT
-    assert world.space.total_idle_space.get() == 0
+    assert world.space.total_idle_space.get() == 4 * PLOT, "those of the other"
 
 
 def test_being_thrown_out_cancels_an_announced_exit(world):
@@ -280,12 +281,14 @@ def test_nothing_of_the_miner_stays_and_it_may_register_again(world):
     withdraw(world)
     # What the chain counts for ever: its height, its queues and cursors.
     kept = {key for key, value in world.changes().items() if value is not None} - empty
+    counters = ("IdleQueueHead", "IdleQueueTail", "ExitCursor", "MinerCount")
     prefixes = [
         entry.prefix_key()
         for entry in Sminer.storage_entries
-        if entry.name not in ("IdleQueueHead", "IdleQueueTail", "ExitCursor", "MinerCount")
+        if entry.name not in (*counters, "CounterForMinerItems")
     ]
     assert not [key for key in kept if any(key.startswith(prefix) for prefix in prefixes)]
+    assert world.sminer.miner_items.count() == world.sminer.count() == 0
     world.register()
     world.certify()
     assert world.sminer.miner_items[ALICE].idle_space == 4 * PLOT

@@ -15,6 +15,7 @@ from primitives.types import Balance
 from tests.pallets.sminer.space_chain import (
     ALICE,
     BOB,
+    CERT_DRAWS,
     CHARLIE,
     DAVE,
     DEPOSIT,
@@ -28,6 +29,8 @@ from tests.pallets.sminer.space_chain import (
     STAKING_LOCK,
     UNIT,
     URL,
+    answers_of,
+    proofs_hold,
     start,
 )
 
@@ -52,9 +55,21 @@ def test_a_miner_registers_with_collateral_and_may_work_at_once(world):
     assert (info.idle_space, info.service_space, info.lock_space, info.debt) == (0, 0, 0, 0)
     assert (info.beneficiary, info.staking_account) == (ALICE, ALICE)
     assert info.registered_at == 1
+    assert world.sminer.miner_items.count() == 1
+    assert Sminer.Registered(acc=ALICE) in world.events()
+
+
+def test_a_miner_is_drawn_from_its_first_certified_plots_on(world):
+    world.register()
+    world.request(ALICE, 1)
+    world.pass_blocks(1)
+    assert world.sminer.count() == 0
+    with proofs_hold():
+        world.prove(ALICE, answers_of(dict.fromkeys(range(CERT_DRAWS), b"p")))
     assert world.sminer.count() == 1
     assert world.sminer.miner_at(0) == ALICE
-    assert Sminer.Registered(acc=ALICE) in world.events()
+    world.certify(count=1)
+    assert world.sminer.count() == 1
 
 
 def test_nobody_registers_twice(world):
@@ -106,7 +121,8 @@ def test_the_registry_has_an_end():
         world.register(who)
     with world.no_trace(), pytest.raises(Sminer.StorageLimitReached):
         world.register(people[-1])
-    assert world.sminer.count() == ITEM_LIMIT
+    assert world.sminer.miner_items.count() == ITEM_LIMIT
+    assert world.sminer.count() == 0, "none of them has plots"
 
 
 def test_only_a_signature_registers(world):
@@ -545,6 +561,7 @@ def test_a_promise_that_is_taken_back_is_idle_again(world):
 def test_miners_that_can_be_drawn_are_listed_without_gaps(world):
     for who in (ALICE, BOB, CHARLIE, DAVE):
         world.register(who)
+        world.certify(who, count=1)
     world.sminer.force_exit(BOB)
     assert [world.sminer.miner_at(index) for index in range(3)] == [ALICE, DAVE, CHARLIE]
     world.sminer.force_exit(CHARLIE)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pallets.cess_treasury import SPACE_TREASURY
+from pallets.frame import BadOrigin, Origin
 from pallets.frame.weight import Weight
 from pallets.storage_handler import StorageHandler, TerritoryState, TerrName
 from pallets.storage_handler.pallet import (
@@ -468,3 +469,17 @@ def test_more_space_than_is_locked_or_used_is_never_returned(world):
 
 def test_the_price_at_genesis_is_the_price(world):
     assert world.space.unit_price.get() == PRICE
+
+
+def test_root_changes_the_price_and_leases_that_run_are_not_touched(world):
+    world.space.add_total_idle_space(U128(100 * GIB))
+    with world.no_trace(), pytest.raises(BadOrigin):
+        world.by(ALICE, "StorageHandler", "define_update_price", price=U128(7))
+    world.mint(units=2)
+    before = world.space.territory[ALICE, HOME]
+    world.call("StorageHandler", "define_update_price", Origin.root(), price=U128(7))
+    assert StorageHandler.UnitPriceChanged(price=Balance(7)) in world.events()
+    assert world.space.territory[ALICE, HOME] == before
+    paid = world.balances.free(BOB)
+    world.mint(BOB, units=3, days=5)
+    assert paid - world.balances.free(BOB) == 3 * 5 * 7
