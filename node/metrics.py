@@ -4,13 +4,16 @@
 Bounds: a fixed list of series; a request head of 8 KiB and 10 s.
 """
 
+import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import trio
 
-__all__ = ["Readings", "render", "serve"]
+__all__ = ["Process", "Readings", "process_now", "render", "serve"]
 
 HEAD_BYTES_MAX: Final = 8 << 10
 HEAD_S: Final = 10.0
@@ -28,14 +31,41 @@ class Readings:
     best_number: int
     finalized_number: int
     ready_count: int
+    future_count: int
+    pool_bytes: int
     submitted_count: int
+    refused_count: int
+    waiting_count: int
+    validated_count: int
+    pruned_count: int
     constructed_count: int
     constructed_seconds: float
+    """Of building alone; what follows is in ``import_seconds``."""
+    proposed_count: int
+    """Transactions of the last block that this node built."""
     import_count: int
     import_seconds: float
+    memory_bytes: int
+    cpu_seconds: float
+    file_count: int
     calls_count: int
     sessions_count: int
     grandpa_round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What this process uses."""
+
+    memory_bytes: int
+    cpu_seconds: float
+    file_count: int
+
+
+def process_now() -> Process:
+    """Read it from the system."""
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return Process(resident, time.process_time(), len(os.listdir("/proc/self/fd")))
 
 
 def render(readings: Readings) -> str:
@@ -50,6 +80,11 @@ def render(readings: Readings) -> str:
                 part for part in (f'chain="{_escape(found.chain)}"', labels, extra) if part
             )
             lines.append(f"{name}{{{joined}}} {value}")
+
+    def summary(name: str, count: int, seconds: float) -> None:
+        labels = f'chain="{_escape(found.chain)}"'
+        lines.append(f"# TYPE {name} summary")
+        lines.extend((f"{name}_sum{{{labels}}} {seconds}", f"{name}_count{{{labels}}} {count}"))
 
     series(
         "substrate_build_info",
@@ -69,15 +104,27 @@ def render(readings: Readings) -> str:
         },
     )
     series("substrate_ready_transactions_number", "gauge", {"": found.ready_count})
+    series("cess_future_transactions_number", "gauge", {"": found.future_count})
+    series("cess_txpool_bytes", "gauge", {"": found.pool_bytes})
     series("substrate_sub_txpool_submitted_transactions", "counter", {"": found.submitted_count})
-    series("substrate_proposer_block_constructed_count", "counter", {"": found.constructed_count})
-    series("substrate_proposer_block_constructed_sum", "counter", {"": found.constructed_seconds})
+    series("substrate_sub_txpool_validations_invalid", "counter", {"": found.refused_count})
     series(
-        "substrate_block_verification_and_import_time_count", "counter", {"": found.import_count}
+        "substrate_sub_txpool_validations_scheduled",
+        "counter",
+        {"": found.validated_count + found.waiting_count},
     )
-    series(
-        "substrate_block_verification_and_import_time_sum", "counter", {"": found.import_seconds}
+    series("substrate_sub_txpool_validations_finished", "counter", {"": found.validated_count})
+    series("substrate_sub_txpool_block_transactions_pruned", "counter", {"": found.pruned_count})
+    summary(
+        "substrate_proposer_block_constructed", found.constructed_count, found.constructed_seconds
     )
+    series("substrate_proposer_number_of_transactions", "gauge", {"": found.proposed_count})
+    summary(
+        "substrate_block_verification_and_import_time", found.import_count, found.import_seconds
+    )
+    series("process_resident_memory_bytes", "gauge", {"": found.memory_bytes})
+    series("process_cpu_seconds_total", "counter", {"": found.cpu_seconds})
+    series("process_open_fds", "gauge", {"": found.file_count})
     series("substrate_rpc_calls_finished", "counter", {"": found.calls_count})
     series("substrate_rpc_sessions_opened", "counter", {"": found.sessions_count})
     series("substrate_finality_grandpa_round", "gauge", {"": found.grandpa_round})

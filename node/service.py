@@ -288,6 +288,7 @@ class _Node:
 
     def _readings(self) -> metrics.Readings:
         finalized = self.database.finalized().number
+        held, process = self.pool.core.stats(), metrics.process_now()
         return metrics.Readings(
             chain=self.spec.id,
             name=self.config.name or "unnamed",
@@ -296,12 +297,22 @@ class _Node:
             started_s=self.started_s,
             best_number=self.database.best().number,
             finalized_number=finalized,
-            ready_count=self.pool.core.stats().ready_count,
+            ready_count=held.ready_count,
+            future_count=held.future_count,
+            pool_bytes=held.ready_bytes + held.future_bytes,
             submitted_count=self.pool.submitted_count,
+            refused_count=self.pool.refused_count,
+            waiting_count=self.pool.waiting_count,
+            validated_count=self.pool.validated_count,
+            pruned_count=self.pool.pruned_count,
             constructed_count=self.writer.constructed_count,
             constructed_seconds=self.writer.constructed_seconds,
-            import_count=self.writer.import_count + self.writer.constructed_count,
+            proposed_count=self.writer.proposed_count,
+            import_count=self.writer.import_count,
             import_seconds=self.writer.import_seconds,
+            memory_bytes=process.memory_bytes,
+            cpu_seconds=process.cpu_seconds,
+            file_count=process.file_count,
             calls_count=self.server.dispatcher.calls_count,
             sessions_count=self.server.sessions_count,
             grandpa_round=finalized,

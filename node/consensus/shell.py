@@ -89,6 +89,8 @@ class ChainWriter:
         )
         self.constructed_count = 0
         self.constructed_seconds = 0.0
+        """Of building; importing what was built counts as import."""
+        self.proposed_count = 0
         self.import_count = 0
         self.import_seconds = 0.0
 
@@ -130,7 +132,12 @@ class ChainWriter:
         end_ms: int | None = None,
     ) -> tuple[BuiltBlock, Imported]:
         """Build, seal and import a block; raises ``SlotMissed`` after ``end_ms``."""
-        started = trio.current_time()
+        asked: list[float] = []
+
+        def is_over() -> bool:  # asked before work and before sealing
+            asked.append(time.perf_counter())
+            return end_ms is not None and now_ms() >= end_ms
+
         built, imported = await trio.to_thread.run_sync(
             lambda: self.chain.build(
                 parent,
@@ -138,12 +145,15 @@ class ChainWriter:
                 transactions,
                 now_ms=moment_ms,
                 is_late=lambda: now_ms() >= deadline_ms,
-                is_over=lambda: end_ms is not None and now_ms() >= end_ms,
+                is_over=is_over,
             ),
             limiter=self._limiter,
         )
         self.constructed_count += 1
-        self.constructed_seconds += trio.current_time() - started
+        self.constructed_seconds += asked[-1] - asked[0]
+        self.proposed_count = len(built.included)
+        self.import_count += 1
+        self.import_seconds += time.perf_counter() - asked[-1]
         self._announce(imported)
         return built, imported
 

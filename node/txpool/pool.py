@@ -256,6 +256,9 @@ class Pool:
     def __contains__(self, hash_: Hash) -> bool:
         return hash_ in self._ready or hash_ in self._future
 
+    def __len__(self) -> int:
+        return len(self._ready) + len(self._future)
+
     def hashes(self) -> frozenset[Hash]:
         """Hashes of all that it holds."""
         return frozenset((*self._ready, *self._future))

@@ -73,6 +73,7 @@ class TransactionPool:
         self._queue_bytes = 0
         self.submitted_count = 0
         self.refused_count = 0
+        self.pruned_count = 0
         self.validated_count = 0
         self.validation_seconds = 0.0
 
@@ -98,6 +99,11 @@ class TransactionPool:
             self.refused_count += 1
             raise asked.error
         return hash_
+
+    @property
+    def waiting_count(self) -> int:
+        """Transactions that wait for their verdict."""
+        return self._queue.statistics().current_buffer_used
 
     async def validate_submissions(self) -> None:
         """Judge what was submitted, until cancelled."""
@@ -213,7 +219,9 @@ class TransactionPool:
             retracted.extend(body)
         for block in event.route.enacted:
             body, tags = await self._look_at(block, only_unknown=True)
+            before = len(self.core)
             self.core.prune(block, [hash_ for hash_, _ in body], tags, time.monotonic())
+            self.pruned_count += before - len(self.core)
         self.core.expire(int(event.header.number))
         self._publish()
         await self._bring_back(retracted)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import trio
 
-from node.metrics import Readings, render, serve
+from node.metrics import Readings, process_now, render, serve
 
 READINGS = Readings(
     chain="dev",
@@ -16,11 +16,21 @@ READINGS = Readings(
     best_number=12,
     finalized_number=11,
     ready_count=3,
+    future_count=1,
+    pool_bytes=700,
     submitted_count=4,
+    refused_count=9,
+    waiting_count=2,
+    validated_count=13,
+    pruned_count=3,
     constructed_count=5,
     constructed_seconds=0.5,
+    proposed_count=2,
     import_count=6,
     import_seconds=0.25,
+    memory_bytes=1 << 20,
+    cpu_seconds=1.5,
+    file_count=12,
     calls_count=8,
     sessions_count=2,
     grandpa_round=11,
@@ -34,9 +44,24 @@ def test_the_text_is_prometheus() -> None:
     assert 'substrate_ready_transactions_number{chain="dev"} 3\n' in text
     assert 'substrate_node_roles{chain="dev"} 4\n' in text
     assert 'name="a \\"name\\" "' in text
-    line = re.compile(r'(# TYPE \w+ (gauge|counter))|(\w+\{(\w+="(\\.|[^"\\])*",?)*\} [0-9.e+-]+)')
+    line = re.compile(
+        r'(# TYPE \w+ (gauge|counter|summary))|(\w+\{(\w+="(\\.|[^"\\])*",?)*\} [0-9.e+-]+)'
+    )
     assert all(line.fullmatch(row) for row in text.splitlines())
+    assert 'substrate_sub_txpool_validations_scheduled{chain="dev"} 15\n' in text
+    assert (
+        "# TYPE substrate_proposer_block_constructed summary\n"
+        'substrate_proposer_block_constructed_sum{chain="dev"} 0.5\n'
+        'substrate_proposer_block_constructed_count{chain="dev"} 5\n'
+    ) in text
     assert 'substrate_node_roles{chain="dev"} 1\n' in render(replace(READINGS, is_authority=False))
+
+
+def test_a_process_knows_what_it_uses() -> None:
+    found = process_now()
+    assert found.memory_bytes > 1 << 20
+    assert found.cpu_seconds > 0
+    assert found.file_count >= 3
 
 
 def test_it_is_served_and_nothing_else_is() -> None:
