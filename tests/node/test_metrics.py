@@ -44,9 +44,8 @@ def test_the_text_is_prometheus() -> None:
     assert 'substrate_ready_transactions_number{chain="dev"} 3\n' in text
     assert 'substrate_node_roles{chain="dev"} 4\n' in text
     assert 'name="a \\"name\\" "' in text
-    line = re.compile(
-        r'(# TYPE \w+ (gauge|counter|summary))|(\w+\{(\w+="(\\.|[^"\\])*",?)*\} [0-9.e+-]+)'
-    )
+    kind, label = r"# TYPE \w+ (gauge|counter|summary)", r'\w+="(\\.|[^"\\])*",?'
+    line = re.compile(rf"({kind})|(\w+\{{({label})*\}} [0-9.e+-]+)")
     assert all(line.fullmatch(row) for row in text.splitlines())
     assert 'substrate_sub_txpool_validations_scheduled{chain="dev"} 15\n' in text
     assert (

@@ -28,6 +28,17 @@ class Clock:
         return FIRST_SLOT * 1000 + int(self.trio.current_time() * 1000) + self.ahead_ms
 
 
+@pytest.fixture(autouse=True)
+def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mock clock would run on while a thread works: the loop's threads work in the loop."""
+
+    async def run_here(work, *args, **_options):  # type: ignore[no-untyped-def]
+        await trio.lowlevel.checkpoint()
+        return work(*args)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_here)
+
+
 def drive(
     net: Net,
     keys: AuthoringKeys,
@@ -201,6 +212,10 @@ def test_finality_is_told_a_moment_after_the_block(net: Net) -> None:
                 told = trio.current_time()
                 assert await events.receive() == Finalized((imported.hash,))
                 assert trio.current_time() - told > shell.FINALITY_PAUSE_S / 2
+            assert (writer.constructed_count, writer.import_count) == (1, 1)
+            assert writer.constructed_seconds > 0
+            assert writer.import_seconds > 0
+            assert writer.proposed_count == 0
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.05))
