@@ -40,7 +40,12 @@ NORMAL_PERCENT: Final = 75
 """The part of a block that users' extrinsics may fill."""
 
 BASE_EXTRINSIC: Final = Weight(ref_time=250_000_000)
-"""What any signed extrinsic costs beside its call: decoding, signature, nonce, fee, events."""
+"""What any signed extrinsic costs beside its call: decoding, signature, nonce, fee, events.
+
+Measured: 200 microseconds of processor time, 50 of them for an sr25519 signature. A transfer with
+its reads and writes is declared as 500 and takes 250 among 10^4 keys, 320 among 10^5, 500 among
+10^6 (`python -m benchmarks.bench_execution --large`).
+"""
 
 BASE_BLOCK: Final = Weight(ref_time=5_000_000_000)
 """What an empty block costs."""
