@@ -41,6 +41,7 @@ __all__ = [
     "justify",
     "precommits_of",
     "round_of",
+    "votes_of",
 ]
 
 
@@ -142,8 +143,7 @@ def round_of(catch_up: CatchUp, set_id: int, voters: Voters, chain: Chain) -> Ro
     """
     if len(catch_up.prevotes) > 2 * len(voters) or len(catch_up.precommits) > 2 * len(voters):
         raise BadCommit
-    votes = [_signed(Prevote, vote) for vote in catch_up.prevotes]
-    votes += [_signed(Precommit, vote) for vote in catch_up.precommits]
+    votes = votes_of(catch_up)
     for kind in (VoteKind.PREVOTE, VoteKind.PRECOMMIT):
         # A dictionary, so that nobody's weight counts twice.
         who = {bytes(signed.authority): None for signed in votes if signed.vote.kind == kind}
@@ -161,6 +161,12 @@ def round_of(catch_up: CatchUp, set_id: int, voters: Voters, chain: Chain) -> Ro
     if not made.state.is_completable:
         raise BadCommit
     return made
+
+
+def votes_of(catch_up: CatchUp) -> list[SignedVote]:
+    """The votes in a state of a round, as they were signed."""
+    votes = [_signed(Prevote, vote) for vote in catch_up.prevotes]
+    return votes + [_signed(Precommit, vote) for vote in catch_up.precommits]
 
 
 def _check_known(blocks: Iterable[Block], chain: Chain) -> None:

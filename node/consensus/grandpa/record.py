@@ -6,21 +6,21 @@ last one back at the start. ``generation`` lets a store that keeps two of them f
 
 from primitives.grandpa import CatchUp, SignedVote
 from primitives.scale import U64, codec, struct
-from primitives.types import BlockNumber, Hash
 
 __all__ = ["VoterRecord"]
 
 
 @struct
 class VoterRecord:
-    """A voter's place: its round, its votes in it, and the round before with all votes."""
+    """A voter's place: its votes in its round, and all votes that it saw in it and the one before.
+
+    What others voted belongs to it, because a vote of ours may rest on votes that nobody else saw.
+    """
 
     set_id: U64
     generation: U64
-    round: U64
-    base_hash: Hash
-    base_number: BlockNumber
     own: tuple[SignedVote, ...]
+    current: CatchUp
     previous: CatchUp
 
     def encode(self) -> bytes:

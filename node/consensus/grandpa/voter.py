@@ -12,13 +12,14 @@ In each round, with T the time in which a message reaches everybody (``Timing.go
    or when the round is completable, it precommits to the ghost;
 4. when the round is completable and the estimate of the round before is final, the next one begins.
 
-*Restarts*: each vote is in a ``Persist`` before it is broadcast, and ``VoterRecord`` given to the
-constructor restores it. A vote of our own key that we do not remember counts as cast, and we cast
-no other in that round.
+*Restarts*: each vote is in a ``Persist`` before it is broadcast, with all the votes that it rests
+on, and ``VoterRecord`` given to the constructor restores them. A vote of our own key that we do not
+remember counts as cast, and we cast no other in that round.
 
-*Loss*: what we voted, and where we stand, is repeated every ``repeat_ms``; in a round that makes no
-progress everybody's votes are. Whoever sees a peer in a later round asks it for the votes of the
-last completed one. A peer that does not know what is final gets our last commit.
+*Loss*: what we voted, and where we stand, is repeated every ``repeat_ms``; while a round makes no
+progress, everybody's votes in it and in the one before are: the liveness of GRANDPA rests on every
+honest voter seeing what any of them saw. Whoever sees a peer in a later round asks it for the votes
+of the last completed one. A peer that does not know what is final gets our last commit.
 
 *Hostile peers*: a message costs a lookup until its set, round, voter and novelty are right, and
 0.1 ms for each signature then. A peer that claims to be ahead and does not answer is asked less and
@@ -41,6 +42,7 @@ from node.consensus.grandpa.commits import (
     justify,
     precommits_of,
     round_of,
+    votes_of,
 )
 from node.consensus.grandpa.events import (
     AuthoritiesChanged,
@@ -87,7 +89,7 @@ from primitives.grandpa import (
 )
 from primitives.justification import GrandpaJustification
 from primitives.scale import U64
-from primitives.types import BlockNumber, Hash
+from primitives.types import BlockNumber
 
 __all__ = ["PEERS_MAX", "SETS_KEPT", "Statistics", "Timing", "Voter"]
 
@@ -270,26 +272,20 @@ class Voter:
 
     def _save(self) -> None:
         self._generation += 1
-        votes = self._play.votes
-        self._effects.append(
-            Persist(
-                VoterRecord(
-                    set_id=U64(self._set_id),
-                    generation=U64(self._generation),
-                    round=U64(votes.number),
-                    base_hash=Hash(votes.base.hash),
-                    base_number=BlockNumber(votes.base.number),
-                    own=tuple(self._play.own.values()),
-                    previous=catch_up_of(self._last.votes),
-                )
-            )
+        record = VoterRecord(
+            set_id=U64(self._set_id),
+            generation=U64(self._generation),
+            own=tuple(self._play.own.values()),
+            current=catch_up_of(self._play.votes),
+            previous=catch_up_of(self._last.votes),
         )
+        self._effects.append(Persist(record))
 
     def _restore(self, record: VoterRecord) -> None:
         """Go on where the record ends; what it says of blocks that are lost is left out."""
         self._generation = int(record.generation)
-        base = Block(bytes(record.base_hash), int(record.base_number))
-        number = int(record.round)
+        base = Block(bytes(record.current.base_hash), int(record.current.base_number))
+        number = int(record.current.round)
         if number > 1:
             try:
                 done = round_of(record.previous, self._set_id, self._voters, self._chain)
@@ -299,8 +295,8 @@ class Voter:
                 done.number = number - 1
             self._last = _Play(done, self._now)
         self._play = _Play(Round(number, base, self._voters, self._chain), self._now)
-        for signed in record.own:
-            self._play.own[signed.vote.kind] = signed
+        self._play.own = {signed.vote.kind: signed for signed in record.own}
+        for signed in [*record.own, *votes_of(record.current)]:
             if self._chain.number_of(signed.vote.block.hash) is not None:
                 self._play.votes.add(signed)
 
@@ -623,10 +619,18 @@ class Voter:
             self._repeat_others()
 
     def _repeat_others(self) -> None:
-        """Repeat some of the votes that others cast, each time different ones."""
-        votes = self._play.votes
-        known = [*votes.prevotes.votes(), *votes.precommits.votes()]
+        """Repeat some of the votes that others cast, each time different ones.
+
+        Those of the last round too: who did not see them all may have another estimate than we, and
+        no vote that fits both.
+        """
+        known = [
+            (votes.number, signed)
+            for votes in (self._last.votes, self._play.votes)
+            for tally in (votes.prevotes, votes.precommits)
+            for signed in tally.votes()
+        ]
         for step in range(min(REPEATED_MAX, len(known))):
-            signed = known[(self._repeated + step) % len(known)]
-            self._effects.append(Broadcast(self._message(votes.number, signed)))
+            message = self._message(*known[(self._repeated + step) % len(known)])
+            self._effects.append(Broadcast(message))
         self._repeated += REPEATED_MAX

@@ -241,6 +241,33 @@ def test_a_restarted_voter_goes_on_in_its_round() -> None:
     assert again.voter.statistics().round == 3
 
 
+def test_a_restarted_voter_remembers_the_votes_that_its_own_rests_on() -> None:
+    # Of two votes of a liar only we saw the second one; we precommit upon it and crash.
+    desk = Desk()
+    desk.tick(2 * T)
+    desk.hear(ballot(PREVOTE, 1, desk.a[5]))
+    desk.hear(ballot(PREVOTE, 2, desk.a[1]))
+    desk.hear(ballot(PREVOTE, 2, desk.a[2]))
+    desk.tick(2 * T)
+    assert [signed.vote.block for signed in desk.record.own] == [desk.a[5], desk.a[5]]
+    again = Desk(record=VoterRecord.decode(desk.record.encode()))
+    assert again.voter.statistics().prevote_weight == 3
+    heard = votes_of_others([order for _ in range(40) for order in again.tick(T)], again)
+    assert (2, desk.a[1]) in heard
+    assert (2, desk.a[2]) in heard
+
+
+def votes_of_others(orders: Iterable[Effect], desk: Desk) -> list[tuple[int, Block]]:
+    keys = [pair.public for pair in pairs(4)]
+    return [
+        (keys.index(order.message.signed.authority), order.message.signed.vote.block)
+        for order in orders
+        if isinstance(order, Broadcast)
+        and isinstance(order.message, VoteMessage)
+        and order.message.signed.authority != desk.pair.public
+    ]
+
+
 def test_a_record_of_another_set_is_not_used() -> None:
     desk = Desk()
     desk.tick(2 * T)
@@ -684,6 +711,13 @@ def test_in_a_stuck_round_the_votes_of_others_are_repeated() -> None:
     desk.hear(message)
     heard = [order for _ in range(40) for order in desk.tick(T)]
     assert Broadcast(message) in heard
+    # Those of the round before too: another voter's estimate may lack one of them.
+    desk = Desk()
+    desk.play_round(1, desk.a[5])
+    late = ballot(PRECOMMIT, 3, desk.a[4])
+    desk.hear(late)
+    heard = [order for _ in range(40) for order in desk.tick(T)]
+    assert Broadcast(late) in heard
 
 
 # Sets.
