@@ -268,6 +268,8 @@ class ClientChain:
             Audit.audit_record,
             Sminer.miner_lock,
             Sminer.restoral_target,
+            Audit.counted_clear,
+            Audit.counted_service_failed,
         )
         raw = await self.client.storage_many([entry.key(who) for entry in entries], head.hash)
         info = Sminer.miner_items.decode_value(raw[0])
@@ -284,6 +286,10 @@ class ClientChain:
             holding_count=int(Audit.holding_count.decode_value(raw[4]) or 0),
             audits=Audit.audit_record.decode_value(raw[5]),
             exit_due=None if exit_due is None else int(exit_due),
+            missed_in_row=sum(
+                int(entry.decode_value(value) or 0)
+                for entry, value in zip(entries[8:], raw[8:], strict=True)
+            ),
             leaving=Sminer.restoral_target.decode_value(raw[7]),
             assignments=await self._assignments(head.hash) if has_work else (),
         )
@@ -345,9 +351,10 @@ class ClientChain:
         sampled = []
         for index, position in enumerate(positions):
             slot, row = divmod(position, rows)
-            holding, commitments = held[slot], points.get(slot)
-            if holding is not None and commitments is not None:
-                sampled.append(SampledRow(index, holding.fragment_hash, row, commitments[row]))
+            holding, kept = held[slot], points.get(slot)
+            if holding is not None and kept is not None:
+                commitment = kept.commitment(row)
+                sampled.append(SampledRow(index, holding.fragment_hash, row, commitment))
         return tuple(sampled)
 
     async def _slots(

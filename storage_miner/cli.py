@@ -280,6 +280,74 @@ def doctor(config_path: Path | None, as_json: bool, **flags: Any) -> None:
         sys.exit(1)
 
 
+@miner.group()
+def plots() -> None:
+    """Pause plotting, or let it go on; the daemon may run or not."""
+
+
+@plots.command()
+@_options(_FLAGS + _RUN_FLAGS)
+def pause(config_path: Path | None, as_json: bool, **flags: Any) -> None:
+    """Begin no plot, and halt the one in the making, until `resume`, over restarts, too."""
+    _switch(config_path, flags, as_json=as_json, is_paused=True)
+
+
+@plots.command()
+@_options(_FLAGS + _RUN_FLAGS)
+def resume(config_path: Path | None, as_json: bool, **flags: Any) -> None:
+    """Let plotting go on."""
+    _switch(config_path, flags, as_json=as_json, is_paused=False)
+
+
+def _switch(
+    config_path: Path | None, flags: dict[str, Any], *, as_json: bool, is_paused: bool
+) -> None:
+    from .operations import switch_plotting
+
+    config = _load(config_path, flags, as_json=as_json, needs_disk=True)
+    try:
+        document = switch_plotting(config, is_paused=is_paused)
+    except CessError as error:
+        _fail(error, as_json=as_json)
+    _tell(document, as_json=as_json)
+
+
+@miner.group()
+def volumes() -> None:
+    """The disks of a stopped miner. While it runs, `status` tells about them."""
+
+
+@volumes.command(name="list")
+@_options(_FLAGS + _RUN_FLAGS)
+def list_all(config_path: Path | None, as_json: bool, **flags: Any) -> None:
+    """Show which volumes are there and which are away."""
+    from .operations import list_volumes
+
+    config = _load(config_path, flags, as_json=as_json, needs_disk=True)
+    try:
+        document = list_volumes(config)
+    except CessError as error:
+        _fail(error, as_json=as_json)
+    _tell(document, as_json=as_json)
+
+
+@volumes.command()
+@_options(_FLAGS + _RUN_FLAGS)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def forget(config_path: Path | None, as_json: bool, yes: bool, **flags: Any) -> None:
+    """Give up the volumes that are away: what was on them is reported as lost."""
+    from .operations import forget_volumes
+
+    config = _load(config_path, flags, as_json=as_json, needs_disk=True)
+    if not yes:
+        click.confirm("What lies there is reported as lost and fined. Go on?", abort=True, err=True)
+    try:
+        document = forget_volumes(config)
+    except CessError as error:
+        _fail(error, as_json=as_json)
+    _tell(document, as_json=as_json)
+
+
 def parse_amount(text: str) -> int:
     """Planck of an amount in TCESS such as "4000" or "0.5". Raises: click.UsageError."""
     whole, _, fraction = text.strip().partition(".")

@@ -1,4 +1,4 @@
-"""The daemon's settings: a flat TOML file, flags over it, and nothing unchecked.
+"""The daemon's settings: a TOML file, flags over it, and nothing unchecked.
 
 An unknown key, a wrong type or a missing file is a `ConfigInvalid` whose text names the key and the
 cure. The file is at most CONFIG_BYTES_MAX long. Relative paths count from the file's directory.
@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from primitives.errors import CessError
 
 from .errors import ConfigInvalid, KeyUnusable
+from .store import VolumePlan
+from .store.page import MEMBERS_MAX
 
 if TYPE_CHECKING:
     from primitives.crypto.keys import KeyPair
@@ -30,6 +32,11 @@ WORKERS_MAX = 64
 UNITS_MAX = 1 << 20
 SPACE_BYTES_MIN = 64 << 20
 SPACE_BYTES_MAX = 1 << 60
+SCRUB_BYTES_PER_S = 16 << 20
+SCRUB_BYTES_PER_S_MIN = 64 << 10
+SCRUB_BYTES_PER_S_MAX = 1 << 40
+CONNECTIONS_MAX = 512
+CONNECTIONS_CEILING = 1 << 16
 PASSWORD_VARIABLE = "CESS_KEYFILE_PASSWORD"  # noqa: S105  the name of a variable, not a password
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -73,6 +80,14 @@ class MinerConfig:
     restore: bool = True
     log_level: str = "info"
     log_format: str = "text"
+    volumes: tuple[VolumePlan, ...] = ()
+    scrub_rate: int = SCRUB_BYTES_PER_S
+    connections_max: int = CONNECTIONS_MAX
+
+    @property
+    def plans(self) -> tuple[VolumePlan, ...]:
+        """The volumes; `data_dir` and `space` are short for one."""
+        return self.volumes or (VolumePlan(self.data_dir, self.space),)
 
     def load_key(self) -> "KeyPair":
         """The key that signs for this miner. Raises: KeyUnusable."""
@@ -124,7 +139,7 @@ def load(path: Path | None, flags: Mapping[str, object], *, needs_disk: bool = T
     if path is not None:
         settings = read_file(path)
     settings.update({key: value for key, value in flags.items() if value is not None})
-    if not needs_disk:
+    if not needs_disk and "volumes" not in settings:
         settings = {"data_dir": ".", "space": SPACE_BYTES_MIN, **settings}
     return from_mapping(settings, base=Path() if path is None else path.parent)
 
@@ -150,6 +165,10 @@ def read_file(path: Path) -> dict[str, object]:
         value = table.get(key)
         if isinstance(value, str) and value:
             table[key] = str(base / Path(value).expanduser())
+    volumes = table.get("volumes")
+    for volume in volumes if isinstance(volumes, list) else ():
+        if isinstance(volume, dict) and isinstance(volume.get("path"), str) and volume["path"]:
+            volume["path"] = str(base / Path(volume["path"]).expanduser())
     return table
 
 
@@ -161,6 +180,14 @@ def from_mapping(settings: Mapping[str, object], *, base: Path = Path()) -> Mine
             hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(KEYS)}"
             raise ConfigInvalid(f"`{key}` is no setting of a miner; {hint}")
     reader = _Reader(settings, base)
+    volumes = reader.optional("volumes", reader.volumes) or ()
+    if volumes:
+        if "data_dir" in settings or "space" in settings:
+            raise ConfigInvalid(
+                "`data_dir` and `space` are short for one volume; with [[volumes]] leave them out"
+            )
+        total = sum(volume.space for volume in volumes)
+        reader = _Reader({**settings, "data_dir": volumes[0].path, "space": total}, base)
     config = MinerConfig(
         rpc=reader.required("rpc", _rpc, 'the node, such as rpc = "ws://127.0.0.1:9944"'),
         data_dir=reader.required("data_dir", reader.path, "the directory for fragments and plots"),
@@ -178,6 +205,11 @@ def from_mapping(settings: Mapping[str, object], *, base: Path = Path()) -> Mine
         restore=_default(reader.optional("restore", _flag), True),
         log_level=reader.optional("log_level", _one_of(LOG_LEVELS)) or "info",
         log_format=reader.optional("log_format", _one_of(LOG_FORMATS)) or "text",
+        volumes=volumes,
+        scrub_rate=reader.optional("scrub_rate", _scrub_rate) or SCRUB_BYTES_PER_S,
+        connections_max=(
+            reader.optional("connections_max", _whole(8, CONNECTIONS_CEILING)) or CONNECTIONS_MAX
+        ),
     )
     if (config.suri is None) == (config.keyfile is None):
         raise ConfigInvalid(
@@ -224,6 +256,19 @@ class _Reader:
         if not isinstance(value, str) or not value:
             raise ValueError("it must be a path")
         return self._base / Path(value).expanduser()
+
+    def volumes(self, value: object) -> tuple[VolumePlan, ...]:
+        if not isinstance(value, list) or not 1 <= len(value) <= MEMBERS_MAX:
+            raise ValueError(f"write 1 to {MEMBERS_MAX} tables [[volumes]], each with path, space")
+        found = []
+        for number, table in enumerate(value, 1):
+            if not isinstance(table, dict) or set(table) != {"path", "space"}:
+                raise ValueError(f"table {number} must have `path` and `space`, and nothing else")
+            try:
+                found.append(VolumePlan(self.path(table["path"]), _space(table["space"])))
+            except ValueError as error:
+                raise ValueError(f"table {number}: {error}") from error
+        return tuple(found)
 
 
 def _default(value: T | None, default: T) -> T:
@@ -283,16 +328,25 @@ def parse_size(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def _space(value: object) -> int:
+def _size_of(value: object, least: int, most: int, example: str) -> int:
     if isinstance(value, str):
         size = parse_size(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         size = value
     else:
-        raise ValueError('it must be a size such as "500GiB"')
-    if not SPACE_BYTES_MIN <= size <= SPACE_BYTES_MAX:
-        raise ValueError(f"{size} bytes are outside {SPACE_BYTES_MIN}..{SPACE_BYTES_MAX}")
+        raise ValueError(f'it must be a size such as "{example}"')
+    if not least <= size <= most:
+        raise ValueError(f"{size} bytes are outside {least}..{most}")
     return size
+
+
+def _space(value: object) -> int:
+    return _size_of(value, SPACE_BYTES_MIN, SPACE_BYTES_MAX, "500GiB")
+
+
+def _scrub_rate(value: object) -> int:
+    """Bytes a second."""
+    return _size_of(value, SCRUB_BYTES_PER_S_MIN, SCRUB_BYTES_PER_S_MAX, "16MiB")
 
 
 def _flag(value: object) -> bool:

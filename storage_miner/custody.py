@@ -17,6 +17,7 @@ under way at a time.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from primitives.types import FileHash, FragmentHash
@@ -27,6 +28,14 @@ DROP_AFTER_BLOCKS = 64
 LOSSES_UNASKED_MAX = 4
 LOSS_SHARE = 4
 RETRY_BLOCKS = 16
+
+
+class Absence(Enum):
+    """Whether volumes of this miner are away, and if so, whether they are still waited for."""
+
+    none = "none"
+    waited_for = "waited for"
+    given_up = "given up"
 
 
 # Facts.
@@ -63,6 +72,13 @@ class RestoringNow:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumesLooked:
+    """Whether volumes are away."""
+
+    absence: Absence
+
+
+@dataclass(frozen=True, slots=True)
 class LossReportEnded:
     """A report ended, or an answer that declared the loss was taken."""
 
@@ -89,19 +105,26 @@ class ReportLoss:
 
 
 Fact: TypeAlias = (
-    MinerView | HoldingsListed | FragmentLost | FragmentFound | RestoringNow | LossReportEnded
+    MinerView
+    | HoldingsListed
+    | FragmentLost
+    | FragmentFound
+    | RestoringNow
+    | VolumesLooked
+    | LossReportEnded
 )
 Effect: TypeAlias = DropFragment | ReportLoss
 
 
 @dataclass(frozen=True, slots=True)
 class CustodyStatistics:
-    """Counts for status. `is_suspended`: so much is missing that the operator must look."""
+    """Counts for status. `is_suspended`: losses are not reported, and `reason` says why."""
 
     held: int
     lost: int
     unwanted: int
     is_suspended: bool
+    reason: str = ""
 
 
 class Custody:
@@ -111,6 +134,8 @@ class Custody:
         self._holdings: dict[FragmentHash, FileHash] = {}
         self._kept: set[FragmentHash] = set()
         self._lost: set[FragmentHash] = set()
+        self._certain: set[FragmentHash] = set()
+        self._absence = Absence.none
         self._unwanted: dict[FragmentHash, int] = {}
         self._assigned: frozenset[FragmentHash] = frozenset()
         self._restoring: frozenset[FragmentHash] = frozenset()
@@ -133,11 +158,15 @@ class Custody:
             case FragmentLost(fragment_hash):
                 if fragment_hash in self._holdings:
                     self._lost.add(fragment_hash)
+                    self._certain.add(fragment_hash)
             case FragmentFound(fragment_hash):
                 self._lost.discard(fragment_hash)
+                self._certain.discard(fragment_hash)
                 self._unwanted.pop(fragment_hash, None)
             case RestoringNow(fragment_hashes):
                 self._restoring = fragment_hashes
+            case VolumesLooked(absence):
+                self._absence = absence
             case LossReportEnded(fragment_hash, ended):
                 self._report_ended(fragment_hash, ended)
         self._report_next()
@@ -156,12 +185,17 @@ class Custody:
             held=len(self._holdings),
             lost=len(self._lost),
             unwanted=len(self._unwanted),
-            is_suspended=self._is_suspended(),
+            is_suspended=self._suspended() != "",
+            reason=self._suspended(),
         )
 
     def lost(self) -> tuple[FragmentHash, ...]:
         """What is missing, ascending."""
         return tuple(sorted(self._lost))
+
+    def is_certainly_lost(self, fragment_hash: FragmentHash) -> bool:
+        """Whether a fragment's bytes were seen to be gone, rather than not found."""
+        return fragment_hash in self._certain
 
     # Private.
 
@@ -172,6 +206,7 @@ class Custody:
         self._kept = {item.fragment_hash for item in listed.holdings}
         on_disk = frozenset(listed.on_disk)
         self._lost = {one for one in self._holdings if one not in on_disk}
+        self._certain &= self._lost
         self._drop_unwanted(listed.number, listed.on_disk)
 
     def _drop_unwanted(self, number: int, on_disk: Iterable[FragmentHash]) -> None:
@@ -190,14 +225,33 @@ class Custody:
                 unwanted[fragment_hash] = since
         self._unwanted = unwanted
 
-    def _is_suspended(self) -> bool:
+    def _suspended(self) -> str:
+        """Why losses are not reported; empty when they are."""
         missing = len(self._lost)
-        return missing > LOSSES_UNASKED_MAX and missing * LOSS_SHARE > len(self._holdings)
+        if self._absence is Absence.waited_for and missing > len(self._certain):
+            return (
+                f"{missing - len(self._certain)} fragments may lie on a volume that is away: bring "
+                "it back, or give it up with `cess miner volumes forget`"
+            )
+        if (
+            self._absence is Absence.none
+            and missing > LOSSES_UNASKED_MAX
+            and missing * LOSS_SHARE > len(self._holdings)
+        ):
+            return (
+                f"{missing} of {len(self._holdings)} fragments are missing at once: is a disk not "
+                "mounted? If they are really lost: `cess miner repair --report-losses`"
+            )
+        return ""
 
     def _report_next(self) -> None:
-        if self._reporting is not None or self._is_round_open or self._is_suspended():
+        if self._reporting is not None or self._is_round_open:
             return
-        for fragment_hash in sorted(self._lost):
+        waits = self._suspended() != ""
+        if waits and self._absence is Absence.none:
+            return
+        candidates = self._certain & self._lost if waits else self._lost
+        for fragment_hash in sorted(candidates):
             if self._number < self._retry_at.get(fragment_hash, 0):
                 continue
             if fragment_hash in self._assigned or fragment_hash in self._restoring:
@@ -211,6 +265,7 @@ class Custody:
             self._reporting = None
         if ended.outcome is Outcome.done:
             self._lost.discard(fragment_hash)
+            self._certain.discard(fragment_hash)
             self._holdings.pop(fragment_hash, None)
             self._retry_at.pop(fragment_hash, None)
         else:

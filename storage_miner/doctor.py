@@ -5,7 +5,7 @@ one is left out when that failed.
 """
 
 import os
-import shutil
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ from .jobs import AskedRow, CommitJob, Commitments, ServiceJob
 from .lifecycle import collateral_for
 from .operations import ask_daemon
 from .prover_pool import open_pool
-from .store import DirectoryInUse, Volume
+from .store import DirectoryInUse, Volume, open_volumes
 from .store.volume import FREE_BYTES_MIN
 
 LIMITS = ChainLimits(connect_timeout_s=5)
@@ -83,26 +83,27 @@ async def examine_miner(config: MinerConfig) -> list[dict[str, Any]]:
 
 
 def _check_disk(config: MinerConfig, found: _Findings) -> None:
-    place = config.data_dir
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    used = 0
     try:
-        with Volume(config.data_dir, config.space) as volume:
-            used = volume.space().used
-        found.add("data_dir", True, f"{config.data_dir} can be written and holds {used} bytes")
+        with open_volumes(config.plans, int(time.time())) as volumes:
+            for item in volumes.away(int(time.time())):
+                found.add("volume", False, f"{item.path} is away: {item.reason}")
+            for volume in volumes.volumes:
+                _check_volume(volume, found)
     except DirectoryInUse:
-        found.add("data_dir", True, f"{config.data_dir} is in use by the running daemon")
-        return
+        found.add("volumes", True, "in use by the running daemon")
     except CessError as error:
-        found.add("data_dir", False, str(error))
-        return
-    missing = config.space - used - (free - FREE_BYTES_MIN)
+        found.add("volumes", False, str(error))
+
+
+def _check_volume(volume: Volume, found: _Findings) -> None:
+    space = volume.space()
+    root = volume.layout.root
+    missing = space.capacity - space.used - (space.disk_free - FREE_BYTES_MIN)
     if missing > 0:
-        found.add("disk", False, f"{missing} bytes are missing for `space`; lower it or free some")
+        cure = f"{missing} bytes are missing for its `space`; lower it or free some"
+        found.add("volume", False, f"{root}: {cure}")
     else:
-        found.add("disk", True, f"{free} bytes are free")
+        found.add("volume", True, f"{root} can be written; {space.disk_free} bytes are free")
 
 
 async def _check_endpoint(endpoint: str, found: _Findings) -> None:

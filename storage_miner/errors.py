@@ -51,3 +51,9 @@ class RestoreFailed(MinerError):
     """A fragment could not be rebuilt: too few survivors answered with the right bytes."""
 
     code = "restore_failed"
+
+
+class TaskFailed(MinerError):
+    """A part of the daemon failed again and again; the process ends with an error."""
+
+    code = "task_failed"

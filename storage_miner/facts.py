@@ -61,6 +61,7 @@ class MinerView:
     pending_replacements: int = 0
     challenge: ChallengeInfo | None = None
     holding_count: int = 0
+    missed_in_row: int = 0
     audits: AuditRecord | None = None
     exit_due: int | None = None
     leaving: RestoralTargetInfo | None = None

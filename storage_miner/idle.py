@@ -1,11 +1,12 @@
 """Decides which plots a miner makes, certifies, retires and deletes.
 
 The wanted plots are those that the chain counts (front up to rear), those of a certification under
-way, and the next batch for which declared space, quota and `plots_max` have room; `headroom_bytes`
-stay free for fragments, which arrive before the plots that they displace are retired. A missing or
+way, and the next batch for which declared space, quota and `plots_max` have room. A missing or
 damaged one is made again: a plot follows from its index. A batch is certified when all of it is on
 the disk. Displaced plots are retired while no idle round is open and deleted when the chain's front
 has passed them in a finalized view, so that no fork asks for a plot that is gone.
+
+While the operator has plotting paused none is begun; certifying and retiring go on.
 
 Bounds: one plot is made at a time, one submission is under way; BATCH_MAX plots in a certification.
 """
@@ -17,7 +18,7 @@ from typing import TypeAlias
 
 from pallets.sminer.types import MinerState
 from primitives.types import Hash
-from proofs.pois.params import plot_bytes, plot_disk_bytes_max, plot_temp_bytes_max
+from proofs.pois.params import plot_bytes
 
 from .facts import ChainFacts, Ended, MinerView, Outcome
 
@@ -26,6 +27,8 @@ BATCH_MIN = 4
 
 BATCH_MAX = 64
 RETRY_BLOCKS = 8
+PAUSED = "plotting is paused; `cess miner plots resume` lets it go on"
+NO_ROOM = "no volume has room for the temporary files of a plot"
 PROVE_FAILURES_MAX = 3
 
 
@@ -41,9 +44,14 @@ class PlotsListed:
 
 @dataclass(frozen=True, slots=True)
 class SpaceMeasured:
-    """Bytes that may still be written, by quota and by disk."""
+    """How many plots more the volumes have room for, and whether one can be begun now.
 
-    left: int
+    Fragments arrive before the plots that they displace are retired; their headroom is left out.
+    """
+
+    plots: int
+    can_begin: bool
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +195,13 @@ class IdleStatistics:
 class Idle:
     """See the module."""
 
-    def __init__(self, chain: ChainFacts, plots_max: int | None, headroom_bytes: int = 0) -> None:
+    def __init__(self, chain: ChainFacts, plots_max: int | None) -> None:
         self._k = chain.plot_k
-        self._headroom = headroom_bytes
         self._plots_max = plots_max
         self._on_disk: set[int] = set()
         self._is_listed = False
         self._view: MinerView | None = None
-        self._left = 0
+        self._space = SpaceMeasured(0, False)
         self._finalized_front = 0
         self._making: int | None = None
         self._make_after = 0
@@ -216,8 +223,8 @@ class Idle:
             case PlotsListed(indexes):
                 self._on_disk = set(indexes)
                 self._is_listed = True
-            case SpaceMeasured(left):
-                self._left = max(0, left - self._headroom)
+            case SpaceMeasured():
+                self._space = what
             case PlotMade(index):
                 self._making = None
                 self._failure = ""
@@ -265,6 +272,8 @@ class Idle:
         if self._view is not None and self._view.info is not None:
             batch, why = self._next_batch(self._view)
             reason = reason or why
+        if self._space.is_paused:
+            reason = PAUSED
         return IdleStatistics(len(self._on_disk), wanted, wanted + batch, self._making, reason)
 
     # Private.
@@ -303,11 +312,10 @@ class Idle:
         missing = next((i for i in self._wanted(view) if i not in self._on_disk), None)
         if missing is None or missing in self._deleting:
             return
-        needed = plot_temp_bytes_max(self._k)
-        if self._left < needed:
-            self._failure = (
-                f"a plot needs {needed} bytes while it is made and {self._left} are left"
-            )
+        if self._space.is_paused:
+            return
+        if not self._space.can_begin:
+            self._failure = NO_ROOM
             return
         self._making = missing
         self._effects.append(MakePlot(missing))
@@ -335,7 +343,7 @@ class Idle:
             return 0, "the declared space is in use"
         # Plots on the disk beyond the rear are of this batch and take no more space.
         ahead = sum(1 for index in self._on_disk if index >= rear)
-        free = max(0, self._left - plot_temp_bytes_max(self._k)) // plot_disk_bytes_max(self._k)
+        free = self._space.plots
         if free + ahead <= 0:
             return 0, "the configured space or the disk is full"
         live = rear - front

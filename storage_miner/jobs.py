@@ -11,24 +11,32 @@ is proved again.
 A process begins with the quick prover and turns to `ckzg`, whose setup takes 2 s, after
 QUICK_ROWS_MAX rows: from there on it is cheaper, and the process has shown to have much to do.
 
-Bounds: ROWS_MAX rows in a service job, DRAWS_MAX draws in an idle job, MESSAGE_BYTES_MAX a line.
+Bounds: ROWS_MAX rows in a service job, READ_AHEAD_ROWS of them open and the one before in memory;
+MESSAGE_BYTES_MAX a line.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import orjson
 
 from primitives.errors import CessError, DecodeError, ProofRejected, StorageCorrupt
+from primitives.types import FragmentHash
+
+from .store.files import read_ahead
+from .store.scrub import Finding, examine
 
 MESSAGE_BYTES_MAX = 4 << 20
 FRAGMENT_BYTES_MAX = 128 << 20
 ROWS_MAX = 1024
 QUICK_ROWS_MAX = 96
-READ_BYTES = 1 << 18
+READ_AHEAD_ROWS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class IdleJob:
     front: int
     rear: int
     draws: int
-    plots: str
+    plots: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +108,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class ServiceProved:
-    """A service answer. `faulty` are indexes of positions, `damaged` hashes of the fragments."""
+    """A service answer. `faulty` are indexes of positions, `damaged` hashes of their fragments.
+
+    `unreadable` are those of `damaged` that the disk refused to read.
+    """
 
     faulty: list[int]
     damaged: list[str]
+    unreadable: list[str]
     y: str
     proof: str
 
@@ -242,15 +254,17 @@ def _open(job: OpenJob, prover: Prover) -> Opened:
 def _prove_service(job: ServiceJob, prover: Prover) -> ServiceProved:
     if len(job.rows) > ROWS_MAX:
         raise ValueError(f"{len(job.rows)} rows exceed {ROWS_MAX}")
-    absent = _fragments_of(job.rows, lambda row: not _has_length(row.path, job.fragment_bytes))
-    answer = _try_prove(job, absent, prover)
+    states = {row.fragment_hash: _Found.unknown for row in job.rows}
+    for row in job.rows:
+        if states[row.fragment_hash] is _Found.unknown:
+            states[row.fragment_hash] = _look(row.path, job.fragment_bytes)
+    answer = _try_prove(job, states, prover)
     if answer is not None:
         return answer
-    rotten = _fragments_of(
-        job.rows,
-        lambda row: row.fragment_hash in absent or not _is_sound(row.path, row.fragment_hash),
-    )
-    answer = _try_prove(job, rotten, prover)
+    for row in job.rows:
+        if states[row.fragment_hash] is _Found.present:
+            states[row.fragment_hash] = _examine(row.path, row.fragment_hash)
+    answer = _try_prove(job, states, prover)
     if answer is None:
         raise StorageCorrupt(
             "the proof does not hold although every fragment has its hash; the commitments on "
@@ -259,28 +273,32 @@ def _prove_service(job: ServiceJob, prover: Prover) -> ServiceProved:
     return answer
 
 
-def _fragments_of(
-    rows: Sequence[AskedRow], is_meant: Callable[[AskedRow], bool]
-) -> dict[str, bool]:
-    """The hashes of the rows' fragments that `is_meant` picks, each looked at once, in order."""
-    seen: dict[str, bool] = {}
-    for row in rows:
-        if row.fragment_hash not in seen:
-            seen[row.fragment_hash] = is_meant(row)
-    return {fragment_hash: True for fragment_hash, picked in seen.items() if picked}
+class _Found(Enum):
+    """What is known of a fragment: not looked at, of the right length, sound, or of no use."""
+
+    unknown = "unknown"
+    present = "present"
+    sound = "sound"
+    damaged = "damaged"
+    unreadable = "unreadable"
 
 
-def _try_prove(job: ServiceJob, damaged: dict[str, bool], prover: Prover) -> ServiceProved | None:
-    """The verified answer without the fragments in `damaged`; None when it does not hold."""
+_USABLE = (_Found.present, _Found.sound)
+
+
+def _try_prove(job: ServiceJob, states: dict[str, _Found], prover: Prover) -> ServiceProved | None:
+    """The verified answer without the fragments of no use; None when it does not hold."""
     from proofs.podr2 import challenge
     from proofs.podr2.prove import prove
     from proofs.podr2.quick import prove_quickly
     from proofs.podr2.verify import verify
 
-    faulty = [row.index for row in job.rows if row.fragment_hash in damaged]
-    asked = [row for row in job.rows if row.fragment_hash not in damaged]
+    faulty = [row.index for row in job.rows if states[row.fragment_hash] not in _USABLE]
+    asked = [row for row in job.rows if states[row.fragment_hash] in _USABLE]
+    damaged = [name for name, state in states.items() if state not in _USABLE]
+    unreadable = [name for name in damaged if states[name] is _Found.unreadable]
     if not asked:
-        return ServiceProved(faulty, list(damaged), bytes(32).hex(), bytes(48).hex())
+        return ServiceProved(faulty, damaged, unreadable, bytes(32).hex(), bytes(48).hex())
     seed = bytes.fromhex(job.seed)
     weights = challenge.coefficients(seed, max(row.index for row in asked) + 1)
     chosen = [weights[row.index] for row in asked]
@@ -291,37 +309,62 @@ def _try_prove(job: ServiceJob, damaged: dict[str, bool], prover: Prover) -> Ser
         verify([bytes.fromhex(row.commitment) for row in asked], chosen, z, proof)
     except (ProofRejected, OSError, ValueError):
         return None
-    return ServiceProved(faulty, list(damaged), proof.y.hex(), proof.proof.hex())
+    return ServiceProved(faulty, damaged, unreadable, proof.y.hex(), proof.proof.hex())
 
 
 def _stream(rows: Sequence[AskedRow], fragment_bytes: int) -> Iterator[bytes]:
-    """The bytes of the rows, one after another, so that memory stays at one row."""
+    """The bytes of the rows, one after another, so that memory stays at some rows.
+
+    The system is asked for READ_AHEAD_ROWS rows ahead, so that the disk works while we combine.
+    """
     from proofs.podr2.params import ROW_BYTES
 
-    for row in rows:
-        start = row.row * ROW_BYTES
-        length = min(ROW_BYTES, fragment_bytes - start)
-        with Path(row.path).open("rb") as file:
-            file.seek(start)
-            yield file.read(length)
+    ahead: deque[tuple[int, int, int]] = deque()
+    coming = iter(rows)
 
+    def request() -> None:
+        row = next(coming, None)
+        if row is not None:
+            start = row.row * ROW_BYTES
+            length = min(ROW_BYTES, fragment_bytes - start)
+            descriptor = os.open(row.path, os.O_RDONLY | os.O_CLOEXEC)
+            ahead.append((descriptor, start, length))
+            read_ahead(descriptor, start, length)
 
-def _has_length(path: str, length: int) -> bool:
     try:
-        return Path(path).stat().st_size == length
-    except OSError:
-        return False
+        for _ in range(READ_AHEAD_ROWS):
+            request()
+        while ahead:
+            descriptor, start, length = ahead[0]
+            data = os.pread(descriptor, length, start)
+            os.close(descriptor)
+            ahead.popleft()
+            request()
+            yield data
+    finally:
+        for descriptor, _, _ in ahead:
+            os.close(descriptor)
 
 
-def _is_sound(path: str, fragment_hash: str) -> bool:
-    digest = hashlib.sha256()
+def _look(path: str, length: int) -> _Found:
     try:
-        with Path(path).open("rb") as file:
-            while chunk := file.read(READ_BYTES):
-                digest.update(chunk)
+        is_whole = Path(path).stat().st_size == length
+    except (FileNotFoundError, NotADirectoryError):
+        return _Found.damaged
     except OSError:
-        return False
-    return digest.hexdigest() == fragment_hash
+        return _Found.unreadable
+    return _Found.present if is_whole else _Found.damaged
+
+
+def _examine(path: str, fragment_hash: str) -> _Found:
+    finding = examine(Path(path), FragmentHash(bytes.fromhex(fragment_hash))).finding
+    match finding:
+        case Finding.sound:
+            return _Found.sound
+        case Finding.unreadable:
+            return _Found.unreadable
+        case _:
+            return _Found.damaged
 
 
 # The idle part.
@@ -341,7 +384,7 @@ def _prove_idle(job: IdleJob) -> IdleProved:
         try:
             if draw.index not in plots:
                 name = plot_name(plot_seed(genesis, miner, draw.index, job.k), job.k)
-                plots[draw.index] = PlotFile(Path(job.plots) / name)
+                plots[draw.index] = PlotFile(_find(job.plots, name))
             plot = plots[draw.index]
             proof = None if plot is None else plot.prove(draw.challenge)
         except (OSError, StorageCorrupt):
@@ -350,3 +393,12 @@ def _prove_idle(job: IdleJob) -> IdleProved:
         if proof is not None:
             answers.append((draw.t, proof.hex()))
     return IdleProved(answers, list(damaged))
+
+
+def _find(directories: Sequence[str], name: str) -> Path:
+    """A plot in the first directory that has it. Raises: FileNotFoundError."""
+    for directory in directories:
+        path = Path(directory) / name
+        if path.exists():
+            return path
+    raise FileNotFoundError(name)

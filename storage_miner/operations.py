@@ -4,6 +4,7 @@ Each opens its own connection, does one thing and returns a JSON document. A cal
 refuses raises `CallRefused` with the chain's word and what it means.
 """
 
+import time
 from functools import partial
 from typing import Any
 
@@ -19,9 +20,10 @@ from .config import MinerConfig
 from .errors import ConfigInvalid, MinerError
 from .facts import ChainFacts, Ended, MinerView, Outcome
 from .lifecycle import PHASES, Phase, collateral_for
-from .plots import Plots
-from .store import Volume
+from .plots import Plots, pause_plotting, resume_plotting
+from .store import AwayVolume, Volumes, open_volumes
 from .store.scrub import Finding, examine
+from .store.volumes import AWAY_GRACE_S
 
 STATUS_TIMEOUT_S = 2.0
 STATUS_BYTES_MAX = 1 << 20
@@ -110,17 +112,17 @@ async def repair_volume(config: MinerConfig, *, report_losses: bool) -> dict[str
     Raises: DirectoryInUse while the daemon runs.
     """
     key = config.load_key()
-    volume = await trio.to_thread.run_sync(Volume, config.data_dir, config.space)
-    with volume:
+    volumes = await trio.to_thread.run_sync(open_volumes, config.plans, int(time.time()))
+    with volumes:
         async with ChainClient.open(config.rpc) as client:
             chain = ClientChain(client, key)
             facts, view = await _look(chain)
-            volume.layout.bind(facts.genesis, key.account_id)
-            damaged = await _remove_damaged(volume)
+            volumes.bind(facts.genesis, key.account_id)
+            damaged = await _remove_damaged(volumes)
             final = await chain.finalized()
             held = [item for item in await chain.holdings(final.hash) if not item.is_removed]
-            lost = [item for item in held if volume.entry(item.fragment_hash) is None]
-            plots = await _check_plots(volume, facts, view, key.account_id)
+            lost = [item for item in held if volumes.entry(item.fragment_hash) is None]
+            plots = await _check_plots(volumes, facts, view, key.account_id)
             reported = []
             for item in lost if report_losses else ():
                 ended = await chain.report_loss(item.file_hash, item.fragment_hash)
@@ -132,27 +134,81 @@ async def repair_volume(config: MinerConfig, *, report_losses: bool) -> dict[str
                 "fragments_lost": ["0x" + item.fragment_hash.hex() for item in lost],
                 "fragments_reported": reported,
                 "plots_damaged": list(plots),
+                "volumes_away": [item.path for item in volumes.away(int(time.time()))],
             }
 
 
-async def _remove_damaged(volume: Volume) -> list[str]:
-    removed = []
-    for fragment_hash in volume.fragment_hashes():
-        path = volume.layout.fragment(fragment_hash)
-        result = await trio.to_thread.run_sync(examine, path, fragment_hash)
-        if result.finding is not Finding.sound:
-            await trio.to_thread.run_sync(volume.forget, fragment_hash)
-            removed.append("0x" + fragment_hash.hex())
-    return removed
+def list_volumes(config: MinerConfig) -> dict[str, Any]:
+    """The volumes that are there and those that are away. Raises: DirectoryInUse."""
+    now = int(time.time())
+    with open_volumes(config.plans, now) as volumes:
+        return _volumes(volumes, now)
+
+
+def forget_volumes(config: MinerConfig) -> dict[str, Any]:
+    """Give up the volumes that are away; the next start reports what was on them.
+
+    Raises: DirectoryInUse while the daemon runs; ConfigInvalid when none is away.
+    """
+    now = int(time.time())
+    with open_volumes(config.plans, now) as volumes:
+        if not volumes.forget_away():
+            raise ConfigInvalid("no volume is away, or all that are were given up already")
+        return _volumes(volumes, now)
+
+
+def _volumes(volumes: Volumes, now: int) -> dict[str, Any]:
+    here = {}
+    for volume in volumes.volumes:
+        space = volume.space()
+        here[str(volume.layout.root)] = {
+            "id": volume.page.volume_id.hex(),
+            "fragments": len(volume.fragment_hashes()),
+            "capacity_bytes": space.capacity,
+            "used_bytes": space.used,
+            "left_bytes": space.left,
+        }
+    away = {
+        item.path: {"reason": item.reason, "is_given_up": not _is_waited_for(item, now)}
+        for item in volumes.away(now)
+    }
+    return {"volumes": here, "away": away}
+
+
+def _is_waited_for(item: AwayVolume, now: int) -> bool:
+    return now - item.since < AWAY_GRACE_S
+
+
+def switch_plotting(config: MinerConfig, *, is_paused: bool) -> dict[str, Any]:
+    """Pause or resume plotting; a running daemon notices within a block. Raises: StoreError."""
+    roots = [plan.path for plan in config.plans]
+    if is_paused:
+        pause_plotting(roots)
+    else:
+        resume_plotting(roots)
+    return {"plotting": "paused" if is_paused else "on"}
+
+
+async def _remove_damaged(volumes: Volumes) -> list[str]:
+    """Every copy of every fragment is read; damaged ones go."""
+    removed: dict[str, None] = {}
+    for volume in volumes.reading():
+        for fragment_hash in volume.fragment_hashes():
+            path = volume.layout.fragment(fragment_hash)
+            result = await trio.to_thread.run_sync(examine, path, fragment_hash)
+            if result.finding is not Finding.sound:
+                await trio.to_thread.run_sync(volume.forget, fragment_hash)
+                removed["0x" + fragment_hash.hex()] = None
+    return sorted(removed)
 
 
 async def _check_plots(
-    volume: Volume, facts: ChainFacts, view: MinerView, account: bytes
+    volumes: Volumes, facts: ChainFacts, view: MinerView, account: bytes
 ) -> tuple[int, ...]:
     """The damaged plots, deleted, so that the daemon makes them again."""
     if view.info is None:
         return ()
-    plots = Plots(volume, facts.genesis, account, facts.plot_k)
+    plots = Plots(volumes, facts.genesis, account, facts.plot_k)
     space = view.info.space_proof_info
     indexes = range(int(space.front), int(space.rear))
     damaged = await trio.to_thread.run_sync(partial(plots.damaged, indexes))

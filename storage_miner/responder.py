@@ -82,6 +82,14 @@ class ProofFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Postponed:
+    """An answer waits for something outside; it is computed when the next block is seen."""
+
+    key: RoundKey
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerEnded:
     """A submission ended."""
 
@@ -118,7 +126,7 @@ class Miss:
     reason: str
 
 
-Fact: TypeAlias = MinerView | Proved | ProofFailed | AnswerEnded
+Fact: TypeAlias = MinerView | Proved | ProofFailed | Postponed | AnswerEnded
 Effect: TypeAlias = Prove | Submit | Miss
 
 
@@ -177,6 +185,13 @@ class Responder:
                 work = self._current(key)
                 if work is not None and work.stage is _Stage.proving:
                     self._prove_failed(work, reason)
+            case Postponed(key, reason):
+                work = self._current(key)
+                if work is not None and work.stage is _Stage.proving:
+                    work.stage = _Stage.waiting
+                    work.reason = reason
+                    work.not_before = self._number + 1
+                    self._advance(work)
             case AnswerEnded(key, ended):
                 work = self._current(key)
                 if work is not None and work.stage is _Stage.submitting:

@@ -1,13 +1,19 @@
 """The daemon: cores in the middle, one inbox, and a task for each order that they give.
 
-`run` opens the volume, meets the chain, serves HTTP and follows best blocks until it is told to
-stop. Nothing is kept in memory only: after a kill the volume and the chain say where to go on. A
-node that goes away is waited for.
+`run` follows best blocks until it is told to stop. Nothing is kept in memory only: after a kill the
+volumes and the chain say where to go on. A node that goes away is waited for; a task that fails
+unexpectedly is started again, see `supervise`.
+
+While a volume is away a round that asks for what may lie on it waits for it, until
+DECLARE_BEFORE_BLOCKS before its deadline. Then what is missing is declared, unless this would be
+the first miss in a row, which costs less.
 
 Bounds: INBOX_MAX facts wait; the cores bound the orders under way.
 """
 
+import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -21,12 +27,14 @@ from .chain import Head, MinerChain
 from .errors import ProverFailed
 from .facts import ChainFacts, Ended, MinerView, Outcome
 from .jobs import AskedRow, IdleJob, IdleProved, ServiceJob, ServiceProved
+from .pace import Pace
 from .plots import Plots
 from .prover_pool import ProverPool
 from .rebuild import Rebuilder
+from .scrubbing import Scrubbing
 from .status_api import report
-from .store import Cosignature, Volume
-from .store.scrub import Finding, examine, pause_s
+from .store import Cosignature, Volume, Volumes
+from .supervise import supervise
 from .transfer import Transfers
 
 INBOX_MAX = 256
@@ -34,9 +42,8 @@ FINALIZED_EVERY_HEADS = 4
 HOLDINGS_EVERY_HEADS = 64
 RESTORAL_EVERY_HEADS = 16
 RETRY_S = 1.0
-SCRUB_BYTES_PER_S = 16 << 20
-SCRUB_ROUND_S_MIN = 60.0
-UNREADABLE_BEFORE_LOST = 2
+DECLARE_BEFORE_BLOCKS = 4
+PROGRESS_LOG_S = 60.0
 HEADROOM_SHARE = 8
 """One part in this many of the space is kept for fragments that wait for plots to go."""
 
@@ -49,6 +56,20 @@ class _Core(Protocol):
     def next_effect(self) -> Any: ...
 
 
+class _MayComeBackError(CessError):
+    """What a round asks for may lie on a volume that comes back."""
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+def _word_of(volume: Volume) -> str:
+    if volume.outage is not None:
+        return "out"
+    return "working" if volume.fault is None else "read only"
+
+
 class Daemon:
     """One miner at work. `run` returns when `stop` is called."""
 
@@ -58,10 +79,10 @@ class Daemon:
         account: AccountId,
         chain: MinerChain,
         facts: ChainFacts,
-        volume: Volume,
+        volumes: Volumes,
         pool: ProverPool,
         wish: lifecycle.Wish,
-        capacity_bytes: int,
+        scrub_rate: int,
         plots_max: int | None = None,
         restores: bool = True,
         rebuilder: Rebuilder | None = None,
@@ -69,24 +90,24 @@ class Daemon:
         self.account = account
         self._chain = chain
         self._facts = facts
-        self._volume = volume
+        self._volumes = volumes
         self._pool = pool
         self._wish = wish
         self._restores = restores
         self._rebuilder = rebuilder or Rebuilder(facts.fragment_bytes)
-        self._plots = Plots(volume, facts.genesis, account, facts.plot_k)
+        self._plots = Plots(volumes, facts.genesis, account, facts.plot_k)
         self._view: MinerView | None = None
         self._seen_at = 0.0
         self._listed: tuple[int, int] | None = None
         self._has_listed_plots = False
-        self._unreadable: dict[FragmentHash, int] = {}
+        self._pace = Pace()
         self._declared: tuple[FragmentHash, ...] = ()
         self._stopped = trio.Event()
         self._send, self._inbox = trio.open_memory_channel[object](INBOX_MAX)
         self.lifecycle = lifecycle.Lifecycle(facts, wish)
         self.responder = responder.Responder()
         self.deals = deals.Deals()
-        self.idle = idle.Idle(facts, plots_max, capacity_bytes // HEADROOM_SHARE)
+        self.idle = idle.Idle(facts, plots_max)
         self.custody = custody.Custody()
         self.restoral = restoral.Restoral(facts, account)
         self._cores: tuple[_Core, ...] = (
@@ -98,12 +119,19 @@ class Daemon:
             self.restoral,
         )
         self.transfers = Transfers(
-            volume=volume,
+            volumes=volumes,
             chain=chain,
             facts=facts,
             account=account,
             pool=pool,
             notify=self.tell,
+        )
+        self.scrubbing = Scrubbing(
+            volumes,
+            scrub_rate,
+            lose=self._lose_on,
+            replot=self._replot,
+            is_busy=lambda: self.responder.is_open(responder.Part.service),
         )
 
     async def tell(self, fact: object) -> None:
@@ -112,7 +140,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Take nothing new and return from `run`."""
-        self.transfers.is_stopping = True
+        self.transfers.is_stopping = self._plots.is_stopping = True
         self._stopped.set()
 
     def status(self) -> dict[str, Any]:
@@ -122,8 +150,11 @@ class Daemon:
             endpoint=self._wish.endpoint,
             view=self._view,
             head_age_s=None if self._view is None else trio.current_time() - self._seen_at,
-            space=self._volume.space(),
-            fragments=len(self._volume.fragment_hashes()),
+            space=self._volumes.space(),
+            volumes=self._volume_reports(),
+            away=self._volumes.away(_now()),
+            fragments=len(self._volumes.fragment_hashes()),
+            plotting=self._plotting_report(),
             uploads=self.transfers.uploads,
             lifecycle=self.lifecycle,
             responder=self.responder,
@@ -134,23 +165,50 @@ class Daemon:
             pool=self._pool,
         )
 
+    def _volume_reports(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "path": str(volume.layout.root),
+                "id": volume.page.volume_id.hex(),
+                "state": _word_of(volume),
+                "reason": "" if volume.fault is None else str(volume.fault),
+                "fragments": len(volume.fragment_hashes()),
+                "scrub": self.scrubbing.status(volume),
+            }
+            for volume in self._volumes.volumes
+        ]
+
+    def _plotting_report(self) -> dict[str, Any]:
+        counts = self.idle.statistics()
+        eta = None
+        if not self._plots.is_paused:
+            eta = self._pace.eta_s(
+                trio.current_time(), self._plots.progress, counts.wanted - counts.plots
+            )
+        return {
+            "is_paused": self._plots.is_paused,
+            "progress_percent": None if counts.making is None else self._plots.progress // 10,
+            "eta_s": None if eta is None else round(eta),
+        }
+
     async def run(self) -> None:
-        """Work until `stop`."""
+        """Work until `stop`. Raises: TaskFailed when a part of it cannot be kept alive."""
         await self._load()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._follow)
-            nursery.start_soon(self._scrub)
-            nursery.start_soon(self._decide, nursery)
+            nursery.start_soon(supervise, "follow the chain", self._follow)
+            for name, task in self.scrubbing.tasks():
+                nursery.start_soon(supervise, name, task)
+            nursery.start_soon(supervise, "decide", partial(self._decide, nursery))
             await self._stopped.wait()
             nursery.cancel_scope.cancel()
 
     async def _load(self) -> None:
         """Tell the cores what an earlier process left on the disk."""
-        for fragment_hash in self._volume.fragment_hashes():
-            entry = self._volume.entry(fragment_hash)
+        for fragment_hash in self._volumes.fragment_hashes():
+            entry = self._volumes.entry(fragment_hash)
             is_committed = entry is not None and entry.has_commitments
             self.deals.receive(deals.FragmentStored(fragment_hash, is_committed))
-        for item in await trio.to_thread.run_sync(self._volume.cosignatures):
+        for item in await trio.to_thread.run_sync(self._volumes.cosignatures):
             self.deals.receive(deals.Cosigned(item))
 
     # Deciding.
@@ -164,7 +222,8 @@ class Daemon:
                 core.receive(fact)
             for core in self._cores:
                 while (effect := core.next_effect()) is not None:
-                    nursery.start_soon(self._perform, effect)
+                    name = type(effect).__name__
+                    nursery.start_soon(supervise, name, partial(self._perform, effect))
 
     async def _perform(self, effect: object) -> None:
         """Carry out one order and tell how it ended."""
@@ -203,6 +262,9 @@ class Daemon:
                         answer: responder.Answer = await self._prove_service(effect)
                     else:
                         answer = await self._prove_idle(effect)
+                except _MayComeBackError as error:
+                    log.warning("proof waits", reason=str(error), **names)
+                    await self.tell(responder.Postponed(key, str(error)))
                 except CessError as error:
                     log.warning("proof failed", error=str(error), **names)
                     await self.tell(responder.ProofFailed(key, str(error)))
@@ -236,14 +298,13 @@ class Daemon:
         rows = await self._chain.sampled_rows(effect.challenge)
         if not rows:
             return responder.ServiceAnswer((), bytes(32), Bytes48(bytes(48)))
-        layout = self._volume.layout
         job = ServiceJob(
             seed=effect.challenge.seed.hex(),
             fragment_bytes=self._facts.fragment_bytes,
             rows=[
                 AskedRow(
                     index=row.index,
-                    path=str(layout.fragment(row.fragment_hash)),
+                    path=str(self._volumes.path(row.fragment_hash)),
                     fragment_hash=row.fragment_hash.hex(),
                     row=row.row,
                     commitment=row.commitment.hex(),
@@ -254,7 +315,11 @@ class Daemon:
         result = await self._pool.run(job, effect.deadline)
         if not isinstance(result, ServiceProved):
             raise ProverFailed("the worker answered another question")
-        self._declared = tuple(FragmentHash(bytes.fromhex(name)) for name in result.damaged)
+        damaged = tuple(FragmentHash(bytes.fromhex(name)) for name in result.damaged)
+        for name in result.unreadable:
+            self._volumes.note_read(FragmentHash(bytes.fromhex(name)), is_readable=False)
+        self._wait_for_volumes(damaged, effect.deadline)
+        self._declared = damaged
         for fragment_hash in self._declared:
             await self._lose(fragment_hash)
         return responder.ServiceAnswer(
@@ -262,6 +327,26 @@ class Daemon:
             bytes.fromhex(result.y),
             Bytes48(bytes.fromhex(result.proof)),
         )
+
+    def _wait_for_volumes(self, missing: Sequence[FragmentHash], deadline: int) -> None:
+        """Raises: _MayComeBackError when the answer should not declare `missing` yet."""
+        if not self._volumes.is_waiting(_now()):
+            return
+        absent = [
+            fragment_hash
+            for fragment_hash in missing
+            if self._volumes.entry(fragment_hash) is None
+            and not self.custody.is_certainly_lost(fragment_hash)
+        ]
+        view = self._view
+        if not absent or view is None:
+            return
+        is_free = view.missed_in_row == 0
+        if is_free or view.number < deadline - DECLARE_BEFORE_BLOCKS:
+            raise _MayComeBackError(
+                f"{len(absent)} fragments may lie on a volume that is away; bring it back before "
+                f"block {deadline} and restart"
+            )
 
     async def _prove_idle(self, effect: responder.Prove) -> responder.IdleAnswers:
         challenge = effect.challenge
@@ -285,15 +370,31 @@ class Daemon:
             front=front,
             rear=rear,
             draws=draws,
-            plots=str(self._plots.directory),
+            plots=[str(directory) for directory in self._plots.directories()],
         )
         result = await self._pool.run(job, deadline)
         if not isinstance(result, IdleProved):
             raise ProverFailed("the worker answered another question")
         if result.damaged:
-            log.warning("plots damaged", indexes=result.damaged[:16], count=len(result.damaged))
-            await self.tell(idle.PlotsDamaged(tuple(result.damaged)))
+            await self._discard_plots(result.damaged)
         return tuple((t, bytes.fromhex(proof)) for t, proof in result.answers)
+
+    async def _replot(self, name: str) -> None:
+        """A plot was found damaged."""
+        index = self._plots.index_of(name)
+        if index is not None:
+            await self._discard_plots([index])
+
+    async def _discard_plots(self, indexes: Sequence[int]) -> None:
+        """Plots whose tables are wrong go, so that they are made anew."""
+        log.warning("plots damaged", indexes=list(indexes[:16]), count=len(indexes))
+        for index in indexes:
+            try:
+                await trio.to_thread.run_sync(self._plots.delete, index)
+            except CessError as error:
+                log.warning("plot not deleted", index=index, error=str(error))
+        await self.tell(idle.PlotsDamaged(tuple(indexes)))
+        await self._measure()
 
     # Deals.
 
@@ -318,12 +419,12 @@ class Daemon:
                 )
                 await self.tell(deals.ReportEnded(file_hash, items, ended))
             case deals.DropCosignature(item):
-                await trio.to_thread.run_sync(self._volume.remove_cosignature, item)
+                await trio.to_thread.run_sync(self._volumes.remove_cosignature, item)
 
     async def _report(self, items: Sequence[Cosignature]) -> Ended:
         ready = []
         for item in items:
-            kept = await trio.to_thread.run_sync(self._volume.commitments, item.fragment_hash)
+            kept = await trio.to_thread.run_sync(self._volumes.commitments, item.fragment_hash)
             if kept is None:
                 await self.tell(deals.FragmentStored(item.fragment_hash, is_committed=False))
                 return Ended(Outcome.lost, "commitments must be computed again")
@@ -374,19 +475,33 @@ class Daemon:
 
     async def _make_plot(self, index: int) -> None:
         started = trio.current_time()
+        self._pace.begin(started)
+        is_made = False
         try:
-            await trio.to_thread.run_sync(self._plots.make, index, abandon_on_cancel=True)
-        except CessError as error:
-            log.warning("plot not made", index=index, error=str(error))
-            await self.tell(idle.PlotFailed(index, str(error)))
-        else:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._tell_progress, index)
+                await trio.to_thread.run_sync(self._plots.make, index, abandon_on_cancel=True)
+                nursery.cancel_scope.cancel()
+            is_made = True
+        except* CessError as group:
+            said = str(group.exceptions[0])
+            log.warning("plot not made", index=index, error=said)
+            await self.tell(idle.PlotFailed(index, said))
+        self._pace.end(trio.current_time(), is_made=is_made)
+        if is_made:
             log.info("plot made", index=index, seconds=round(trio.current_time() - started, 1))
             await self.tell(idle.PlotMade(index))
         await self._measure()
 
+    async def _tell_progress(self, index: int) -> None:
+        while True:
+            await trio.sleep(PROGRESS_LOG_S)
+            log.info("plotting", index=index, **self._plotting_report())
+
     async def _measure(self) -> None:
-        space = await trio.to_thread.run_sync(self._volume.space)
-        await self.tell(idle.SpaceMeasured(space.left))
+        room = await trio.to_thread.run_sync(self._plots.room, HEADROOM_SHARE)
+        is_paused = await trio.to_thread.run_sync(lambda: self._plots.is_paused)
+        await self.tell(idle.SpaceMeasured(room.plots, room.can_begin, is_paused))
 
     # Custody.
 
@@ -394,7 +509,7 @@ class Daemon:
         match effect:
             case custody.DropFragment(fragment_hash):
                 try:
-                    await trio.to_thread.run_sync(self._volume.remove, fragment_hash)
+                    await trio.to_thread.run_sync(self._volumes.remove, fragment_hash)
                 except CessError as error:
                     log.warning("fragment not deleted", error=str(error))
                     return
@@ -412,36 +527,32 @@ class Daemon:
 
     async def _lose(self, fragment_hash: FragmentHash) -> None:
         """A fragment's bytes are wrong or gone: nothing of it stays."""
-        log.error("fragment lost", fragment=fragment_hash.hex())
-        try:
-            await trio.to_thread.run_sync(self._volume.forget, fragment_hash)
-        except CessError as error:
-            log.warning("fragment not deleted", error=str(error))
+        volume = self._volumes.volume_of(fragment_hash)
+        if volume is not None:
+            await self._lose_on(volume, fragment_hash)
+            return
         await self.tell(deals.FragmentGone(fragment_hash))
         await self.tell(custody.FragmentLost(fragment_hash))
 
-    async def _scrub(self) -> None:
-        """Read every fragment again and again, slowly."""
-        while True:
-            started = trio.current_time()
-            cursor: FragmentHash | None = None
-            while (cursor := self._volume.next_fragment(cursor)) is not None:
-                path = self._volume.layout.fragment(cursor)
-                found = await trio.to_thread.run_sync(examine, path, cursor)
-                if self._is_lost(cursor, found.finding):
-                    await self._lose(cursor)
-                await trio.sleep(pause_s(self._facts.fragment_bytes, SCRUB_BYTES_PER_S))
-            spent = trio.current_time() - started
-            await trio.sleep(max(0.0, SCRUB_ROUND_S_MIN - spent))
+    async def _lose_on(self, volume: Volume, fragment_hash: FragmentHash) -> None:
+        """The copy on one volume is wrong or gone. Another volume may have another."""
+        log.error("fragment lost", fragment=fragment_hash.hex(), volume=str(volume.layout.root))
+        try:
+            await trio.to_thread.run_sync(volume.forget, fragment_hash)
+        except CessError as error:
+            log.warning("fragment not deleted", error=str(error))
+        if self._volumes.entry(fragment_hash) is None or volume.fault is not None:
+            await self.tell(deals.FragmentGone(fragment_hash))
+            await self.tell(custody.FragmentLost(fragment_hash))
 
-    def _is_lost(self, fragment_hash: FragmentHash, finding: Finding) -> bool:
-        """An unreadable one gets a second chance: the disk may be busy or loose."""
-        if finding is Finding.unreadable:
-            seen = self._unreadable[fragment_hash] = self._unreadable.get(fragment_hash, 0) + 1
-            return seen >= UNREADABLE_BEFORE_LOST
-        self._unreadable.pop(fragment_hash, None)
-        still_there = self._volume.entry(fragment_hash) is not None
-        return still_there and finding in (Finding.damaged, Finding.missing)
+    async def _look_at_volumes(self) -> None:
+        """Tell whether volumes are away."""
+        now = _now()
+        absence = custody.Absence.none
+        if self._volumes.away(now):
+            is_waiting = self._volumes.is_waiting(now)
+            absence = custody.Absence.waited_for if is_waiting else custody.Absence.given_up
+        await self.tell(custody.VolumesLooked(absence))
 
     # Restoral.
 
@@ -460,7 +571,7 @@ class Daemon:
                 fragment_hash = task.fragment_hash
                 await self.tell(custody.RestoringNow(self.restoral.working_on()))
                 try:
-                    if self._volume.entry(fragment_hash) is None:
+                    if self._volumes.entry(fragment_hash) is None:
                         survivors = await self._chain.survivors(task.place)
                         data = await self._rebuilder.rebuild(
                             task.place.fragment_index, fragment_hash, survivors
@@ -525,6 +636,7 @@ class Daemon:
                 await self._list_plots(view)
                 self._has_listed_plots = True
             await self._measure()
+            await self._look_at_volumes()
             await self.tell(view)
             if count % FINALIZED_EVERY_HEADS == 0:
                 await self._look_at_finalized(count)
@@ -555,6 +667,6 @@ class Daemon:
         key = (view.holding_count, int(view.info.service_space))
         if key != self._listed or count % HOLDINGS_EVERY_HEADS == 0:
             held = await self._chain.holdings(head.hash)
-            on_disk = self._volume.fragment_hashes()
+            on_disk = self._volumes.fragment_hashes()
             await self.tell(custody.HoldingsListed(view.number, held, on_disk))
             self._listed = key

@@ -1,7 +1,8 @@
-"""Starting a miner and ending it: volume, chain, workers, HTTP and the daemon, in that order.
+"""Starting a miner and ending it: volumes, chain, workers, HTTP and the daemon, in that order.
 
 `run_miner` returns after SIGTERM or SIGINT: nothing new is taken, what is being written is finished
-or removed, and the volume is unlocked. A second signal ends at once.
+or removed, and the volumes are unlocked. A second signal ends at once. A part of the daemon that
+cannot be kept alive ends the process with an error.
 """
 
 import os
@@ -9,9 +10,9 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 import structlog
@@ -25,10 +26,11 @@ from .app import FragmentApp
 from .chain import ClientChain
 from .config import MinerConfig
 from .errors import MinerError
+from .http_server import HttpServer
 from .lifecycle import Wish
 from .prover_pool import open_pool
 from .service import Daemon
-from .store import Volume
+from .store import Volumes, open_volumes
 
 BACKLOG = 128
 CONNECT_RETRY_S = 2.0
@@ -56,9 +58,10 @@ async def run_miner(config: MinerConfig, key: KeyPair, ready: Ready) -> None:
         running = trio.Event()
         nursery.start_soon(_cancel_when_stopped, stop, running, nursery.cancel_scope)
         with listener:
-            volume = await trio.to_thread.run_sync(Volume, config.data_dir, config.space)
-            with volume:
-                await _serve(config, key, ready, listener, endpoint, volume, stop, running)
+            now = int(time.time())
+            volumes = await trio.to_thread.run_sync(open_volumes, config.plans, now)
+            with volumes:
+                await _serve(config, key, ready, listener, endpoint, volumes, stop, running)
         nursery.cancel_scope.cancel()
 
 
@@ -68,21 +71,23 @@ async def _serve(
     ready: Ready,
     listener: socket.socket,
     endpoint: str,
-    volume: Volume,
+    volumes: Volumes,
     stop: trio.Event,
     running: trio.Event,
 ) -> None:
-    if volume.swept:
-        log.info("unfinished files removed", count=volume.swept)
+    if volumes.swept:
+        log.info("unfinished files removed", count=volumes.swept)
+    for item in volumes.away(int(time.time())):
+        log.error("volume away", path=item.path, reason=item.reason)
     async with connected(config.rpc) as client, open_pool(config.workers) as pool:
         chain = ClientChain(client, key)
         facts = await chain.facts()
-        volume.layout.bind(facts.genesis, key.account_id)
+        volumes.bind(facts.genesis, key.account_id)
         daemon = Daemon(
             account=key.account_id,
             chain=chain,
             facts=facts,
-            volume=volume,
+            volumes=volumes,
             pool=pool,
             wish=Wish(
                 account=key.account_id,
@@ -90,18 +95,22 @@ async def _serve(
                 beneficiary=config.beneficiary_account(),
                 declared_units=config.declared_units,
             ),
-            capacity_bytes=config.space,
+            scrub_rate=config.scrub_rate,
             plots_max=config.idle_plots,
             restores=config.restore,
         )
         async with trio.open_nursery() as nursery:
-            await nursery.start(serve_app, FragmentApp(daemon.transfers, daemon.status), listener)
+            server = HttpServer(
+                FragmentApp(daemon.transfers, daemon.status), listener, config.connections_max
+            )
+            await nursery.start(server.serve)
             log.info("listening", endpoint=endpoint, account=ss58_encode(key.account_id))
             ready(
                 {
                     "account": ss58_encode(key.account_id),
                     "endpoint": endpoint,
                     "data_dir": str(config.data_dir),
+                    "volumes": [str(plan.path) for plan in config.plans],
                     "pid": os.getpid(),
                 }
             )
@@ -133,32 +142,6 @@ async def connected(rpc: str) -> AsyncIterator[ChainClient]:
     finally:
         with trio.CancelScope(shield=True):
             await manager.__aexit__(None, None, None)
-
-
-async def serve_app(
-    app: FragmentApp,
-    listener: socket.socket,
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve the fragment protocol on a bound socket, until cancelled."""
-    from hypercorn.config import Config
-    from hypercorn.trio import serve
-
-    config = Config()
-    config.bind = [f"fd://{os.dup(listener.fileno())}"]
-    config.backlog = BACKLOG
-    config.keep_alive_timeout = 60
-    config.keep_alive_max_requests = 100_000
-    config.graceful_timeout = 3
-    config.include_server_header = False
-    config.accesslog = None
-    config.loglevel = "WARNING"  # what goes wrong inside the application, on standard error
-    async with trio.open_nursery() as nursery:
-        await nursery.start(
-            partial(serve, app, config, shutdown_trigger=trio.sleep_forever, mode="asgi")
-        )
-        task_status.started()
 
 
 def listen(host: str, port: int) -> socket.socket:

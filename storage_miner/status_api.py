@@ -5,6 +5,7 @@ is in planck, as text, because it exceeds what JSON readers keep exactly; sizes 
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pallets.sminer.types import MinerInfo
@@ -18,7 +19,7 @@ from .lifecycle import Lifecycle
 from .prover_pool import ProverPool
 from .responder import Responder
 from .restoral import Restoral
-from .store import SpaceUse
+from .store import AwayVolume, SpaceUse
 
 VERSION = 1
 
@@ -33,7 +34,10 @@ def report(
     view: MinerView | None,
     head_age_s: float | None,
     space: SpaceUse,
+    volumes: Sequence[Mapping[str, Any]] = (),
+    away: Sequence[AwayVolume] = (),
     fragments: int,
+    plotting: Mapping[str, Any] | None = None,
     uploads: int,
     lifecycle: Lifecycle,
     responder: Responder,
@@ -53,7 +57,7 @@ def report(
         "account": ss58_encode(account),
         "endpoint": endpoint,
         "state": lifecycle.phase.value,
-        "reason": _silence(head_age_s) or lifecycle.reason,
+        "reason": _silence(head_age_s) or lifecycle.reason or kept.reason,
         "block": None if view is None else view.number,
         "block_age_s": None if head_age_s is None else round(head_age_s, 1),
         **_registered(None if view is None else view.info),
@@ -66,6 +70,10 @@ def report(
             "reserved_bytes": space.reserved,
             "left_bytes": space.left,
         },
+        "volumes": [dict(volume) for volume in volumes],
+        "volumes_away": [
+            {"path": item.path, "reason": item.reason, "since": item.since} for item in away
+        ],
         "deals": {
             "assigned": deal.assigned,
             "awaited": deal.awaited,
@@ -79,12 +87,14 @@ def report(
             "wanted": plot.wanted,
             "making": plot.making,
             "reason": plot.reason,
+            **(plotting or {}),
         },
         "custody": {
             "held": kept.held,
             "lost": kept.lost,
             "unwanted": kept.unwanted,
             "is_suspended": kept.is_suspended,
+            "reason": kept.reason,
         },
         "audits": {
             **_audited(view),

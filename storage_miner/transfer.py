@@ -31,7 +31,7 @@ from .errors import ProverFailed, RequestRefused
 from .facts import Assignment, ChainFacts, Place
 from .jobs import CommitJob, Commitments, Opened, OpenJob
 from .prover_pool import ProverPool
-from .store import Cosignature, Upload, Volume
+from .store import Cosignature, Upload, Volumes
 
 UPLOADS_MAX = 16
 LOOKUPS_MAX = 8
@@ -65,7 +65,7 @@ class Transfers:
     def __init__(
         self,
         *,
-        volume: Volume,
+        volumes: Volumes,
         chain: MinerChain,
         facts: ChainFacts,
         account: AccountId,
@@ -73,7 +73,7 @@ class Transfers:
         notify: Notify,
     ) -> None:
         self.facts = facts
-        self._volume = volume
+        self._volumes = volumes
         self._chain = chain
         self._account = account
         self._pool = pool
@@ -93,7 +93,7 @@ class Transfers:
 
     def holds(self, fragment_hash: FragmentHash) -> int | None:
         """The length of a fragment that is on the disk."""
-        entry = self._volume.entry(fragment_hash)
+        entry = self._volumes.entry(fragment_hash)
         return None if entry is None else entry.length
 
     # Taking in.
@@ -113,7 +113,7 @@ class Transfers:
         try:
             await self._require_assigned(fragment_hash)
             length = self.facts.fragment_bytes
-            upload = await self._in_thread(partial(self._volume.begin, fragment_hash, length))
+            upload = await self._in_thread(partial(self._volumes.begin, fragment_hash, length))
             try:
                 await self._write(upload, chunks)
                 await self._in_thread(upload.finish)
@@ -128,7 +128,7 @@ class Transfers:
         """Store a fragment that this miner rebuilt itself. Raises: StoreError."""
 
         def write() -> None:
-            upload = self._volume.begin(fragment_hash, len(data))
+            upload = self._volumes.begin(fragment_hash, len(data))
             try:
                 upload.write([data])
                 upload.finish()
@@ -197,7 +197,7 @@ class Transfers:
         commitments = await self.commitments(fragment_hash, deadline)
         result = await self._pool.run(
             OpenJob(
-                path=str(self._volume.layout.fragment(fragment_hash)),
+                path=str(self._volumes.path(fragment_hash)),
                 fragment_hash=fragment_hash.hex(),
                 commitments=[item.hex() for item in commitments],
                 nonce=nonce.hex(),
@@ -215,7 +215,7 @@ class Transfers:
         """
         while (running := self._committing.get(fragment_hash)) is not None:
             await running.wait()
-        kept = await self._in_thread(partial(self._volume.commitments, fragment_hash))
+        kept = await self._in_thread(partial(self._volumes.commitments, fragment_hash))
         if kept is not None:
             return kept
         if fragment_hash in self._committing:
@@ -224,7 +224,7 @@ class Transfers:
         try:
             result = await self._pool.run(
                 CommitJob(
-                    path=str(self._volume.layout.fragment(fragment_hash)),
+                    path=str(self._volumes.path(fragment_hash)),
                     fragment_hash=fragment_hash.hex(),
                 ),
                 deadline,
@@ -232,7 +232,7 @@ class Transfers:
             if not isinstance(result, Commitments):
                 raise ProverFailed("the worker answered another question")
             made = tuple(Bytes48(bytes.fromhex(item)) for item in result.commitments)
-            await self._in_thread(partial(self._volume.put_commitments, fragment_hash, made))
+            await self._in_thread(partial(self._volumes.put_commitments, fragment_hash, made))
         finally:
             del self._committing[fragment_hash]
             done.set()
@@ -249,7 +249,7 @@ class Transfers:
             raise RequestRefused(
                 404, "not_assigned", "this miner is drawn for this fragment at another place"
             )
-        commitments = await self._in_thread(partial(self._volume.commitments, fragment_hash))
+        commitments = await self._in_thread(partial(self._volumes.commitments, fragment_hash))
         if commitments is None:
             raise RequestRefused(
                 409, "not_committed", "ask for an opening first, then sign its commitments"
@@ -266,7 +266,7 @@ class Transfers:
             fragment_hash=fragment_hash,
             signature=signature,
         )
-        await self._in_thread(partial(self._volume.put_cosignature, item))
+        await self._in_thread(partial(self._volumes.put_cosignature, item))
         await self._notify(Cosigned(item))
 
     def _check_signature(
@@ -300,7 +300,7 @@ class Transfers:
             )
 
     def _require_held(self, fragment_hash: FragmentHash) -> None:
-        if self._volume.entry(fragment_hash) is None:
+        if self._volumes.entry(fragment_hash) is None:
             raise RequestRefused(404, "not_held", "this miner does not hold that fragment")
 
     # Giving out.
@@ -310,10 +310,13 @@ class Transfers:
 
         def pread() -> bytes:
             try:
-                with self._volume.layout.fragment(fragment_hash).open("rb") as file:
+                with self._volumes.path(fragment_hash).open("rb") as file:
                     file.seek(start)
                     return file.read(length)
+            except FileNotFoundError:
+                return b""
             except OSError:
+                self._volumes.note_read(fragment_hash, is_readable=False)
                 return b""
 
         return await self._in_thread(pread)

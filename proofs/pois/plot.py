@@ -16,12 +16,18 @@ A damaged plot raises `StorageCorrupt`; nothing a disk does to the file crashes 
 a false answer leave it, because each proof is verified before it is returned.
 """
 
+import contextlib
 import hashlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
+from typing import TypeAlias
 
 from primitives.errors import CessError, StorageCorrupt
 
@@ -40,6 +46,9 @@ from .verify import proof_is_valid
 __all__ = [
     "PlotError",
     "PlotFile",
+    "PlotOrder",
+    "PlotStopped",
+    "Watch",
     "create_plot",
     "plot_bytes",
     "plot_name",
@@ -57,10 +66,36 @@ FORMAT = b"\x00\x04v1.0"
 READ_BYTES = 1 << 20
 BUFFER_MIB_MIN = 64
 ERROR_TEXT_MAX = 500
+POLL_S = 0.25
+"""How often a plot in the making is looked at."""
+
+PROGRESS_TAIL_BYTES = 1 << 16
+PER_MILLE = 1000
+_PROGRESS = re.compile(rb"Progress update: (0\.\d+|1)")
 
 
 class PlotError(CessError):
     """A plot could not be made: no room, no memory or the plotter failed; the text says which."""
+
+
+class PlotStopped(PlotError):  # noqa: N818  a fact
+    """Whoever watched the plot had it given up; nothing of it stays."""
+
+
+class PlotOrder(Enum):
+    """What a plot in the making is to do next."""
+
+    go = "go"
+    pause = "pause"
+    stop = "stop"
+
+
+Watch: TypeAlias = Callable[[int], PlotOrder]
+"""Told the progress in per mille about every POLL_S; says how to go on."""
+
+
+def _go_on(_progress: int) -> PlotOrder:
+    return PlotOrder.go
 
 
 def plot_name(seed: bytes, k: int) -> str:
@@ -69,16 +104,24 @@ def plot_name(seed: bytes, k: int) -> str:
 
 
 def create_plot(
-    directory: Path, temp_directory: Path, seed: bytes, k: int, *, threads: int = 1
+    directory: Path,
+    temp_directory: Path,
+    seed: bytes,
+    k: int,
+    *,
+    threads: int = 1,
+    watch: Watch = _go_on,
 ) -> Path:
     """Make the plot of `seed` in `directory` and return its path; at once if it is there already.
 
     The plot grows in a directory of its own below `temp_directory`, is checksummed, synced and only
     then renamed into place, so `directory` never holds part of a plot. Leftovers of an earlier
     attempt are removed. Blocks until done: call it from a worker thread or process.
-    Units: at most `plot_temp_bytes_max(k)` bytes of temporary space, checked before the start.
+    Meanwhile `watch` may pause it, which halts the plotter where it is, or stop it.
+    Units: at most `plot_temp_bytes_max(k)` bytes of temporary space, checked before the start and
+    kept: a plotter that takes more is ended.
     Cost: k = 18 takes 1 to 2 s of CPU, doubling (and a little more) with each k.
-    Raises: PlotError; ValueError for a bad seed or k.
+    Raises: PlotError, PlotStopped; ValueError for a bad seed or k.
     """
     if len(seed) != SEED_BYTES:
         raise ValueError(f"a plot's seed has {SEED_BYTES} bytes, not {len(seed)}")
@@ -96,7 +139,8 @@ def create_plot(
         workplace.mkdir(parents=True)
         directory.mkdir(parents=True, exist_ok=True)
         _require_room(workplace, plot_temp_bytes_max(k))
-        _run_plotter(workplace, target.name, seed, k, threads)
+        bounded = _bounded(workplace, plot_temp_bytes_max(k), watch)
+        _run_plotter(workplace, target.name, seed, k, threads, bounded)
         made = workplace.joinpath(target.name)
         _append_trailer(made, k)
         _move(made, target)
@@ -116,27 +160,81 @@ def _require_room(directory: Path, needed: int) -> None:
         )
 
 
-def _run_plotter(directory: Path, name: str, seed: bytes, k: int, threads: int) -> None:
+def _run_plotter(
+    directory: Path, name: str, seed: bytes, k: int, threads: int, watch: Watch
+) -> None:
     buffer_mib = max(BUFFER_MIB_MIN, 1 << max(0, k - 21))
     script = Path(__file__).with_name("plotter.py")
     # -P: the script's own directory, with modules named like ours, stays off the import path.
     numbers = [str(k), seed.hex(), str(threads), str(buffer_mib)]
-    progress = directory / "progress.log"
-    with progress.open("wb") as noise:
-        done = subprocess.run(  # noqa: S603  our own script; numbers, hex and paths, no shell
+    progress, errors = directory / "progress.log", directory / "errors.log"
+    with progress.open("wb") as noise, errors.open("wb") as complaints:
+        process = subprocess.Popen(  # noqa: S603  our own script; numbers, hex and paths, no shell
             [sys.executable, "-P", str(script), str(directory), name, *numbers],
             stdin=subprocess.DEVNULL,
             stdout=noise,
-            stderr=subprocess.PIPE,
-            check=False,
+            stderr=complaints,
         )
-    if done.returncode:
+        try:
+            status = _attend(process, progress, watch)
+        finally:
+            process.kill()
+            process.wait()
+    if status:
         # The library prints the cause as its last line of progress and raises a bare exception.
-        said = _last_line(progress) + " " + done.stderr.decode(errors="replace").strip()
+        said = _last_line(progress) + " " + errors.read_text(errors="replace").strip()
         raise PlotError(
-            f"the plotter stopped with status {done.returncode}: "
+            f"the plotter stopped with status {status}: "
             f"{said.strip()[-ERROR_TEXT_MAX:] or 'silently'}"
         )
+
+
+def _attend(process: subprocess.Popen[bytes], progress: Path, watch: Watch) -> int:
+    """Wait for the plotter's end, its exit status, while `watch` may halt it."""
+    reached, is_halted = 0, False
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(POLL_S)
+        reached = max(reached, _progress_of(progress))
+        order = watch(reached)
+        if order is PlotOrder.stop:
+            raise PlotStopped("plotting was stopped")
+        if (order is PlotOrder.pause) != is_halted:
+            is_halted = not is_halted
+            process.send_signal(signal.SIGSTOP if is_halted else signal.SIGCONT)
+
+
+def _bounded(directory: Path, room: int, watch: Watch) -> Watch:
+    """`watch`, after a look at whether the plotter keeps its bound."""
+
+    def look(progress: int) -> PlotOrder:
+        used = _disk_bytes(directory)
+        if used > room:
+            raise PlotError(f"the plotter took {used} bytes where {room} are the bound")
+        return watch(progress)
+
+    return look
+
+
+def _disk_bytes(directory: Path) -> int:
+    """What the files of a directory take on the disk, whatever comes and goes meanwhile."""
+    total = 0
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat(follow_symlinks=False).st_blocks * 512
+    return total
+
+
+def _progress_of(log: Path) -> int:
+    """The last progress that the library printed, in per mille; 0 when the tail names none."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - PROGRESS_TAIL_BYTES))
+        found = _PROGRESS.findall(file.read(PROGRESS_TAIL_BYTES))
+    if not found:
+        return 0
+    whole, _, fraction = found[-1].partition(b".")
+    return int(whole) * PER_MILLE + int(fraction.ljust(3, b"0")[:3])
 
 
 def _last_line(path: Path) -> str:
@@ -212,7 +310,8 @@ class PlotFile:
             raise self._corrupt("its end is missing")
         self.k = body[9]
         self.plot_bytes = int.from_bytes(body[16:24], "little")
-        self._digest = body[24:56]
+        self.digest = body[24:56]
+        """SHA-256 of the first `plot_bytes` bytes, as of when the plot was made."""
         if self.plot_bytes + TRAILER_BYTES != size:
             raise self._corrupt(f"it has {size} bytes where {self.plot_bytes} and a trailer belong")
         self.seed = header[19:51]
@@ -227,7 +326,7 @@ class PlotFile:
             _, digest = _digest(self.path, self.plot_bytes)
         except OSError as error:
             raise self._corrupt(f"it cannot be read: {error}") from error
-        if digest != self._digest:
+        if digest != self.digest:
             raise self._corrupt("its bytes have changed")
 
     def prove(self, challenge: bytes) -> bytes | None:

@@ -10,14 +10,17 @@ from .errors import (
     LayoutMismatch,
     QuotaReached,
     StoreError,
+    VolumeConflict,
 )
 from .index import FragmentEntry, FragmentIndex
 from .layout import Layout
 from .records import Cosignature
 from .volume import SpaceUse, Upload, Volume
+from .volumes import AwayVolume, VolumePlan, Volumes, open_volumes
 
 __all__ = [
     "AlreadyReceiving",
+    "AwayVolume",
     "Cosignature",
     "DirectoryInUse",
     "DiskFailed",
@@ -33,4 +36,8 @@ __all__ = [
     "StoreError",
     "Upload",
     "Volume",
+    "VolumeConflict",
+    "VolumePlan",
+    "Volumes",
+    "open_volumes",
 ]

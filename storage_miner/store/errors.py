@@ -13,21 +13,27 @@ from primitives.errors import CessError
 
 
 class StoreError(CessError):
-    """Something about the data directory. `code` is the word of the HTTP answer and of alerts."""
+    """Something about a volume. `code` is the word of the HTTP answer and of alerts."""
 
     code = "store_failed"
 
 
 class DirectoryInUse(StoreError):
-    """Another daemon holds the data directory."""
+    """Another daemon holds the volume."""
 
     code = "directory_in_use"
 
 
 class LayoutMismatch(StoreError):
-    """The directory belongs to another program, version, chain or account."""
+    """The volume belongs to another program, version, chain or account."""
 
     code = "layout_mismatch"
+
+
+class VolumeConflict(StoreError):
+    """Two configured volumes are one, or belong to different owners."""
+
+    code = "volume_conflict"
 
 
 class FragmentMismatch(StoreError):

@@ -1,4 +1,4 @@
-"""One data directory: fragments in and out, the space they take, and nothing half-written.
+"""One volume: fragments in and out, the space they take, and nothing half-written.
 
 Guarantees:
 - a fragment is visible under its name only when all its bytes were hashed, equal that name and are
@@ -10,7 +10,9 @@ Guarantees:
 - one process at a time: the directory is locked.
 
 Blocking calls, to be made in worker threads; safe for several at once. A disk that failed a write
-or a sync is not written to again by this process: what a second sync says cannot be trusted.
+or a sync is not written to again by this process: what a second sync says cannot be trusted. One
+that failed READ_FAULTS_MAX reads of different fragments in a row is not read any more, either: it
+is out, and what it holds is neither served nor taken for lost.
 """
 
 import contextlib
@@ -37,8 +39,10 @@ from .errors import (
     StoreError,
     from_os_error,
 )
+from .files import read_small, sync_directory, write_all, write_durably
 from .index import FragmentEntry, scan
-from .layout import Layout, sync_directory, write_durably
+from .layout import DIRECTORY_MODE, Layout
+from .page import Members, pack_members
 from .records import (
     RECORD_BYTES_MAX,
     Cosignature,
@@ -58,6 +62,9 @@ FREE_BYTES_MIN = 64 << 20
 """What stays free on the disk whatever the quota says, so that the daemon can still work."""
 
 COSIGNATURES_MAX = 1 << 16
+
+READ_FAULTS_MAX = 4
+"""So many fragments in a row that cannot be read are a failing disk and not a bad sector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +101,14 @@ class Volume:
         self._receiving: set[FragmentHash] = set()
         self._reserved = 0
         self._fault: DiskFailed | None = None
+        self._outage: DiskFailed | None = None
+        self._unreadable: list[FragmentHash] = []
         self._lock_descriptor = self._lock(root)
         try:
             self.layout.prepare()
-            self.layout.read_identity()
-            self.layout.mark()
+            self.is_new = not (self.layout.page.exists() or self.layout.old_identity.exists())
+            self.page = self.layout.open_page()
+            self._members = self.layout.read_members()
             self.swept = self._sweep()
             self._index, self.strange = scan(self.layout.fragments, self.layout.commitments)
             self._fragment_bytes = sum(
@@ -128,12 +138,60 @@ class Volume:
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
 
+    def bind(self, genesis: bytes, account: bytes) -> None:
+        """Say for ever whose volume this is. Raises: LayoutMismatch when it is another's."""
+        self.page = self.layout.bind(self.page, genesis, account)
+
+    def remember(self, members: Members) -> None:
+        """Keep the list of this miner's volumes; a disk that refuses it is passed over."""
+        self._members = members
+        with contextlib.suppress(StoreError):
+            self.write_small(self.layout.members, pack_members(members))
+
+    def remember_again(self) -> None:
+        """Write the list anew, after it was found damaged."""
+        if self._members is not None:
+            self.remember(self._members)
+
+    def write_small(self, path: Path, data: bytes) -> None:
+        """Put a small file in place durably. Raises: StoreError."""
+        self._refuse_after_fault()
+        try:
+            write_durably(path, data, self.layout.temporary)
+        except StoreError as error:
+            self._note(error)
+            raise
+
     # What is there.
 
     @property
     def fault(self) -> DiskFailed | None:
         """Why nothing more is written, if so."""
-        return self._fault
+        return self._outage or self._fault
+
+    @property
+    def outage(self) -> DiskFailed | None:
+        """Why nothing more is read either, if so."""
+        return self._outage
+
+    def is_receiving(self, fragment_hash: FragmentHash) -> bool:
+        """Whether a fragment is arriving here."""
+        with self._guard:
+            return fragment_hash in self._receiving
+
+    def note_read(self, fragment_hash: FragmentHash, *, is_readable: bool) -> None:
+        """Count reads that the disk refused; too many in a row take the volume out."""
+        with self._guard:
+            if is_readable:
+                self._unreadable.clear()
+                return
+            if fragment_hash not in self._unreadable:
+                self._unreadable.append(fragment_hash)
+            if len(self._unreadable) >= READ_FAULTS_MAX and self._outage is None:
+                self._outage = DiskFailed(
+                    f"{len(self._unreadable)} fragments in a row cannot be read from "
+                    f"{self.layout.root}; check the disk (dmesg, SMART), then restart"
+                )
 
     def space(self) -> SpaceUse:
         """The one account of space that status, metrics and decisions use."""
@@ -196,7 +254,12 @@ class Volume:
             self.layout.fragment(fragment_hash).unlink(missing_ok=True)
             self.layout.commitment(fragment_hash).unlink(missing_ok=True)
         except OSError as error:
-            raise from_os_error(error, "deleting a fragment", self.layout.fragments) from error
+            failure = from_os_error(error, "deleting a fragment", self.layout.fragments)
+            self._note(failure)
+            if entry is not None:
+                with self._guard:
+                    self._index.put(fragment_hash, entry)
+            raise failure from error
         if entry is None:
             return False
         with self._guard:
@@ -211,12 +274,17 @@ class Volume:
 
     def put_commitments(self, fragment_hash: FragmentHash, commitments: Sequence[bytes]) -> None:
         """Keep a fragment's commitments beside it. Raises: StoreError."""
+        self._refuse_after_fault()
         path = self.layout.commitment(fragment_hash)
         try:
-            path.parent.mkdir(exist_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+                sync_directory(path.parent.parent)
         except OSError as error:
-            raise from_os_error(error, "writing commitments", path) from error
-        write_durably(path, pack_commitments(fragment_hash, commitments), self.layout.temporary)
+            failure = from_os_error(error, "writing commitments", path)
+            self._note(failure)
+            raise failure from error
+        self.write_small(path, pack_commitments(fragment_hash, commitments))
         with self._guard:
             entry = self._index.get(fragment_hash)
             if entry is not None:
@@ -226,21 +294,28 @@ class Volume:
         """A fragment's commitments; None when they are missing or damaged: compute them again."""
         path = self.layout.commitment(fragment_hash)
         try:
-            return unpack_commitments(_read_small(path), fragment_hash)
+            return unpack_commitments(read_small(path, RECORD_BYTES_MAX), fragment_hash)
         except FileNotFoundError:
             return None
         except (OSError, StorageCorrupt):
-            with contextlib.suppress(OSError):
-                path.unlink()
+            self.forget_commitments(fragment_hash)
             return None
+
+    def forget_commitments(self, fragment_hash: FragmentHash) -> None:
+        """Remove commitments that are damaged, so that they are computed again."""
+        with contextlib.suppress(OSError):
+            self.layout.commitment(fragment_hash).unlink(missing_ok=True)
+        with self._guard:
+            entry = self._index.get(fragment_hash)
+            if entry is not None:
+                self._index.put(fragment_hash, FragmentEntry(entry.length, False))
 
     # Co-signatures.
 
     def put_cosignature(self, item: Cosignature) -> None:
         """Keep a co-signature until its fragment is reported. Raises: StoreError."""
-        self._refuse_after_fault()
         path = self.layout.cosignature(item.file_hash, item.segment_index, item.fragment_index)
-        write_durably(path, pack_cosignature(item), self.layout.temporary)
+        self.write_small(path, pack_cosignature(item))
 
     def remove_cosignature(self, item: Cosignature) -> None:
         """Forget a co-signature that was reported or is of no use."""
@@ -257,9 +332,10 @@ class Volume:
             raise from_os_error(error, "reading co-signatures", self.layout.cosignatures) from error
         for path in paths:
             try:
-                found.append(unpack_cosignature(_read_small(path)))
+                found.append(unpack_cosignature(read_small(path, RECORD_BYTES_MAX)))
             except (OSError, StorageCorrupt):
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
         return tuple(found)
 
     # Space of others.
@@ -305,17 +381,17 @@ class Volume:
 
     def _lock(self, root: Path) -> int:
         try:
-            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            root.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
             descriptor = os.open(self.layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise from_os_error(error, "opening the data directory", root) from error
+            raise from_os_error(error, "opening the volume", root) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = _read_holder(descriptor)
             os.close(descriptor)
             raise DirectoryInUse(
-                f"another miner{holder} uses {root}; stop it, or name another data directory"
+                f"another miner{holder} uses {root}; stop it, or name another one"
             ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -340,8 +416,9 @@ class Volume:
         return removed
 
     def _refuse_after_fault(self) -> None:
-        if self._fault is not None:
-            raise self._fault
+        fault = self.fault
+        if fault is not None:
+            raise fault
 
     def _note(self, error: StoreError) -> None:
         if isinstance(error, DiskFailed) and self._fault is None:
@@ -386,7 +463,8 @@ class Upload:
             os.posix_fallocate(self._descriptor, 0, length)
         except OSError as error:
             os.close(self._descriptor)
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
             raise from_os_error(error, "receiving a fragment", self._path) from error
 
     @property
@@ -402,7 +480,7 @@ class Upload:
                     f"the body is longer than the {self._length} bytes of a fragment"
                 )
             self._digest.update(chunk)
-            self._guarded(partial(_write_all, self._descriptor, chunk))
+            self._guarded(partial(write_all, self._descriptor, chunk))
             self._received += len(chunk)
 
     def finish(self) -> None:
@@ -433,9 +511,9 @@ class Upload:
         target = self._volume.layout.fragment(self._hash)
         os.fsync(self._descriptor)
         if not target.parent.is_dir():
-            target.parent.mkdir(mode=0o700, exist_ok=True)
+            target.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
             sync_directory(target.parent.parent)
-        self._path.replace(target)
+        os.replace(self._path, target)
         sync_directory(target.parent)
 
     def _guarded(self, action: Callable[[], None]) -> None:
@@ -455,17 +533,6 @@ class Upload:
 
 def _occupied(length: int) -> int:
     return -(-length // BLOCK_BYTES) * BLOCK_BYTES
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _read_small(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(RECORD_BYTES_MAX + 1)
 
 
 def _read_holder(descriptor: int) -> str:

@@ -1,6 +1,8 @@
 """Builders of what the chain says to a miner, small and with plain numbers."""
 
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 
 from pallets.audit.types import ChallengeInfo
 from pallets.sminer.types import EndPoint, MinerInfo, MinerState, PendingIdle, SpaceProofInfo
@@ -9,6 +11,7 @@ from primitives.scale import U32, U64, U128
 from primitives.types import AccountId, Balance, BlockNumber, FileHash, FragmentHash, Hash
 from proofs.pois.params import plot_bytes
 from storage_miner.facts import Assignment, ChainFacts, Ended, MinerView, Outcome, Place
+from storage_miner.store import Volume, VolumePlan, Volumes, open_volumes
 from storage_miner.store.records import Cosignature
 
 ACCOUNT = AccountId(b"\x0a" * 32)
@@ -18,6 +21,7 @@ PLOT_K = 18
 PLOT = plot_bytes(PLOT_K)
 UNIT = 1 << 30
 DONE = Ended(Outcome.done)
+NOW = 1_700_000_000
 LOST = Ended(Outcome.lost, "the node is away")
 
 FACTS = ChainFacts(
@@ -146,3 +150,20 @@ def effects(core: object) -> list[object]:
     while (effect := core.next_effect()) is not None:  # type: ignore[attr-defined]
         found.append(effect)
     return found
+
+
+def volumes_at(*roots: Path, capacity: int) -> Volumes:
+    """The volumes at `roots`, each with `capacity` bytes."""
+    return open_volumes([VolumePlan(root, capacity) for root in roots], NOW)
+
+
+def put(volume: Volume | Volumes, data: bytes) -> FragmentHash:
+    """Store a fragment."""
+    fragment_hash = FragmentHash(sha256(data).digest())
+    upload = volume.begin(fragment_hash, len(data))
+    try:
+        upload.write([data])
+        upload.finish()
+    finally:
+        upload.abort()
+    return fragment_hash

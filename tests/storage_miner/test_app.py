@@ -28,11 +28,12 @@ from storage_miner import startup, transfer
 from storage_miner.app import FragmentApp
 from storage_miner.deals import Committed, Cosigned, FragmentStored
 from storage_miner.facts import Assignment, Place
+from storage_miner.http_server import HttpServer
 from storage_miner.prover_pool import open_pool
-from storage_miner.startup import listen, serve_app
-from storage_miner.store import Volume
+from storage_miner.startup import listen
+from storage_miner.store import Volumes
 from storage_miner.transfer import Transfers
-from tests.storage_miner.kit import ACCOUNT, FACTS, FRAGMENT_BYTES, OTHER, file, place
+from tests.storage_miner.kit import ACCOUNT, FACTS, FRAGMENT_BYTES, OTHER, file, place, volumes_at
 
 OWNER = KeyPair.from_suri("//Alice")
 THIEF = KeyPair.from_suri("//Eve")
@@ -70,7 +71,7 @@ class Site:
     port: int
     client: httpx.AsyncClient
     chain: ScriptedChain
-    volume: Volume
+    volumes: Volumes
     transfers: Transfers
     app: FragmentApp
     facts: list[Any]
@@ -89,12 +90,15 @@ async def open_site(root: Path) -> AsyncIterator[Site]:
     async def notify(fact: object) -> None:
         facts.append(fact)
 
-    with Volume(root / "data", 64 << 20) as volume, listen("127.0.0.1", 0) as listener:
+    with (
+        volumes_at(root / "data", capacity=64 << 20) as volumes,
+        listen("127.0.0.1", 0) as listener,
+    ):
         port = listener.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         async with open_pool(1) as pool, trio.open_nursery() as nursery:
             transfers = Transfers(
-                volume=volume,
+                volumes=volumes,
                 chain=chain,  # type: ignore[arg-type]
                 facts=FACTS,
                 account=ACCOUNT,
@@ -102,9 +106,10 @@ async def open_site(root: Path) -> AsyncIterator[Site]:
                 notify=notify,
             )
             fragment_app = FragmentApp(transfers, lambda: {"state": "working"})
-            await nursery.start(serve_app, fragment_app, listener)
+            server = HttpServer(fragment_app, listener, 64)
+            await nursery.start(server.serve)
             async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
-                yield Site(url, port, client, chain, volume, transfers, fragment_app, facts)
+                yield Site(url, port, client, chain, volumes, transfers, fragment_app, facts)
             nursery.cancel_scope.cancel()
 
 
@@ -153,7 +158,7 @@ async def placed(site: Site, made: Any, where: Place) -> str:
     """A fragment that is assigned, stored and committed."""
     site.chain.assign(made.hash, where)
     assert (await site.put(made.hash.hex(), made.data)).status_code == 201
-    site.volume.put_commitments(made.hash, made.commitments)
+    site.volumes.put_commitments(made.hash, made.commitments)
     return f"/fragments/{made.hash.hex()}"
 
 
@@ -184,7 +189,7 @@ async def test_a_fragment_is_taken_opened_cosigned_and_given_back(
     signed = await site.post(path + "/cosignature", cosign_body(where, sign(made, where)))
     assert signed.status_code == 202
     assert [type(fact) for fact in site.facts] == [FragmentStored, Committed, Cosigned]
-    kept = site.volume.cosignatures()
+    kept = site.volumes.cosignatures()
     assert [(item.segment_index, item.fragment_index) for item in kept] == [(2, 3)]
 
     got = await site.client.get(path)
@@ -197,8 +202,8 @@ async def test_the_acknowledged_fragment_is_on_the_disk_under_its_name(
 ) -> None:
     made = fragments[0]
     await placed(site, made, place(1))
-    assert site.volume.layout.fragment(made.hash).read_bytes() == made.data
-    assert list(site.volume.layout.temporary.iterdir()) == []
+    assert site.volumes.volumes[0].layout.fragment(made.hash).read_bytes() == made.data
+    assert list(site.volumes.volumes[0].layout.temporary.iterdir()) == []
 
 
 @pytest.mark.trio
@@ -267,7 +272,7 @@ async def test_a_fragment_that_was_not_assigned_is_refused(site: Site, fragments
     made = fragments[0]
     got = await site.put(made.hash.hex(), made.data)
     assert (got.status_code, got.json()["error"]) == (404, "not_assigned")
-    assert site.volume.fragment_hashes() == ()
+    assert site.volumes.fragment_hashes() == ()
 
 
 @pytest.mark.trio
@@ -285,9 +290,9 @@ async def test_other_bytes_than_the_name_says_leave_no_trace(site: Site, fragmen
     site.chain.assign(made.hash, place(1))
     got = await site.put(made.hash.hex(), fragments[1].data)
     assert (got.status_code, got.json()["error"]) == (400, "hash_mismatch")
-    assert site.volume.fragment_hashes() == ()
-    assert list(site.volume.layout.temporary.iterdir()) == []
-    assert site.volume.space().reserved == 0
+    assert site.volumes.fragment_hashes() == ()
+    assert list(site.volumes.volumes[0].layout.temporary.iterdir()) == []
+    assert site.volumes.space().reserved == 0
 
 
 @pytest.mark.trio
@@ -361,8 +366,8 @@ async def test_a_sender_that_breaks_off_leaves_nothing(site: Site, fragments: An
     with trio.fail_after(5):
         while site.transfers.uploads:
             await trio.lowlevel.checkpoint()
-    assert list(site.volume.layout.temporary.iterdir()) == []
-    assert site.volume.space().reserved == 0
+    assert list(site.volumes.volumes[0].layout.temporary.iterdir()) == []
+    assert site.volumes.space().reserved == 0
     assert (await site.put(made.hash.hex(), made.data)).status_code == 201
 
 
@@ -380,14 +385,14 @@ async def test_a_sender_that_dawdles_is_cut_off(
         with trio.fail_after(5):
             reply = await stream.receive_some(4096)
     assert reply.split(b" ")[1] == b"408"
-    assert site.volume.space().reserved == 0
+    assert site.volumes.space().reserved == 0
 
 
 @pytest.mark.trio
 async def test_two_senders_of_one_fragment_do_not_mix(site: Site, fragments: Any) -> None:
     made = fragments[0]
     site.chain.assign(made.hash, place(1))
-    upload = site.volume.begin(made.hash, FRAGMENT_BYTES)
+    upload = site.volumes.begin(made.hash, FRAGMENT_BYTES)
     try:
         got = await site.put(made.hash.hex(), made.data)
         assert (got.status_code, got.json()["error"]) == (409, "already_receiving")
@@ -420,8 +425,8 @@ async def test_openings_at_once_are_bounded_so_that_audits_get_their_turn(
 async def test_a_full_volume_is_507(site: Site, fragments: Any) -> None:
     made = fragments[0]
     site.chain.assign(made.hash, place(1))
-    left = site.volume.space().left
-    site.volume.reserve(left - FRAGMENT_BYTES)
+    left = site.volumes.space().left
+    site.volumes.volumes[0].reserve(left - FRAGMENT_BYTES)
     got = await site.put(made.hash.hex(), made.data)
     assert (got.status_code, got.json()["error"]) == (507, "quota_reached")
 
@@ -493,7 +498,7 @@ async def test_a_forged_cosignature_is_refused(site: Site, fragments: Any, forge
     path = await placed(site, made, where)
     got = await site.post(path + "/cosignature", cosign_body(where, forge(made, where)))
     assert (got.status_code, got.json()["error"]) == (400, "bad_signature")
-    assert site.volume.cosignatures() == ()
+    assert site.volumes.cosignatures() == ()
 
 
 @pytest.mark.trio
@@ -517,7 +522,7 @@ async def test_a_cosignature_replayed_for_another_place_is_refused(
     assert (await site.post(path + "/cosignature", cosign_body(one, signature))).status_code == 202
     got = await site.post(path + "/cosignature", cosign_body(two, signature))
     assert (got.status_code, got.json()["error"]) == (400, "bad_signature")
-    assert len(site.volume.cosignatures()) == 1
+    assert len(site.volumes.cosignatures()) == 1
 
 
 @pytest.mark.trio
@@ -597,7 +602,7 @@ async def test_other_requests_are_refused_in_json(
 async def test_a_fragment_whose_file_vanished_is_not_served(site: Site, fragments: Any) -> None:
     made = fragments[0]
     path = await placed(site, made, place(1))
-    site.volume.layout.fragment(made.hash).unlink()
+    site.volumes.volumes[0].layout.fragment(made.hash).unlink()
     got = await site.client.get(path)
     assert (got.status_code, got.json()["error"]) == (404, "not_held")
 

@@ -10,7 +10,7 @@ from chain_spec.presets import dev
 from client.chain import CallFailed, ChainUnreachable, TransactionRefused, prepare
 from node.runtime import CessRuntime, build_state, runtime_at
 from pallets.audit.judging import asked_rows
-from pallets.audit.types import Holding, RowCommitments
+from pallets.audit.types import Holding
 from pallets.file_bank.types import (
     AssignedFragment,
     AssignedFragments,
@@ -27,6 +27,7 @@ from primitives.scale import U8, U32, U128
 from primitives.types import BlockNumber, Bytes48, Hash, SegmentHash
 from proofs.podr2.challenge import sample_positions
 from proofs.podr2.params import row_count
+from proofs.podr2.points import RowPoints
 from storage_miner.chain import ClientChain, Head
 from storage_miner.facts import Outcome, Place
 from tests.storage_miner.kit import OTHER, challenge, file, fragment, info, pending
@@ -167,13 +168,15 @@ async def test_the_sampled_rows_are_those_that_the_chain_asks(
     ]
     for slot, item in enumerate(holdings):
         audit.holdings[ME, U32(slot)] = item
-        audit.commitments[ME, U32(slot)] = RowCommitments(
-            Bytes48(bytes([slot, row]) * 24) for row in range(rows)
+        audit.commitments[ME, U32(slot)] = RowPoints(
+            b"".join(bytes([slot, row]) * 48 for row in range(rows))
         )
     found = await chain.sampled_rows(asked)
     positions = sample_positions(asked.seed, 4 * rows, 460)
     expected = asked_rows(audit, ME, asked, positions, rows)
-    assert {row.index: row.commitment for row in found} == expected
+    assert {row.index: row.commitment for row in found} == {
+        index: RowPoints(point).commitment(0) for index, point in expected.items()
+    }
     assert {row.fragment_hash for row in found} == {fragment(0), fragment(3)}
     assert [row.index for row in found] == sorted(row.index for row in found)
 

@@ -27,12 +27,15 @@ NODE = ["--rpc", "ws://127.0.0.1:9"]
 
 
 def test_every_command_of_the_contract_is_there() -> None:
-    assert sorted(miner.commands) == sorted(COMMANDS)
+    assert sorted(miner.commands) == sorted((*COMMANDS, "plots", "volumes"))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [*COMMANDS, "plots pause", "plots resume", "volumes list", "volumes forget"],
+)
 def test_every_command_has_help_and_json(command: str) -> None:
-    done = CliRunner().invoke(miner, [command, "--help"])
+    done = CliRunner().invoke(miner, [*command.split(), "--help"])
     assert done.exit_code == 0
     assert "--json" in done.output
 

@@ -27,7 +27,7 @@ async def test_a_node_that_is_away_is_named_and_the_rest_left_out(
 
     monkeypatch.setattr(doctor, "LIMITS", ChainLimits(connect_timeout_s=0.1))
     checks = await examine_miner(config(tmp_path))
-    assert verdicts(checks) == {"key": True, "data_dir": True, "disk": True, "node": False}
+    assert verdicts(checks) == {"key": True, "volume": True, "node": False}
     assert "ws://127.0.0.1:9" in str(checks[-1]["message"])
 
 
@@ -48,7 +48,7 @@ async def test_more_space_than_the_disk_has_is_found(tmp_path: Path) -> None:
 
     found = _Findings()
     _check_disk(config(tmp_path, space=1 << 59), found)
-    assert verdicts(found.checks) == {"data_dir": True, "disk": False}
+    assert verdicts(found.checks) == {"volume": False}
 
 
 def test_a_directory_in_use_is_no_fault(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_directory_in_use_is_no_fault(tmp_path: Path) -> None:
     found = _Findings()
     with Volume(tmp_path / "data", 64 << 20):
         _check_disk(config(tmp_path), found)
-    assert verdicts(found.checks) == {"data_dir": True}
+    assert verdicts(found.checks) == {"volumes": True}
 
 
 @pytest.mark.trio

@@ -38,12 +38,12 @@ from tests.storage_miner.kit import (
 )
 
 SEED = Hash(b"\x07" * 32)
-ROOM = 1 << 30
+ROOM = SpaceMeasured(200, can_begin=True)
 
 
-def core(*on_disk: int, left: int = ROOM, plots_max: int | None = None) -> Idle:
+def core(*on_disk: int, space: SpaceMeasured = ROOM, plots_max: int | None = None) -> Idle:
     made = Idle(FACTS, plots_max)
-    made.receive(SpaceMeasured(left))
+    made.receive(space)
     made.receive(PlotsListed(on_disk))
     return made
 
@@ -155,18 +155,10 @@ def test_service_and_locked_space_count_against_the_declaration() -> None:
 
 
 def test_no_plot_is_made_without_room_on_the_disk() -> None:
-    idle = core(left=1 << 20)
+    idle = core(space=SpaceMeasured(0, can_begin=False))
     idle.receive(view(5))
     assert effects(idle) == []
     assert "full" in idle.statistics().reason
-
-
-def test_headroom_for_fragments_is_not_filled_with_plots() -> None:
-    idle = Idle(FACTS, None, headroom_bytes=ROOM)
-    idle.receive(SpaceMeasured(ROOM))
-    idle.receive(PlotsListed(()))
-    idle.receive(view(5))
-    assert effects(idle) == []
 
 
 def test_the_configured_number_of_plots_is_kept() -> None:
@@ -248,6 +240,6 @@ def test_a_miner_that_left_makes_no_plots() -> None:
 
 def test_nothing_happens_before_the_disk_was_listed() -> None:
     idle = Idle(FACTS, None)
-    idle.receive(SpaceMeasured(ROOM))
+    idle.receive(ROOM)
     idle.receive(view(5))
     assert effects(idle) == []

@@ -45,13 +45,28 @@ MESSAGES = st.one_of(
         numbers,
         st.lists(st.builds(AskedRow, numbers, texts, texts, numbers, texts), max_size=3),
     ),
-    st.builds(IdleJob, texts, texts, numbers, texts, numbers, numbers, numbers, texts),
+    st.builds(
+        IdleJob,
+        texts,
+        texts,
+        numbers,
+        texts,
+        numbers,
+        numbers,
+        numbers,
+        st.lists(texts, max_size=3),
+    ),
 )
 RESULTS = st.one_of(
     st.builds(Commitments, st.lists(texts, max_size=3)),
     st.builds(Opened, texts, texts),
     st.builds(
-        ServiceProved, st.lists(numbers, max_size=3), st.lists(texts, max_size=3), texts, texts
+        ServiceProved,
+        st.lists(numbers, max_size=3),
+        st.lists(texts, max_size=3),
+        st.lists(texts, max_size=3),
+        texts,
+        texts,
     ),
     st.builds(
         IdleProved,
@@ -229,7 +244,7 @@ def idle_job(directory: Path, *, rear: int = 1) -> IdleJob:
         front=0,
         rear=rear,
         draws=64,
-        plots=str(directory),
+        plots=[str(directory.parent), str(directory)],
     )
 
 

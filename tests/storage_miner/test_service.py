@@ -44,6 +44,7 @@ from tests.storage_miner.kit import (
     pending,
     place,
     view,
+    volumes_at,
 )
 from tests.storage_miner.scripted import ScriptedChain
 
@@ -57,16 +58,16 @@ async def working(
     root: Path, chain: ScriptedChain, *, transport: httpx.AsyncBaseTransport | None = None
 ) -> AsyncIterator[Daemon]:
     """A daemon on the volume at `root`."""
-    with Volume(root, CAPACITY) as volume:
+    with volumes_at(root, capacity=CAPACITY) as volumes:
         async with open_pool(1) as pool, trio.open_nursery() as nursery:
             daemon = Daemon(
                 account=ACCOUNT,
                 chain=chain,
                 facts=FACTS,
-                volume=volume,
+                volumes=volumes,
                 pool=pool,
                 wish=Wish(ACCOUNT, URL, None, 1),
-                capacity_bytes=CAPACITY,
+                scrub_rate=1 << 30,
                 plots_max=1,
                 rebuilder=Rebuilder(FRAGMENT_BYTES, transport),
             )

@@ -16,7 +16,16 @@ from primitives.errors import StorageCorrupt
 from proofs.pois import plot as plot_module
 from proofs.pois.challenge import plot_seed
 from proofs.pois.params import plot_temp_bytes_max
-from proofs.pois.plot import TRAILER_BYTES, PlotError, PlotFile, create_plot, plot_name
+from proofs.pois.plot import (
+    TRAILER_BYTES,
+    PlotError,
+    PlotFile,
+    PlotOrder,
+    PlotStopped,
+    Watch,
+    create_plot,
+    plot_name,
+)
 from proofs.pois.verify import proof_is_valid
 from tests.proofs.kit import GENESIS, MINER, OTHER, PLOT_K, MadePlot
 
@@ -84,7 +93,7 @@ def test_a_plot_of_another_seed_under_this_name_is_replaced(
     class StartedError(Exception):
         pass
 
-    def started(directory: Path, name: str, seed: bytes, k: int, threads: int) -> None:
+    def started(*_: object) -> None:
         raise StartedError
 
     monkeypatch.setattr(plot_module, "_run_plotter", started)
@@ -123,13 +132,80 @@ def test_a_failing_plotter_says_why_and_leaves_nothing(
     """A real failure: chiapos refuses the k that it is given."""
     real = plot_module._run_plotter
 
-    def refused(directory: Path, name: str, seed: bytes, k: int, threads: int) -> None:
-        real(directory, name, seed, k - 10, threads)
+    def refused(
+        directory: Path, name: str, seed: bytes, k: int, threads: int, watch: Watch
+    ) -> None:
+        real(directory, name, seed, k - 10, threads, watch)
 
     monkeypatch.setattr(plot_module, "_run_plotter", refused)
     with pytest.raises(PlotError, match="status 1: Caught plotting error: Plot size k= 8 is"):
         create_plot(tmp_path / "plots", tmp_path / "temp", bytes(32), PLOT_K)
     assert list((tmp_path / "plots").iterdir()) == list((tmp_path / "temp").iterdir()) == []
+
+
+def test_a_plot_can_be_paused_and_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is paused the plotter neither runs nor writes; then the plot is the same as ever."""
+    monkeypatch.setattr(plot_module, "POLL_S", 0.05)
+    seen: list[int] = []
+    sizes: list[int] = []
+    workplace = tmp_path / "temp" / f"{plot_name(bytes(32), PLOT_K)}.making"
+
+    def watch(progress: int) -> PlotOrder:
+        seen.append(progress)
+        if 3 <= len(seen) < 8:
+            sizes.append(plot_module._disk_bytes(workplace))
+            return PlotOrder.pause
+        return PlotOrder.go
+
+    path = create_plot(tmp_path / "plots", tmp_path / "temp", bytes(32), PLOT_K, watch=watch)
+    PlotFile(path).check()
+    assert seen == sorted(seen)
+    assert len(set(sizes[1:])) == 1
+    assert 0 < max(seen) <= 1000
+
+
+def test_a_stopped_plot_leaves_nothing_even_when_it_was_paused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plot_module, "POLL_S", 0.05)
+    orders = iter([PlotOrder.pause, PlotOrder.pause, PlotOrder.stop])
+    with pytest.raises(PlotStopped):
+        create_plot(
+            tmp_path / "plots",
+            tmp_path / "temp",
+            bytes(32),
+            PLOT_K,
+            watch=lambda _: next(orders),
+        )
+    assert list((tmp_path / "plots").iterdir()) == list((tmp_path / "temp").iterdir()) == []
+
+
+def test_a_plotter_that_takes_more_than_its_bound_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plot_module, "POLL_S", 0.05)
+    monkeypatch.setattr(plot_module, "plot_temp_bytes_max", lambda _: 1 << 20)
+    with pytest.raises(PlotError, match="are the bound"):
+        create_plot(tmp_path / "plots", tmp_path / "temp", bytes(32), PLOT_K)
+    assert list((tmp_path / "temp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reached"),
+    [
+        ("", 0),
+        ("Computing table 1\n", 0),
+        ("Progress update: 0.01\n", 10),
+        ("Progress update: 0.06\nnoise\nProgress update: 0.510\nmore", 510),
+        ("Progress update: 1\n", 1000),
+        ("Progress update: 0.06\n" + "x" * plot_module.PROGRESS_TAIL_BYTES, 0),
+    ],
+)
+def test_the_progress_is_the_last_that_was_printed(tmp_path: Path, text: str, reached: int) -> None:
+    (tmp_path / "log").write_text(text)
+    assert plot_module._progress_of(tmp_path / "log") == reached
 
 
 def test_a_directory_that_cannot_be_made_is_a_plot_error(tmp_path: Path) -> None:
