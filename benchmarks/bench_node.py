@@ -4,6 +4,10 @@
 the clock runs and submits over one WebSocket, with at most `--waiting` transactions on their way.
 A transfer counts when it is in a finalised block. The rate is that of all transfers, from the first
 submission to the finality of the last one. `peak` is the largest block.
+
+With `--junk N` it floods instead: N transactions that no block can hold (bad signatures, accounts
+without money, stale nonces, random bytes) over many sockets, as fast as the node answers, and among
+them honest transfers, one after another: in how many blocks is each included?
 """
 
 import argparse
@@ -22,6 +26,8 @@ from primitives.extrinsic import Implicit, MultiAddressId, sign_extrinsic
 from primitives.types import AccountId, Balance, Hash
 
 SENDERS = 200
+FLOODERS = 16
+INCLUDED_MAX = 3
 ENDOWMENT = Balance(1_000 * 10**18)
 VALUE = Balance(10**15)
 ALICE = KeyPair.from_suri("//Alice")
@@ -133,14 +139,109 @@ class Load:
                 self.room.release()
 
 
+class Flood:
+    """Junk over many sockets, and honest transfers that try to get through."""
+
+    def __init__(self, chain: Chain, count: int, rng: random.Random) -> None:
+        self.chain = chain
+        self.count = count
+        self.rng = rng
+        self.answered = 0
+        self.taken = 0
+        self.lock = threading.Lock()
+
+    def junk(self) -> list[bytes]:
+        """One text of each kind many times over, all different where that is hard to judge."""
+        chain, rng = self.chain, self.rng
+        good = chain.transfer(ALICE, 1 << 20, ALICE.account_id, VALUE)
+        poor = [KeyPair.from_seed(rng.randbytes(32)) for _ in range(64)]
+        unfunded = [chain.transfer(pair, 0, ALICE.account_id, VALUE) for pair in poor]
+        stale = [chain.transfer(ALICE, 0, ALICE.account_id, Balance(n)) for n in range(1, 65)]
+        texts = []
+        for number in range(self.count):
+            match number % 4:
+                case 0:
+                    at = rng.randrange(80, 190)  # a digit of the signature
+                    bad = f"{good[:at]}{(int(good[at], 16) + 1) % 16:x}{good[at + 1 :]}"
+                case 1:
+                    bad = rng.choice(unfunded)
+                case 2:
+                    bad = rng.choice(stale)
+                case _:
+                    bad = f"0x{bytes((200,)).hex()}{rng.randbytes(50).hex()}"
+            texts.append(call("author_submitExtrinsic", bad, number=number))
+        return texts
+
+    def attack(self, texts: Sequence[bytes]) -> None:
+        with Socket(self.chain.node.port) as socket:
+            for at in range(0, len(texts), 16):
+                part = texts[at : at + 16]
+                for text in part:
+                    socket.send(text)
+                for _ in part:
+                    answer = socket.receive()
+                    with self.lock:
+                        self.answered += 1
+                        self.taken += "error" not in answer
+
+    def run(self, honest: Sequence[str]) -> tuple[float, list[int]]:
+        """How long it lasted, and in how many blocks each honest transfer was included."""
+        texts, blocks = self.junk(), []
+        threads = [
+            threading.Thread(target=self.attack, args=(texts[at::FLOODERS],), daemon=True)
+            for at in range(FLOODERS)
+        ]
+        start = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for text in honest:
+            if not any(thread.is_alive() for thread in threads):
+                break
+            blocks.append(self.include(text))
+        for thread in threads:
+            thread.join()
+        return time.perf_counter() - start, blocks
+
+    def include(self, text: str) -> int:
+        """Submit, and count the blocks until one holds it."""
+        ask = self.chain.asking.ask
+        start = at = int(ask("chain_getHeader")["number"], 16)
+        ask("author_submitExtrinsic", text)
+        while True:
+            best = int(ask("chain_getHeader")["number"], 16)
+            for number in range(at + 1, best + 1):
+                block = ask("chain_getBlock", ask("chain_getBlockHash", number))
+                if text in block["block"]["extrinsics"]:
+                    return number - start
+            at = max(at, best)
+            time.sleep(0.05)
+
+
 def share(values: Sequence[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
+
+
+def flood(chain: Chain, count: int, rng: random.Random) -> int:
+    before = chain.node.memory_mib("VmRSS")
+    pair = KeyPair.from_suri("//Bob")
+    honest = [chain.transfer(pair, nonce, ALICE.account_id, VALUE) for nonce in range(1000)]
+    chain.asking.ask("author_submitExtrinsic", chain.transfer(ALICE, 0, pair.account_id, VALUE))
+    attack = Flood(chain, count, rng)
+    spent, blocks = attack.run(honest)
+    print(
+        f"junk answered     {attack.answered:>8,}   {attack.answered / spent:,.0f}/s, {FLOODERS} sockets"
+    )
+    print(f"junk taken        {attack.taken:>8,}")
+    print(f"honest included   {len(blocks):>8,}   in at most {max(blocks)} blocks each")
+    print(f"node's memory     {chain.node.memory_mib():>6.0f} MiB at most, {before:.0f} MiB before")
+    return 1 if attack.taken or max(blocks) > INCLUDED_MAX else 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--transfers", type=int, default=15_000)
     parser.add_argument("--waiting", type=int, default=3_000, help="on their way at a time")
+    parser.add_argument("--junk", type=int, default=0, help="flood the node instead")
     parser.add_argument("--workers", help="the node's --signature-workers")
     options = parser.parse_args()
     flags = [] if options.workers is None else ["--signature-workers", options.workers]
@@ -148,6 +249,8 @@ def main() -> int:
     pairs = [KeyPair.from_seed(rng.randbytes(32)) for _ in range(SENDERS)]
     with dev_node(*flags) as node:
         chain = Chain(node)
+        if options.junk:
+            return flood(chain, options.junk, rng)
         chain.endow([pair.account_id for pair in pairs])
         texts = []
         for number in range(options.transfers):
