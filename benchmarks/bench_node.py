@@ -228,9 +228,8 @@ def flood(chain: Chain, count: int, rng: random.Random) -> int:
     chain.asking.ask("author_submitExtrinsic", chain.transfer(ALICE, 0, pair.account_id, VALUE))
     attack = Flood(chain, count, rng)
     spent, blocks = attack.run(honest)
-    print(
-        f"junk answered     {attack.answered:>8,}   {attack.answered / spent:,.0f}/s, {FLOODERS} sockets"
-    )
+    rate = attack.answered / spent
+    print(f"junk answered     {attack.answered:>8,}   {rate:,.0f}/s over {FLOODERS} sockets")
     print(f"junk taken        {attack.taken:>8,}")
     print(f"honest included   {len(blocks):>8,}   in at most {max(blocks)} blocks each")
     print(f"node's memory     {chain.node.memory_mib():>6.0f} MiB at most, {before:.0f} MiB before")
