@@ -9,7 +9,6 @@ from pallets.audit.types import (
     Holding,
     IdleAnswer,
     IdleAnswers,
-    RowCommitments,
 )
 
 __all__ = [
@@ -21,5 +20,4 @@ __all__ = [
     "Holding",
     "IdleAnswer",
     "IdleAnswers",
-    "RowCommitments",
 ]

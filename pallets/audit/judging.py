@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pallets.audit.rounds import is_counted
-from pallets.audit.types import ChallengeInfo, IdleAnswers, RowCommitments
+from pallets.audit.types import ChallengeInfo, IdleAnswers
 from primitives.errors import ProofRejected
 from primitives.scale import U32, U128
-from primitives.types import AccountId, Bytes48
+from primitives.types import AccountId
 from proofs.podr2 import challenge
-from proofs.podr2.verify import verify
+from proofs.podr2.points import RowPoints, load_point
+from proofs.podr2.verify import verify_points
 from proofs.podr2.wire import ServiceProof
 from proofs.pois.verify import estimate_bytes, verify_answers
 
@@ -29,24 +30,24 @@ def ascends_below(indexes: Sequence[int], end: int) -> bool:
 
 def asked_rows(
     audit: "Audit", who: AccountId, info: ChallengeInfo, positions: Sequence[int], rows: int
-) -> dict[int, Bytes48]:
-    """The commitment of each sampled position that counts, by the position's index."""
-    by_slot: dict[int, RowCommitments | None] = {}
-    asked: dict[int, Bytes48] = {}
+) -> dict[int, bytes]:
+    """The point of each sampled position that counts, as it is kept, by the position's index."""
+    by_slot: dict[int, RowPoints | None] = {}
+    asked: dict[int, bytes] = {}
     for index, position in enumerate(positions):
         slot, row = divmod(position, rows)
         if slot not in by_slot:
             counts = is_counted(audit.holdings.get(who, U32(slot)), int(info.start))
             by_slot[slot] = audit.commitments[who, U32(slot)] if counts else None
-        commitments = by_slot[slot]
-        if commitments is not None:
-            asked[index] = commitments[row]
+        points = by_slot[slot]
+        if points is not None:
+            asked[index] = points.point(row)
     return asked
 
 
 def is_proved(
     info: ChallengeInfo,
-    asked: Mapping[int, Bytes48],
+    asked: Mapping[int, bytes],
     proved: Sequence[int],
     proof: ServiceProof,
 ) -> bool:
@@ -55,8 +56,8 @@ def is_proved(
         return True
     weights = challenge.coefficients(info.seed, max(proved) + 1)
     try:
-        verify(
-            [asked[index] for index in proved],
+        verify_points(
+            [load_point(asked[index]) for index in proved],
             [weights[index] for index in proved],
             challenge.evaluation_point(info.seed),
             proof,

@@ -30,7 +30,7 @@ answer opens for restoral.
 
 Ports needed: ``miners`` (Sminer), ``files`` (FileBank), ``rewards`` (CessTreasury), ``randomness``
 (Babe). Provided, see below the calls: to FileBank ``open_holding``, ``close_holding``,
-``commitments_of``; to Sminer ``is_challenged``, ``forget``.
+``points_of``; to Sminer ``is_challenged``, ``forget``.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,6 @@ from pallets.audit.types import (
     FaultyPositions,
     Holding,
     IdleAnswers,
-    RowCommitments,
 )
 from pallets.audit.weights import IDLE_PROOF, LOSSES_DECLARED_MAX, service_proof
 from pallets.frame import (
@@ -71,6 +70,7 @@ from primitives.scale import U8, U16, U32, U64, U128
 from primitives.types import AccountId, BlockNumber, Bytes48, FileHash, FragmentHash, Hash
 from proofs.podr2 import challenge
 from proofs.podr2.params import row_count
+from proofs.podr2.points import RowPoints
 from proofs.podr2.wire import ScalarBytes, ServiceProof
 
 __all__ = ["Audit"]
@@ -124,9 +124,9 @@ class Audit(Pallet):
     commitments = StorageDoubleMap(
         AccountId,
         U32,
-        RowCommitments,
+        RowPoints,
         hashers=(Blake2_128Concat, Twox64Concat),
-        doc="The row commitments of the fragment in a slot.",
+        doc="The row commitments of the fragment in a slot: 96 bytes for each point, x and y.",
     )
     removed_queue = StorageMap(
         U64,
@@ -297,7 +297,7 @@ class Audit(Pallet):
         segment_index: int,
         fragment_index: int,
         fragment_hash: FragmentHash,
-        commitments: Sequence[Bytes48],
+        points: RowPoints,
     ) -> U32:
         """``miner`` answers for a fragment from now on; return its slot."""
         holding = Holding(
@@ -308,15 +308,15 @@ class Audit(Pallet):
             since=self.now(),
             removed=None,
         )
-        return slots.append(self, miner, holding, RowCommitments(commitments))
+        return slots.append(self, miner, holding, points)
 
     def close_holding(self, miner: AccountId, slot: int) -> None:
         """``miner`` ceases to answer for a slot, except in a round that is open."""
         slots.remove(self, miner, U32(slot))
 
-    def commitments_of(self, miner: AccountId, slot: int) -> tuple[Bytes48, ...]:
-        """The row commitments in a slot."""
-        return tuple(self.commitments[miner, U32(slot)])
+    def points_of(self, miner: AccountId, slot: int) -> RowPoints:
+        """The row commitments in a slot, as they are kept."""
+        return self.commitments[miner, U32(slot)]
 
     # Port of Sminer.
 

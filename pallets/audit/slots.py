@@ -10,10 +10,11 @@ holdings taken out for each, and no further entry after ``REMOVED_PER_BLOCK_MAX`
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pallets.audit.types import Holding, RowCommitments
+from pallets.audit.types import Holding
 from pallets.frame import Weight
 from primitives.scale import U32, U64
 from primitives.types import AccountId
+from proofs.podr2.points import RowPoints
 
 if TYPE_CHECKING:
     from pallets.audit.pallet import Audit
@@ -30,11 +31,11 @@ REMOVED_PER_BLOCK_MAX = 128
 """Removed holdings that one block takes out before it leaves further entries to the next."""
 
 
-def append(audit: "Audit", miner: AccountId, holding: Holding, commitments: RowCommitments) -> U32:
+def append(audit: "Audit", miner: AccountId, holding: Holding, points: RowPoints) -> U32:
     """Put a holding into the next slot of ``miner``; return the slot."""
     slot = audit.holding_count.get(miner)
     audit.holdings[miner, slot] = holding
-    audit.commitments[miner, slot] = commitments
+    audit.commitments[miner, slot] = points
     audit.holding_count[miner] = U32(slot + 1)
     return slot
 
@@ -88,7 +89,7 @@ def _take_out(audit: "Audit", miner: AccountId, slot: U32) -> tuple[int, bool]:
     for count in range(1, REMOVED_PER_CLEANUP_MAX + 1):
         last = U32(audit.holding_count.get(miner) - 1)
         moved = audit.holdings[miner, last]
-        commitments = audit.commitments[miner, last]
+        points = audit.commitments[miner, last]
         del audit.holdings[miner, last]
         del audit.commitments[miner, last]
         _set_count(audit, miner, last)
@@ -96,7 +97,7 @@ def _take_out(audit: "Audit", miner: AccountId, slot: U32) -> tuple[int, bool]:
             return count, True
         if moved.removed is None:
             audit.holdings[miner, slot] = moved
-            audit.commitments[miner, slot] = commitments
+            audit.commitments[miner, slot] = points
             audit.config.files.holding_moved(
                 moved.file_hash,
                 int(moved.segment_index),

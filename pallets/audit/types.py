@@ -1,8 +1,7 @@
 """What an audit is on the wire. Space is in bytes, times are block numbers."""
 
 from primitives.scale import U8, U16, U32, U64, U128, BoundedBytes, BoundedVec, ScaleEnum, struct
-from primitives.types import BlockNumber, Bytes48, FileHash, FragmentHash, Hash
-from proofs.podr2.params import FRAGMENT_ROWS_MAX
+from primitives.types import BlockNumber, FileHash, FragmentHash, Hash
 
 __all__ = [
     "AuditRecord",
@@ -13,7 +12,6 @@ __all__ = [
     "IdleAnswer",
     "IdleAnswers",
     "IdleProofBytes",
-    "RowCommitments",
 ]
 
 POSITIONS_MAX = 460
@@ -34,10 +32,6 @@ class FaultKind(ScaleEnum):
     ServiceDeclared = 2
     IdleMissed = 3
     IdleRejected = 4
-
-
-class RowCommitments(BoundedVec[Bytes48], limit=FRAGMENT_ROWS_MAX):
-    """The KZG commitments of a fragment's rows, in order."""
 
 
 class FaultyPositions(BoundedVec[U16], limit=POSITIONS_MAX):

@@ -51,7 +51,6 @@ from pallets.file_bank.types import (
     PlaceTask,
     RemovalTask,
     RestoralOrderInfo,
-    RowCommitments,
     SegmentInfo,
     TerrName,
     UserBrief,
@@ -76,6 +75,7 @@ from pallets.frame import (
 )
 from primitives.scale import U8, U32, U64, U128
 from primitives.types import AccountId, BlockNumber, FileHash, FragmentHash, Hash
+from proofs.podr2.points import RowPoints
 
 __all__ = ["FileBank"]
 
@@ -161,9 +161,9 @@ class FileBank(Pallet):
     lost_commitments = StorageDoubleMap(
         FileHash,
         U32,
-        RowCommitments,
+        RowPoints,
         hashers=(Blake2_128Concat, Twox64Concat),
-        doc="Commitments of lost fragments, by file and segment x 12 + fragment.",
+        doc="Points of lost fragments, as in Audit, by file and segment x 12 + fragment.",
     )
     deal_schedule = StorageDoubleMap(
         BlockNumber,

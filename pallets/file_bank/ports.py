@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from primitives.scale import U32, U64, U128
-from primitives.types import AccountId, Balance, Bytes48, FileHash, FragmentHash, Hash
+from primitives.types import AccountId, Balance, FileHash, FragmentHash, Hash
+from proofs.podr2.points import RowPoints
 
 __all__ = ["Holdings", "Miners", "Randomness", "Territories"]
 
@@ -119,7 +120,7 @@ class Holdings(Protocol):
         segment_index: int,
         fragment_index: int,
         fragment_hash: FragmentHash,
-        commitments: Sequence[Bytes48],
+        points: RowPoints,
     ) -> U32:
         """Begin; return the slot."""
         ...
@@ -128,8 +129,8 @@ class Holdings(Protocol):
         """End."""
         ...
 
-    def commitments_of(self, miner: AccountId, slot: int) -> tuple[Bytes48, ...]:
-        """What the fragment in a slot was committed to."""
+    def points_of(self, miner: AccountId, slot: int) -> RowPoints:
+        """What the fragment in a slot was committed to, as it is kept."""
         ...
 
 

@@ -21,7 +21,7 @@ from primitives.errors import ProofRejected
 from primitives.scale import U32
 from primitives.types import AccountId, BlockNumber, FileHash
 from proofs.podr2.params import row_count
-from proofs.podr2.verify import decode_commitment
+from proofs.podr2.points import RowPoints, checked_points
 from proofs.podr2.wire import cosign_message
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ def take_report(
         raise bank.Expired if fragment.late == who else bank.NotAssigned
     ensure(not fragment.reported, bank.AlreadyReported)
     ensure(bank.now() <= deal.deadline, bank.Expired)
-    _ensure_committed(bank, who, deal_hash, deal, report, fragment)
+    points = _committed(bank, who, deal_hash, deal, report, fragment)
 
     placing.unassign(bank, who, fragment.hash, deal_hash, index, position)
     bank.config.miners.lock_to_service(who, bank.fragment_space())
     slot = bank.config.holdings.open_holding(
-        who, deal_hash, int(index), position, fragment.hash, report.commitments
+        who, deal_hash, int(index), position, fragment.hash, points
     )
     fragments = list(segment.fragments)
     fragments[position] = replace(fragment, reported=True, slot=slot)
@@ -64,20 +64,19 @@ def take_report(
     return replace(deal, complete_count=U32(deal.complete_count + 1))
 
 
-def _ensure_committed(
+def _committed(
     bank: "FileBank",
     who: AccountId,
     deal_hash: FileHash,
     deal: DealInfo,
     report: FragmentReport,
     fragment: DealFragment,
-) -> None:
-    """The commitments are points, one for each row, and the owner signed exactly them."""
+) -> RowPoints:
+    """The reported commitments: one for each row, all of them points, and signed by the owner."""
     rows = row_count(int(bank.config.fragment_bytes))
     ensure(len(report.commitments) == rows, bank.CommitmentCount)
     try:
-        for commitment in report.commitments:
-            decode_commitment(commitment)
+        points = checked_points(report.commitments)
     except ProofRejected:
         raise bank.InvalidCommitment from None
     message = cosign_message(
@@ -90,6 +89,7 @@ def _ensure_committed(
         report.commitments,
     )
     ensure(report.co_signature.verify(deal.user.user, message), bank.InvalidCoSignature)
+    return points
 
 
 def _held(fragment: DealFragment, now: BlockNumber) -> FragmentInfo:

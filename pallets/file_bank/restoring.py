@@ -12,7 +12,6 @@ from pallets.file_bank.types import (
     FragmentInfo,
     FragmentInfos,
     RestoralOrderInfo,
-    RowCommitments,
     order_id,
     place_number,
 )
@@ -69,8 +68,9 @@ def open_order(
     if not fragment.avail or fragment.miner != miner:
         return
     place = place_number(segment_index, fragment_index)
-    commitments = bank.config.holdings.commitments_of(miner, int(fragment.slot))
-    bank.lost_commitments[file_hash, place] = RowCommitments(commitments)
+    bank.lost_commitments[file_hash, place] = bank.config.holdings.points_of(
+        miner, int(fragment.slot)
+    )
     removal.end_holding(bank, miner, fragment.slot)
     _put_fragment(
         bank, file_hash, segment_index, fragment_index, replace(fragment, avail=False, tag=None)
@@ -243,13 +243,13 @@ def take_over(bank: "FileBank", who: AccountId, order: RestoralOrderInfo) -> Non
     fragment = bank.file_segments[order.file_hash, order.segment_index].fragment_list[position]
     holdings = bank.config.holdings
     if fragment.avail:
-        commitments = holdings.commitments_of(fragment.miner, int(fragment.slot))
+        points = holdings.points_of(fragment.miner, int(fragment.slot))
         removal.end_holding(bank, fragment.miner, fragment.slot)
     else:
         kept = bank.lost_commitments.take(order.file_hash, place_number(index, position))
         assert kept is not None, "because a lost fragment leaves its commitments"
-        commitments = tuple(kept)
+        points = kept
     bank.config.miners.idle_to_service(who, bank.fragment_space())
-    slot = holdings.open_holding(who, order.file_hash, index, position, fragment.hash, commitments)
+    slot = holdings.open_holding(who, order.file_hash, index, position, fragment.hash, points)
     restored = replace(fragment, avail=True, tag=bank.now(), miner=who, slot=slot)
     _put_fragment(bank, order.file_hash, index, position, restored)

@@ -13,10 +13,9 @@ from pallets.audit.types import (
     IdleAnswer,
     IdleAnswers,
     IdleProofBytes,
-    RowCommitments,
 )
 from primitives.scale import U8, U16, U32, U64, U128, codec
-from primitives.types import BlockNumber, Bytes48, FileHash, FragmentHash, Hash
+from primitives.types import BlockNumber, FileHash, FragmentHash, Hash
 
 ANSWER = IdleAnswer(t=U16(0), proof=IdleProofBytes(b""))
 
@@ -26,7 +25,6 @@ ANSWER = IdleAnswer(t=U16(0), proof=IdleProofBytes(b""))
     [
         (FaultyPositions, U16(0), 460),
         (IdleAnswers, ANSWER, 256),
-        (RowCommitments, Bytes48(bytes(48)), 128),
     ],
 )
 def test_limits_of_containers(kind, element, limit):

@@ -62,7 +62,7 @@ def test_a_loss_reported_unasked_costs_two_thousandths_and_opens_an_order(stored
     assert not fragment(stored).avail
     assert stored.miners.service_space(who) == 0
     kept = stored.bank.lost_commitments[FILE.fid, place_number(*PLACE)]
-    assert kept == FILE.commitments_at(*PLACE)
+    assert kept.commitments() == FILE.commitments_at(*PLACE)
     check(stored)
 
 
@@ -201,7 +201,7 @@ def test_a_stranger_claims_restores_and_answers_from_then_on(lost):
     assert not lost.bank.restoral_order.keys(limit=1)
     held = fragment(lost)
     assert (held.avail, held.miner, held.tag) == (True, who, lost.block)
-    assert lost.audit.commitments[who, held.slot] == FILE.commitments_at(*PLACE)
+    assert lost.audit.commitments[who, held.slot].commitments() == FILE.commitments_at(*PLACE)
     assert lost.miners.service_space(who) == FRAGMENT
     check(lost)
     lost.go()
@@ -425,7 +425,8 @@ def test_the_fragments_of_a_miner_that_left_are_taken_over(stored):
     stored.complete(who, ORDER)
     assert fragment(stored).miner == who
     assert stored.miners.service_space(leaver) == 0
-    assert stored.audit.commitments[who, fragment(stored).slot] == FILE.commitments_at(*PLACE)
+    points = stored.audit.commitments[who, fragment(stored).slot]
+    assert points.commitments() == FILE.commitments_at(*PLACE)
     check(stored)
     stored.go(2 * 100 + 1)
     stored.call("Sminer", "miner_withdraw", leaver)
