@@ -18,8 +18,8 @@ __all__ = ["openrpc"]
 OPENRPC: Final = "1.3.2"
 
 _SCHEMAS: Final[dict[object, dict[str, Json]]] = {
-    bytes: {"type": "string", "pattern": "^(0x([0-9a-fA-F]{2})*)?$"},
-    Hash: {"type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"},
+    bytes: {"type": "string", "pattern": "^(0x)?([0-9a-fA-F]{2})*$"},
+    Hash: {"type": "string", "pattern": "^(0x)?[0-9a-fA-F]{64}$"},
     int: {"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]},
     bool: {"type": "boolean"},
     str: {"type": "string"},

@@ -52,11 +52,12 @@ def to_hex(data: bytes) -> str:
 
 
 def _bytes(value: object) -> bytes:
+    """Bytes from hex, with 0x or without: some clients leave it out, and Substrate takes both."""
     if isinstance(value, str):
         found = _HEX.fullmatch(value)
-        if found is not None and (value[:2] == "0x" or not value):
+        if found is not None:
             return bytes.fromhex(found.group(1))
-    raise invalid_params("expected bytes as hex with 0x")
+    raise invalid_params("expected bytes as hex")
 
 
 def _hash(value: object) -> Hash:

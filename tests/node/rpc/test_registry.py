@@ -5,7 +5,7 @@ import types
 import pytest
 
 from node.rpc.jsonrpc import Json, Request
-from node.rpc.registry import Method, Registry, rpc_method, rpc_subscription
+from node.rpc.registry import Method, Registry, camel_case, rpc_method, rpc_subscription
 from node.service import registry
 from primitives.crypto.keys import KeyPair
 from primitives.crypto.ss58 import ss58_encode
@@ -53,6 +53,14 @@ def test_lists_give_positions_and_objects_give_names() -> None:
     assert listed == [b"\x01", bytes.fromhex("ab" * 32), 3, [b"\x02"], True, {"any": 1}]
     named = everything.arguments({"data": "0x01", "hash": HASH})
     assert named == [b"\x01", bytes.fromhex("ab" * 32), 7, None, False, None]
+    assert camel_case("start_key") == "startKey"
+    assert camel_case("hash_") == "hash"
+
+
+def test_hex_comes_with_its_prefix_or_without() -> None:
+    for text in ("0xAb01", "ab01"):
+        assert everything.arguments([text])[0] == b"\xab\x01"
+    assert everything.arguments(["0x", HASH[2:]])[1] == bytes.fromhex("ab" * 32)
 
 
 def test_null_stands_for_a_parameter_left_out() -> None:
@@ -71,7 +79,7 @@ def test_numbers_come_in_three_forms(text: object) -> None:
     [
         [],
         [None],
-        ["01"],
+        ["012"],
         ["0x0"],
         ["0xzz"],
         [1],
