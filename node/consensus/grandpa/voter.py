@@ -96,7 +96,7 @@ __all__ = ["PEERS_MAX", "SETS_KEPT", "Statistics", "Timing", "Voter"]
 PEERS_MAX: Final = 1024
 SETS_KEPT: Final = 2
 OWED_MAX: Final = 8
-"""Unanswered requests to a peer that count."""
+"""Unanswered requests to a peer that lengthen the time to the next one."""
 REPEATED_MAX: Final = 64
 """Votes of others that are repeated at a time."""
 
@@ -439,8 +439,9 @@ class Voter:
         is_free = self._asked is None or self._now >= self._asked.until_ms
         if (is_far or is_stuck) and is_free and self._now >= state.ask_at_ms:
             # Who does not answer is asked more and more rarely, so that others get their turn.
-            state.owes_answers = min(state.owes_answers + 1, OWED_MAX)
-            state.ask_at_ms = self._now + 4 * state.owes_answers * self._timing.repeat_ms
+            state.owes_answers += 1
+            owed = min(state.owes_answers, OWED_MAX)
+            state.ask_at_ms = self._now + 4 * owed * self._timing.repeat_ms
             self._asked = _Asked(peer, self._now + self._timing.repeat_ms)
             request = CatchUpRequest(round=U64(current), set_id=U64(self._set_id))
             self._effects.append(Send(peer, request))
@@ -461,7 +462,8 @@ class Voter:
         if not state.owes_answers:
             self._accuse(peer, Offence.UNASKED_CATCH_UP)
             return
-        state.owes_answers = state.ask_at_ms = 0
+        state.owes_answers -= 1
+        state.ask_at_ms = 0
         self._asked = None
         if int(message.catch_up.round) < self._play.votes.number:
             return

@@ -638,6 +638,19 @@ def test_a_liar_that_claims_to_be_ahead_does_not_keep_us_from_asking_others() ->
     assert desk.voter.statistics().round >= 2
 
 
+def test_late_answers_accuse_nobody() -> None:
+    desk = Desk()
+    answer = completed(desk, 1, desk.a[5])
+    asked = 0
+    for _ in range(100):
+        desk.tick(T)
+        orders = desk.hear(neighbour(3, 0))
+        asked += sum(isinstance(order, Send) for order in orders)
+    assert asked > 1
+    assert [offences(desk.hear(answer)) for _ in range(asked)] == [[]] * asked
+    assert offences(desk.hear(answer)) == [Offence.UNASKED_CATCH_UP]
+
+
 def test_a_state_of_a_round_that_nobody_asked_for_accuses_the_sender() -> None:
     desk = Desk()
     assert offences(desk.hear(completed(desk, 1, desk.a[5]))) == [Offence.UNASKED_CATCH_UP]
