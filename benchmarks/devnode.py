@@ -128,8 +128,8 @@ class DevNode:
 
     def _processes(self) -> list[int]:
         own = self.process.pid
-        children = Path(f"/proc/{own}/task/{own}/children").read_text()
-        return [own, *map(int, children.split())]
+        lists = Path(f"/proc/{own}/task").glob("*/children")
+        return [own, *(int(child) for each in lists for child in each.read_text().split())]
 
     def memory_mib(self, field: str = "VmHWM") -> float:
         """The largest memory of the node and of its workers, together."""
