@@ -242,6 +242,7 @@ class ClientChain:
             service_deadline_blocks=await size("Audit", "ServiceDeadlineBlocks"),
             idle_deadline_blocks=await size("Audit", "IdleDeadlineBlocks"),
             restoral_order_life=await size("FileBank", "RestoralOrderLife"),
+            deal_deadline_blocks=await size("FileBank", "DealDeadlineBlocks"),
         )
 
     async def heads(self) -> AsyncIterator[Head]:

@@ -4,34 +4,27 @@ Each check is a name, a verdict and one sentence that says what to do. A check t
 one is left out when that failed.
 """
 
-import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import trio
 
 from client.chain import ChainClient, ChainLimits
 from primitives.crypto.ss58 import ss58_encode
 from primitives.errors import CessError
-from primitives.types import FragmentHash
-from proofs.podr2.params import row_count
 from proofs.pois.params import plot_temp_bytes_max
 
 from .chain import ClientChain, Head
 from .config import MinerConfig
 from .facts import ChainFacts
-from .jobs import AskedRow, CommitJob, Commitments, ServiceJob
 from .lifecycle import collateral_for
 from .operations import ask_daemon
-from .prover_pool import open_pool
+from .speed import judge, measure
 from .store import DirectoryInUse, Volume, open_volumes
 from .store.volume import FREE_BYTES_MIN
 
 LIMITS = ChainLimits(connect_timeout_s=5)
-PRIORITY = 0
-MILLISECONDS = 1000
 
 
 @dataclass(slots=True)
@@ -136,44 +129,15 @@ async def _block_ms(client: ChainClient) -> int | None:
 async def _check_speed(
     config: MinerConfig, facts: ChainFacts, block_ms: int | None, found: _Findings
 ) -> None:
-    """Commit to a fragment and answer a full round in a worker, as the daemon does."""
-    import hashlib
-    import tempfile
-    from pathlib import Path
-
-    data = os.urandom(facts.fragment_bytes)
-    fragment_hash = FragmentHash(hashlib.sha256(data).digest())
-    with tempfile.TemporaryDirectory(prefix="cess-doctor-") as directory:
-        path = Path(directory) / "fragment"
-        path.write_bytes(data)
-        try:
-            async with open_pool(1) as pool:
-                started = trio.current_time()
-                made = await pool.run(CommitJob(str(path), fragment_hash.hex()), PRIORITY)
-                commit_s = trio.current_time() - started
-                points = made.commitments if isinstance(made, Commitments) else []
-                rows = row_count(facts.fragment_bytes)
-                asked = [
-                    AskedRow(t, str(path), fragment_hash.hex(), t % rows, points[t % rows])
-                    for t in range(facts.rows_sampled_max)
-                ]
-                job = ServiceJob(os.urandom(32).hex(), facts.fragment_bytes, asked)
-                started = trio.current_time()
-                await pool.run(job, PRIORITY)
-                prove_s = trio.current_time() - started
-        except CessError as error:
-            found.add("prover", False, str(error))
-            return
-    said = (
-        f"a fragment is committed to in {commit_s:.1f} s; a round of {facts.rows_sampled_max} rows "
-        f"takes {prove_s:.1f} s"
-    )
-    if block_ms is None:
-        found.add("prover", True, said)
+    """Measure as the daemon works, and compare with the chain's deadlines."""
+    directories = [plan.path for plan in config.plans]
+    try:
+        measured = await measure(directories, facts, config.workers)
+    except (CessError, OSError) as error:
+        found.add("prover", False, f"the speed cannot be measured: {error}")
         return
-    allowed_s = facts.service_deadline_blocks * block_ms / MILLISECONDS
-    is_ok = 2 * prove_s < allowed_s
-    cure = "" if is_ok else "; use a faster disk or processor, or run fewer miners here"
-    found.add("prover", is_ok, f"{said}, and {allowed_s:.0f} s are allowed{cure}")
+    for verdict in judge(measured, facts, block_ms):
+        found.add(verdict.name, verdict.is_ok, verdict.message)
     room = plot_temp_bytes_max(facts.plot_k)
-    found.add("plots", config.space > 2 * room, f"a plot needs {room} bytes while it is made")
+    largest = max(plan.space for plan in config.plans)
+    found.add("plot room", largest > 2 * room, f"a plot needs {room} bytes while it is made")

@@ -30,6 +30,7 @@ class ChainFacts:
     service_deadline_blocks: int
     idle_deadline_blocks: int
     restoral_order_life: int
+    deal_deadline_blocks: int
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
@@ -73,13 +74,34 @@ class HttpServer:
         is_crowded = 2 * self.connections > self.connections_max
         config = self._crowded if is_crowded else self._relaxed
         try:
-            await TCPServer(self._app, config, WorkerContext(None), ConnectionState({}), stream)
+            await _Connection(self._app, config, WorkerContext(None), ConnectionState({}), stream)
         except Exception:
             log.exception("connection failed")
         finally:
             self.connections -= 1
             self._seats.release()
             await trio.aclose_forcefully(stream)
+
+
+class _Connection(TCPServer):
+    """A connection whose seat is free as soon as the other side is gone.
+
+    By itself hypercorn waits for the idle time to pass after that.
+    """
+
+    _is_gone = False
+
+    async def _read_data(self) -> None:
+        try:
+            await super()._read_data()
+        finally:
+            self._is_gone = True
+            await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        """Pass an event on; there is nothing to wait for behind a closed connection."""
+        if not (self._is_gone and isinstance(event, Updated)):
+            await super().protocol_send(event)
 
 
 def _config(idle_s: int) -> Config:

@@ -21,6 +21,7 @@ from primitives.errors import DecodeError
 
 from .errors import ProverBusy, ProverFailed
 from .jobs import MESSAGE_BYTES_MAX, Failed, Job, Result, decode_result, encode
+from .supervise import supervise
 
 QUEUE_MAX = 32
 JOB_TIMEOUT_S = 300.0
@@ -108,8 +109,11 @@ class ProverPool:
                     await self._leave(seat)
                     continue
                 waiting = heapq.heappop(self._queue)
-                if not waiting.is_cancelled:
-                    await self._do(waiting, seat)
+                try:
+                    if not waiting.is_cancelled:
+                        await self._do(waiting, seat)
+                finally:
+                    waiting.done.set()
         finally:
             with trio.CancelScope(shield=True):
                 await self._leave(seat)
@@ -133,7 +137,6 @@ class ProverPool:
             self._failed += 1
         else:
             self._finished += 1
-        waiting.done.set()
 
     async def _leave(self, seat: "_Seat") -> None:
         """End the process of `seat`, if there is one."""
@@ -149,7 +152,7 @@ async def open_pool(workers: int, pool: ProverPool | None = None) -> AsyncIterat
     pool = ProverPool() if pool is None else pool
     async with trio.open_nursery() as nursery:
         for _ in range(workers):
-            nursery.start_soon(pool.serve)
+            nursery.start_soon(supervise, "worker", pool.serve)
         try:
             yield pool
         finally:

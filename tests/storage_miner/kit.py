@@ -37,6 +37,7 @@ FACTS = ChainFacts(
     service_deadline_blocks=20,
     idle_deadline_blocks=30,
     restoral_order_life=60,
+    deal_deadline_blocks=100,
 )
 
 
