@@ -141,6 +141,12 @@ def _node_options(function: F) -> F:
             show_default=True,
             help="Calls in one batch.",
         ),
+        click.option(
+            "--rpc-rate-limit",
+            type=integer,
+            help="Calls of one connection in a minute; each call of a batch counts.  "
+            "[default: no limit]",
+        ),
         click.option("--rpc-disable-batch-requests", is_flag=True, help="Refuse batches."),
         click.option(
             "--pool-limit",
@@ -305,6 +311,7 @@ def _config(flags: dict[str, Any]) -> Any:
             response_mib=flags["rpc_max_response_size"],
             subscription_count=flags["rpc_max_subscriptions_per_connection"],
             event_count=flags["rpc_message_buffer_capacity_per_connection"],
+            rate_per_minute=flags["rpc_rate_limit"],
             batch_count=(
                 0 if flags["rpc_disable_batch_requests"] else flags["rpc_max_batch_request_len"]
             ),

@@ -80,6 +80,8 @@ class RpcConfig:
     subscription_count: int = 1024
     event_count: int = 64
     batch_count: int = 1024
+    rate_per_minute: int | None = None
+    """Calls of one connection in a minute; None: any number."""
 
     @property
     def deny_unsafe(self) -> bool:
@@ -157,8 +159,9 @@ class NodeConfig:
             ("--rpc-max-response-size", self.rpc.response_mib),
             ("--rpc-max-subscriptions-per-connection", self.rpc.subscription_count),
             ("--rpc-message-buffer-capacity-per-connection", self.rpc.event_count),
+            ("--rpc-rate-limit", self.rpc.rate_per_minute),
         ):
-            if value < 1:
+            if value is not None and value < 1:
                 yield f"{flag} {value}: give at least 1"
 
     def check(self) -> None:

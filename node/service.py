@@ -6,6 +6,7 @@ when its batch is synced, and only then announced. One process has a base path a
 lock).
 """
 
+import gc
 import shutil
 import signal
 import sys
@@ -78,6 +79,9 @@ METHODS: Final = (
 """Modules whose methods the node serves."""
 
 INFORMANT_S: Final = 5.0
+COLLECT_AFTER: Final = (20_000, 20, 20)
+"""New objects, then young looks, then middle ones after which the next generation is looked at."""
+
 DEFAULT_CORS: Final = ("localhost", "127.0.0.1", "https://polkadot.js.org")
 
 
@@ -137,6 +141,17 @@ def _signed_slots(config: NodeConfig, spec: ChainSpec) -> SignedSlots:
     return SignedSlots(None if config.in_memory else config.signed_slot_path(spec.id))
 
 
+def _tune_collector() -> None:
+    """Look for cyclic garbage less often: a full look stops everything for 0.2 s, measured.
+
+    The caches of trie nodes are 10^5 objects and more that stay; what the program was made of when
+    it started stays as well and is never looked at again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+
+
 def run(config: NodeConfig) -> None:
     """Run a node until it is told to stop. Raises ``CessError`` for what an operator can cure."""
     config.check()
@@ -144,6 +159,7 @@ def run(config: NodeConfig) -> None:
     try:
         with open_database(config, spec) as database:
             node = _Node(config, spec, database)
+            _tune_collector()
             try:
                 trio.run(node.main)
             finally:
@@ -237,6 +253,7 @@ class _Node:
                 connections_max=rpc.connections_max,
                 subscription_count=rpc.subscription_count,
                 event_count=rpc.event_count,
+                rate_per_minute=rpc.rate_per_minute,
                 cors=None if cors is None else cors or DEFAULT_CORS,
                 local_hosts_only=not rpc.external,
             ),

@@ -22,14 +22,16 @@ from node.rpc.follow import Follow
 from node.rpc.jsonrpc import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
+    TOO_MANY_SUBSCRIPTIONS,
     Batch,
     Json,
     Limits,
     Rejected,
     Request,
 )
+from node.rpc.rate_limit import RateLimit
 from node.rpc.registry import Method, Registry, Subscription
-from node.rpc.subscriptions import Outbox, SubscriptionClosed, too_many_subscriptions
+from node.rpc.subscriptions import TOO_MANY, Outbox, SubscriptionClosed
 from pallets.frame.dispatch import RuntimePanic
 from pallets.frame.runtime_api import UnknownRuntimeApi
 from primitives.errors import CessError, DecodeError, RpcError, StorageCorrupt
@@ -60,7 +62,8 @@ class Sink:
         """Take a place among the connection's subscriptions; the id. Raises ``RpcError``."""
         method, limit = self._method, self._method.count_max
         if limit is not None and self.session.outbox.count(method.event) >= limit:
-            raise method.too_many or too_many_subscriptions(limit)
+            code, why = method.too_many or (TOO_MANY_SUBSCRIPTIONS, TOO_MANY)
+            raise RpcError(code, why, f"Exceeded max limit of {limit}")
         self.name = self.session.outbox.open(method.event, method.farewell)
         self.session.scopes[self.name] = self.scope
         return self.name
@@ -190,24 +193,34 @@ class Dispatcher:
         data: bytes | bytearray,
         session: Session | None,
         push: Callable[[bytes | None], None],
+        rate: RateLimit | None = None,
     ) -> None:
-        """Answer one message; ``push`` gets the answer, None where none is due."""
+        """Answer one message; ``push`` gets the answer, None where none is due.
+
+        Each call of a batch counts towards the connection's ``rate``.
+        """
         asked = jsonrpc.parse(data, self.limits)
         released = trio.Event()
         if isinstance(asked, Batch):
-            answers = [await self._one(entry, session, released) for entry in asked.entries]
+            answers = [await self._one(entry, session, released, rate) for entry in asked.entries]
             push(jsonrpc.batch([entry for entry in answers if entry is not None], self.limits))
         else:
-            push(await self._one(asked, session, released))
+            push(await self._one(asked, session, released, rate))
         released.set()
 
     async def _one(
-        self, asked: Request | Rejected, session: Session | None, released: trio.Event
+        self,
+        asked: Request | Rejected,
+        session: Session | None,
+        released: trio.Event,
+        rate: RateLimit | None,
     ) -> bytes | None:
         if isinstance(asked, Rejected):
             return jsonrpc.failure(asked.id, asked.error)
         self.calls_count += 1
         try:
+            if rate is not None:
+                rate.check(trio.current_time())
             result = await self._run(asked, session, released)
         except RpcError as error:
             answer = jsonrpc.failure(asked.id, error)

@@ -48,9 +48,7 @@ NO_RUNTIME: Final = -32802
 NOT_WAITING: Final = -32803
 DUPLICATE_HASHES: Final = -32804
 
-TOO_MANY_FOLLOWS: Final = RpcError(
-    -32800, "Maximum number of chainHead_follow has been reached", f"at most {FOLLOWS_MAX}"
-)
+TOO_MANY_FOLLOWS: Final = (-32800, "Maximum number of chainHead_follow has been reached")
 STOP: Final[dict[str, Json]] = {"event": "stop"}
 
 

@@ -200,15 +200,15 @@ class Subscription(Method):
     """A method whose answer is a subscription; ``event`` names its notifications.
 
     ``ends_silently``: its unsubscribing answers null, not whether there was one. One connection
-    has at most ``count_max`` of them; ``too_many`` is the error for one more. ``farewell`` is the
-    last event for a reader that is too slow.
+    has at most ``count_max`` of them; ``too_many`` is code and text of the error for one more.
+    ``farewell`` is the last event for a reader that is too slow.
     """
 
     event: str = ""
     unsubscribe_names: tuple[str, ...] = ()
     ends_silently: bool = False
     count_max: int | None = None
-    too_many: RpcError | None = None
+    too_many: tuple[int, str] | None = None
     farewell: Json = None
 
 
@@ -263,7 +263,7 @@ def rpc_subscription(
     unsubscribe_aliases: tuple[str, ...] = (),
     ends_silently: bool = False,
     count_max: int | None = None,
-    too_many: RpcError | None = None,
+    too_many: tuple[int, str] | None = None,
     farewell: Json = None,
 ) -> Callable[[Callable[..., Any]], Subscription]:
     """Make an async function of context, sink and parameters the subscription ``name``.

@@ -19,6 +19,7 @@ import trio
 
 from node.rpc import jsonrpc
 from node.rpc.dispatch import Dispatcher
+from node.rpc.rate_limit import RateLimit
 from node.rpc.websocket import serve_websocket
 
 __all__ = ["RpcServer", "ServerConfig"]
@@ -50,6 +51,9 @@ class ServerConfig:
     connections_max: int = 100
     subscription_count: int = 1024
     event_count: int = 64
+    rate_per_minute: int | None = None
+    """Calls of one connection in a minute; None: any number."""
+
     cors: tuple[str, ...] | None = ("localhost", "127.0.0.1", "https://polkadot.js.org")
     """Origins that browsers may call from: hosts with any port, or whole origins. None: all."""
 
@@ -147,6 +151,8 @@ class _Connection:
         self._stream = stream
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
         self._cors: Headers = []
+        per_minute = server.config.rate_per_minute
+        self._rate = None if per_minute is None else RateLimit(per_minute, trio.current_time())
 
     async def run(self) -> None:
         first = True
@@ -249,7 +255,7 @@ class _Connection:
             raise _Refused(413, jsonrpc.failure(None, jsonrpc.oversized(limits)))
         body = await self._read_body(limits.request_bytes)
         answers: list[bytes | None] = []
-        await self._server.dispatcher.answer(body, None, answers.append)
+        await self._server.dispatcher.answer(body, None, answers.append, self._rate)
         (answer,) = answers
         await self._send(200, answer or b"")
 
@@ -279,6 +285,7 @@ class _Connection:
             self._server.dispatcher,
             subscription_count=config.subscription_count,
             event_count=config.event_count,
+            rate=self._rate,
         )
 
     async def _send(self, status: int, body: bytes, extra: Headers | None = None) -> None:

@@ -24,9 +24,9 @@ from primitives.errors import CessError, RpcError
 __all__ = [
     "CALLS_MAX",
     "OUTBOX_BYTES_MAX",
+    "TOO_MANY",
     "Outbox",
     "SubscriptionClosed",
-    "too_many_subscriptions",
 ]
 
 CALLS_MAX: Final = 16
@@ -35,21 +35,14 @@ CALLS_MAX: Final = 16
 OUTBOX_BYTES_MAX: Final = 32 << 20
 """Bytes of events that wait for one connection."""
 
+TOO_MANY: Final = "Too many subscriptions on the connection"
+
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ID_CHARACTERS: Final = 16
 
 
 class SubscriptionClosed(CessError):  # noqa: N818  a fact
     """The reader of this subscription is gone, unsubscribed, or too slow."""
-
-
-def too_many_subscriptions(limit: int) -> RpcError:
-    """The error for a subscription above the limit of a connection."""
-    return RpcError(
-        TOO_MANY_SUBSCRIPTIONS,
-        "Too many subscriptions on the connection",
-        f"Exceeded max limit of {limit}",
-    )
 
 
 @dataclass(slots=True)
@@ -96,7 +89,8 @@ class Outbox:
         ``farewell`` is sent last if the reader turns out to be too slow.
         """
         if len(self._subscriptions) >= self._subscription_count:
-            raise too_many_subscriptions(self._subscription_count)
+            why = f"Exceeded max limit of {self._subscription_count}"
+            raise RpcError(TOO_MANY_SUBSCRIPTIONS, TOO_MANY, why)
         name = self._name()
         self._subscriptions[name] = _Subscription(method, farewell)
         return name

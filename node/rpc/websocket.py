@@ -29,6 +29,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from node.rpc.dispatch import Dispatcher, Session
+from node.rpc.rate_limit import RateLimit
 from node.rpc.subscriptions import CALLS_MAX, Outbox
 
 __all__ = ["serve_websocket"]
@@ -47,6 +48,7 @@ async def serve_websocket(
     *,
     subscription_count: int,
     event_count: int,
+    rate: RateLimit | None = None,
 ) -> None:
     """Serve a connection that asked for the upgrade; ``early`` came after its head."""
     socket = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
@@ -64,7 +66,7 @@ async def serve_websocket(
             event_count=event_count,
         )
         session = Session(outbox, nursery)
-        connection = _Socket(stream, socket, session, dispatcher)
+        connection = _Socket(stream, socket, session, dispatcher, rate)
         nursery.start_soon(connection.write)
         nursery.start_soon(connection.ping)
         await connection.read(early)
@@ -78,7 +80,9 @@ class _Socket:
         socket: wsproto.WSConnection,
         session: Session,
         dispatcher: Dispatcher,
+        rate: RateLimit | None,
     ) -> None:
+        self._rate = rate
         self._stream = stream
         self._socket = socket
         self._session = session
@@ -139,7 +143,7 @@ class _Socket:
         return True
 
     async def _call(self, message: bytearray) -> None:
-        await self._dispatcher.answer(message, self._session, self._push)
+        await self._dispatcher.answer(message, self._session, self._push, self._rate)
 
     def _push(self, answer: bytes | None) -> None:
         if answer is None:

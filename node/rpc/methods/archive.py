@@ -15,7 +15,7 @@ import trio
 
 from node.rpc.context import RpcContext, client_error
 from node.rpc.dispatch import Sink, unexpected
-from node.rpc.jsonrpc import Json, invalid_params
+from node.rpc.jsonrpc import SERVER_BUSY, Json, invalid_params
 from node.rpc.registry import PARSERS, rpc_method, rpc_subscription, to_hex
 from node.rpc.storage_items import ITEMS_MAX, PAGE_ITEMS, parse_items, read_page
 from node.rpc.subscriptions import SubscriptionClosed
@@ -32,6 +32,7 @@ DIFFERENCES_MAX: Final = 4
 ANCESTORS_MAX: Final = 4096
 """Blocks between the two ends of a difference."""
 
+TOO_MANY: Final = (SERVER_BUSY, "Server is busy, try again later")
 HEIGHT_MAX: Final = (1 << 32) - 1
 
 
@@ -86,17 +87,13 @@ def call(ctx: RpcContext, hash_: Hash, function: str, call_parameters: bytes = b
 # Storage.
 
 
-def _too_many(limit: int) -> RpcError:
-    return RpcError(-32009, "Server is busy, try again later", f"at most {limit} at a time")
-
-
 @rpc_subscription(
     "archive_v1_storage",
     event="archive_v1_storageEvent",
     unsubscribe="archive_v1_stopStorage",
     ends_silently=True,
     count_max=QUERIES_MAX,
-    too_many=_too_many(QUERIES_MAX),
+    too_many=TOO_MANY,
 )
 async def storage(
     ctx: RpcContext,
@@ -201,7 +198,7 @@ def _difference(ctx: RpcContext, hash_: Hash, earlier: Hash, asked: _Asked) -> I
     unsubscribe="archive_v1_stopStorageDiff",
     ends_silently=True,
     count_max=DIFFERENCES_MAX,
-    too_many=_too_many(DIFFERENCES_MAX),
+    too_many=TOO_MANY,
 )
 async def storage_diff(
     ctx: RpcContext,

@@ -334,6 +334,25 @@ def test_connections_are_limited_and_the_limit_is_given_back() -> None:
     run(main)
 
 
+def test_calls_of_a_connection_are_rated_each_of_a_batch_for_itself() -> None:
+    async def main() -> None:
+        async with serving(rate_per_minute=3) as server:
+            stream = await connect(server)
+            entries = b",".join(call("t_echo", number, id_=number) for number in range(2))
+            for body, codes in (
+                (b"[" + entries + b"]", [None, None]),
+                (b"[" + entries + b"]", [None, -32999]),
+            ):
+                await stream.send_all(http(body))
+                _, answer = await read_answer(stream)
+                found = [entry.get("error", {}).get("code") for entry in orjson.loads(answer)]
+                assert found == codes
+            status, other = await post(server, call("t_echo", 1))
+            assert (status, other["result"]) == (200, 1), "another connection has its own"
+
+    run(main)
+
+
 def test_browsers_of_allowed_origins_may_call() -> None:
     async def main() -> None:
         async with serving() as server:

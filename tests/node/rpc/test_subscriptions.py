@@ -94,3 +94,38 @@ def test_events_pushed_before_closing_are_still_sent() -> None:
 def test_names_differ() -> None:
     box = Outbox(seed=2**80 - 1, subscription_count=100, event_count=1)
     assert len({box.open("a") for _ in range(100)}) == 100
+
+
+def test_a_farewell_is_the_last_thing_a_slow_reader_gets() -> None:
+    box = outbox(events=2)
+    name = box.open("a", {"event": "stop"})
+    box.push_event(name, 1)
+    box.push_event(name, 2)
+    with pytest.raises(SubscriptionClosed):
+        box.push_event(name, 3)
+    found = []
+    while (message := box.pop()) is not None:
+        found.append(orjson.loads(message[0])["params"]["result"])
+    assert found == [1, 2, {"event": "stop"}]
+
+
+def test_events_that_can_wait_fill_half_of_the_room() -> None:
+    box = outbox(events=4)
+    name = box.open("a")
+    for number in range(2):
+        assert box.has_room(name)
+        box.push_event(name, number)
+    assert not box.has_room(name)
+    box.pop()
+    assert box.has_room(name)
+    box.close(name)
+    assert box.has_room(name), "who waits must find out that it is closed"
+
+
+def test_subscriptions_are_counted_by_their_events() -> None:
+    box = outbox()
+    box.open("a")
+    name = box.open("b")
+    assert (box.count("a"), box.count("b"), box.count("c")) == (1, 1, 0)
+    box.close(name)
+    assert box.count("b") == 0
