@@ -354,7 +354,7 @@ class ClientChain:
             slot, row = divmod(position, rows)
             holding, kept = held[slot], points.get(slot)
             if holding is not None and kept is not None:
-                commitment = kept.commitment(row)
+                commitment = kept.points.commitment(row)
                 sampled.append(SampledRow(index, holding.fragment_hash, row, commitment))
         return tuple(sampled)
 

@@ -9,6 +9,7 @@ from pallets.audit.types import (
     Holding,
     IdleAnswer,
     IdleAnswers,
+    KeptRows,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "Holding",
     "IdleAnswer",
     "IdleAnswers",
+    "KeptRows",
 ]

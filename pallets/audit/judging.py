@@ -37,8 +37,10 @@ def asked_rows(
     for index, position in enumerate(positions):
         slot, row = divmod(position, rows)
         if slot not in by_slot:
-            counts = is_counted(audit.holdings.get(who, U32(slot)), int(info.start))
-            by_slot[slot] = audit.commitments[who, U32(slot)] if counts else None
+            kept = audit.commitments.get(who, U32(slot))
+            by_slot[slot] = None
+            if kept is not None and is_counted(kept, int(info.start)):
+                by_slot[slot] = kept.points
         points = by_slot[slot]
         if points is not None:
             asked[index] = points.point(row)

@@ -19,7 +19,8 @@ Slots of removed holdings are taken out between rounds, by moving the last holdi
 that ``holding_count`` stays the number of fragments held and dead slots do not thin out the sample.
 
 Invariants:
-- slots of a miner are dense in ``0..holding_count``;
+- slots of a miner are dense in ``0..holding_count``; ``holdings`` and ``commitments`` of a slot
+  agree on ``since`` and ``removed``;
 - a miner has at most one open round, and each open part waits under its deadline;
 - every round ends in an accepted proof or a fault for each of its parts, by its deadlines;
 - a round is paid for no more than was held at its start and is still held at its end.
@@ -47,6 +48,7 @@ from pallets.audit.types import (
     FaultyPositions,
     Holding,
     IdleAnswers,
+    KeptRows,
 )
 from pallets.audit.weights import IDLE_PROOF, LOSSES_DECLARED_MAX, service_proof
 from pallets.frame import (
@@ -124,7 +126,7 @@ class Audit(Pallet):
     commitments = StorageDoubleMap(
         AccountId,
         U32,
-        RowPoints,
+        KeptRows,
         hashers=(Blake2_128Concat, Twox64Concat),
         doc="The row commitments of the fragment in a slot: 96 bytes for each point, x and y.",
     )
@@ -316,7 +318,7 @@ class Audit(Pallet):
 
     def points_of(self, miner: AccountId, slot: int) -> RowPoints:
         """The row commitments in a slot, as they are kept."""
-        return self.commitments[miner, U32(slot)]
+        return self.commitments[miner, U32(slot)].points
 
     # Port of Sminer.
 

@@ -10,7 +10,7 @@ holdings taken out for each, and no further entry after ``REMOVED_PER_BLOCK_MAX`
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pallets.audit.types import Holding
+from pallets.audit.types import Holding, KeptRows
 from pallets.frame import Weight
 from primitives.scale import U32, U64
 from primitives.types import AccountId
@@ -35,7 +35,7 @@ def append(audit: "Audit", miner: AccountId, holding: Holding, points: RowPoints
     """Put a holding into the next slot of ``miner``; return the slot."""
     slot = audit.holding_count.get(miner)
     audit.holdings[miner, slot] = holding
-    audit.commitments[miner, slot] = points
+    audit.commitments[miner, slot] = KeptRows(since=holding.since, removed=None, points=points)
     audit.holding_count[miner] = U32(slot + 1)
     return slot
 
@@ -44,7 +44,9 @@ def remove(audit: "Audit", miner: AccountId, slot: U32) -> None:
     """Mark the holding in ``slot`` as removed and queue it for being taken out."""
     holding = audit.holdings[miner, slot]
     assert holding.removed is None, "because FileBank closes each holding once"
-    audit.holdings[miner, slot] = replace(holding, removed=audit.now())
+    now = audit.now()
+    audit.holdings[miner, slot] = replace(holding, removed=now)
+    audit.commitments[miner, slot] = replace(audit.commitments[miner, slot], removed=now)
     _enqueue(audit, miner, slot)
 
 
@@ -89,7 +91,7 @@ def _take_out(audit: "Audit", miner: AccountId, slot: U32) -> tuple[int, bool]:
     for count in range(1, REMOVED_PER_CLEANUP_MAX + 1):
         last = U32(audit.holding_count.get(miner) - 1)
         moved = audit.holdings[miner, last]
-        points = audit.commitments[miner, last]
+        rows = audit.commitments[miner, last]
         del audit.holdings[miner, last]
         del audit.commitments[miner, last]
         _set_count(audit, miner, last)
@@ -97,7 +99,7 @@ def _take_out(audit: "Audit", miner: AccountId, slot: U32) -> tuple[int, bool]:
             return count, True
         if moved.removed is None:
             audit.holdings[miner, slot] = moved
-            audit.commitments[miner, slot] = points
+            audit.commitments[miner, slot] = rows
             audit.config.files.holding_moved(
                 moved.file_hash,
                 int(moved.segment_index),

@@ -2,6 +2,7 @@
 
 from primitives.scale import U8, U16, U32, U64, U128, BoundedBytes, BoundedVec, ScaleEnum, struct
 from primitives.types import BlockNumber, FileHash, FragmentHash, Hash
+from proofs.podr2.points import RowPoints
 
 __all__ = [
     "AuditRecord",
@@ -12,6 +13,7 @@ __all__ = [
     "IdleAnswer",
     "IdleAnswers",
     "IdleProofBytes",
+    "KeptRows",
 ]
 
 POSITIONS_MAX = 460
@@ -67,6 +69,19 @@ class Holding:
     fragment_hash: FragmentHash
     since: BlockNumber
     removed: BlockNumber | None
+
+
+@struct(path="pallet_audit::types::KeptRows")
+class KeptRows:
+    """The row commitments of a holding, beside the two blocks that say whether a round asks them.
+
+    They stand in one entry, apart from the rest of the holding, so that judging an answer takes
+    one read for each sampled fragment and listing holdings reads no commitments.
+    """
+
+    since: BlockNumber
+    removed: BlockNumber | None
+    points: RowPoints
 
 
 @struct(path="pallet_audit::types::ChallengeInfo")

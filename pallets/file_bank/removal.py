@@ -98,7 +98,7 @@ def remove_some(bank: "FileBank") -> Weight:
         head = U64(head + 1)
     if head != first:
         bank.removal_head.put(head)
-    each = 5 * FRAGMENT_COUNT
+    each = 6 * FRAGMENT_COUNT
     return Weight(
         reads=2 + (4 + each) * steps + placing.MISS_READS * late,
         writes=1 + (6 + each) * steps + placing.MISS_WRITES * late,

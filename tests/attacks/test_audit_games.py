@@ -1,13 +1,10 @@
 """Games around the audit: being paid without holding, escaping a round, gaining from the rules."""
 
-from dataclasses import replace
-
 import pytest
 
 from pallets.audit import Audit, FaultKind
 from pallets.sminer import MinerState, Sminer
 from pallets.sminer.collateral import power_of
-from primitives.scale import U32
 from primitives.types import BlockNumber, Bytes48
 from proofs.podr2.wire import ScalarBytes, ServiceProof
 from proofs.pois.challenge import idle_draws
@@ -173,14 +170,14 @@ def test_removed_holdings_do_not_pass_for_held_ones():
     world.begin_round(MINER)
     world.go(SERVICE_DEADLINE + 1)
     assert world.audit.counted_clear.get(MINER) == 1
-    slot = U32(0)
     world.delete(ALICE, files[0])
     world.go()
     info = world.begin_round(MINER)
     assert info.slots == 1
-    held = world.audit.holdings[MINER, slot]
-    world.audit.holdings[MINER, slot] = replace(held, removed=BlockNumber(info.start - 1))
+    world.date(MINER, 0, removed=BlockNumber(info.start - 1))
+    world.chain.clear_events()
     world.submit(MINER, JUNK)
+    assert [event.rows for event in world.events(Audit.ServiceProofAccepted)] == [0]
     assert power(world) == 0
     assert world.audit.counted_clear.get(MINER) == 1, "nothing was forgiven"
     assert world.audit.audit_record[MINER].passed == 0

@@ -120,7 +120,7 @@ def test_the_lost_fragment_keeps_its_commitments_whoever_restores_it(lost):
         lost.claim(who, ORDER)
         lost.complete(who, ORDER)
         slot = lost.bank.file_segments[FILE.fid, U32(0)].fragment_list[PLACE[1]].slot
-        assert lost.audit.commitments[who, slot].commitments() == FILE.commitments_at(*PLACE)
+        assert lost.audit.commitments[who, slot].points.commitments() == FILE.commitments_at(*PLACE)
         lost.lose(FILE, *PLACE)
         check(lost)
 

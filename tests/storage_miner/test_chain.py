@@ -10,7 +10,7 @@ from chain_spec.presets import dev
 from client.chain import CallFailed, ChainUnreachable, TransactionRefused, prepare
 from node.runtime import CessRuntime, build_state, runtime_at
 from pallets.audit.judging import asked_rows
-from pallets.audit.types import Holding
+from pallets.audit.types import Holding, KeptRows
 from pallets.file_bank.types import (
     AssignedFragment,
     AssignedFragments,
@@ -168,8 +168,10 @@ async def test_the_sampled_rows_are_those_that_the_chain_asks(
     ]
     for slot, item in enumerate(holdings):
         audit.holdings[ME, U32(slot)] = item
-        audit.commitments[ME, U32(slot)] = RowPoints(
-            b"".join(bytes([slot, row]) * 48 for row in range(rows))
+        audit.commitments[ME, U32(slot)] = KeptRows(
+            since=item.since,
+            removed=item.removed,
+            points=RowPoints(b"".join(bytes([slot, row]) * 48 for row in range(rows))),
         )
     found = await chain.sampled_rows(asked)
     positions = sample_positions(asked.seed, 4 * rows, 460)

@@ -7,7 +7,8 @@ import pytest
 from pallets.audit.judging import ascends_below, asked_rows, idle_estimate, is_proved
 from pallets.audit.types import IdleAnswers
 from primitives.scale import U32, U64
-from primitives.types import Bytes48, Hash
+from primitives.types import BlockNumber, Bytes48, Hash
+from proofs.podr2.points import checked_points
 from proofs.podr2.verify import IDENTITY
 from proofs.podr2.wire import ScalarBytes, ServiceProof
 from tests.pallets.file_bank.storage_world import (
@@ -53,22 +54,22 @@ def test_the_rows_of_a_fragment_are_asked_by_their_own_commitments():
     world.go()
     info = world.begin_round(who)
     asked = asked_rows(world.audit, who, info, [1, 0, 3], 2)
-    assert asked == {0: commitment_to(6), 1: commitment_to(5)}, "slot 1 is empty"
+    kept = checked_points(points)
+    assert asked == {0: kept.point(1), 1: kept.point(0)}, "slot 1 is empty"
 
 
 def test_holdings_that_came_or_went_before_are_not_asked():
     world = World(miners=12)
     world.store(ALICE, FILE)
     info = world.begin_round(MINER)
-    slot = U32(0)
-    holding = world.audit.holdings[MINER, slot]
-    for changed, counts in (
-        (replace(holding, since=type(info.start)(info.start + 1)), False),
-        (replace(holding, removed=type(info.start)(info.start - 1)), False),
-        (replace(holding, removed=info.start), True),
-        (holding, True),
+    since = world.audit.holdings[MINER, U32(0)].since
+    for dates, counts in (
+        ({"since": BlockNumber(info.start + 1)}, False),
+        ({"removed": BlockNumber(info.start - 1)}, False),
+        ({"removed": info.start}, True),
+        ({}, True),
     ):
-        world.audit.holdings[MINER, slot] = changed
+        world.date(MINER, 0, **{"since": since, "removed": None, **dates})
         assert bool(asked_rows(world.audit, MINER, info, [0], 1)) is counts
 
 

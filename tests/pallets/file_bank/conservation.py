@@ -126,7 +126,9 @@ def _check_miners(world: World, held: Counter) -> None:
         slots = sorted(int(slot) for slot, _ in world.audit.holdings.prefix(who, limit=ALL))
         assert slots == list(range(count)), "slots are dense"
         for slot in slots:
-            assert (who, U32(slot)) in world.audit.commitments
+            holding = world.audit.holdings[who, U32(slot)]
+            rows = world.audit.commitments[who, U32(slot)]
+            assert (rows.since, rows.removed) == (holding.since, holding.removed)
         live = [slot for slot in slots if world.audit.holdings[who, U32(slot)].removed is None]
         assert len(live) == held[who]
     assert world.runtime.storage_handler.total_idle_space.get() == idle_total

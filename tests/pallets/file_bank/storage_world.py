@@ -477,6 +477,12 @@ class World:
         assert self.audit._begin(BlockNumber(self.block), who)
         return self.audit.challenge_snap_shot[who]
 
+    def date(self, who: AccountId, slot: int, **dates: BlockNumber | None) -> None:
+        """Set ``since`` or ``removed`` of a holding, in both entries that have them."""
+        key = (who, U32(slot))
+        self.audit.holdings[key] = replace(self.audit.holdings[key], **dates)
+        self.audit.commitments[key] = replace(self.audit.commitments[key], **dates)
+
     def asked(self, who: AccountId) -> dict[int, int]:
         """The slot of each position that counts in the open round, by the position's index."""
         from pallets.audit.rounds import is_counted

@@ -49,7 +49,7 @@ def test_a_report_turns_locked_space_into_service_space(deal):
     holding = deal.audit.holdings[who, U32(0)]
     assert (holding.file_hash, holding.fragment_index) == (FILE.fid, 4)
     assert holding.since == deal.block
-    assert deal.audit.commitments[who, U32(0)].commitments() == FILE.commitments_at(0, 4)
+    assert deal.audit.commitments[who, U32(0)].points.commitments() == FILE.commitments_at(0, 4)
     check(deal)
 
 
@@ -190,7 +190,7 @@ def test_two_rows_have_two_commitments():
             world.send(who, big, world.report_of(ALICE, big, 0, 0, commitments=points))
     points = RowCommitments([commitment_to(5), commitment_to(6)])
     world.send(who, big, world.report_of(ALICE, big, 0, 0, commitments=points))
-    assert world.audit.commitments[who, U32(0)].commitments() == points
+    assert world.audit.commitments[who, U32(0)].points.commitments() == points
 
 
 @pytest.mark.parametrize("scheme", ["sr25519", "ed25519", "ecdsa"])
@@ -209,7 +209,7 @@ def test_a_row_of_zeros_is_a_row(deal):
     points = RowCommitments([Bytes48(IDENTITY)])
     who = deal.holder(FILE, 0, 0)
     deal.send(who, FILE, deal.report_of(ALICE, FILE, 0, 0, commitments=points))
-    assert deal.audit.commitments[who, U32(0)].commitments() == points
+    assert deal.audit.commitments[who, U32(0)].points.commitments() == points
 
 
 def test_a_deal_completes_on_a_frozen_lease(world):

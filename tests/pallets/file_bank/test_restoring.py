@@ -201,7 +201,9 @@ def test_a_stranger_claims_restores_and_answers_from_then_on(lost):
     assert not lost.bank.restoral_order.keys(limit=1)
     held = fragment(lost)
     assert (held.avail, held.miner, held.tag) == (True, who, lost.block)
-    assert lost.audit.commitments[who, held.slot].commitments() == FILE.commitments_at(*PLACE)
+    assert lost.audit.commitments[who, held.slot].points.commitments() == FILE.commitments_at(
+        *PLACE
+    )
     assert lost.miners.service_space(who) == FRAGMENT
     check(lost)
     lost.go()
@@ -425,7 +427,7 @@ def test_the_fragments_of_a_miner_that_left_are_taken_over(stored):
     stored.complete(who, ORDER)
     assert fragment(stored).miner == who
     assert stored.miners.service_space(leaver) == 0
-    points = stored.audit.commitments[who, fragment(stored).slot]
+    points = stored.audit.commitments[who, fragment(stored).slot].points
     assert points.commitments() == FILE.commitments_at(*PLACE)
     check(stored)
     stored.go(2 * 100 + 1)

@@ -32,7 +32,7 @@ def reports(count: int, rows: int, scheme: str = "sr25519") -> FragmentReports:
 
 def test_a_report_weighs_its_points_and_its_signatures():
     one, two = (transfer_report(FID, reports(1, rows)).ref_time for rows in (1, 2))
-    assert two - one == 180_000_000
+    assert two - one == 130_000_000
     ecdsa = transfer_report(FID, reports(1, 1, "ecdsa")).ref_time
     assert ecdsa - one == 2_400_000_000
 

@@ -1,4 +1,6 @@
-"""Kept points: the same commitments, checked once, of one form, and loaded without a second look."""
+"""Kept points are the reported commitments, checked once and loaded without a second look."""
+
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -8,13 +10,21 @@ from py_arkworks_bls12381 import G1Point, Scalar
 from primitives.errors import ProofRejected, StorageCorrupt
 from proofs.podr2.params import FRAGMENT_ROWS_MAX, SCALAR_MODULUS
 from proofs.podr2.points import HALF_OF_FIELD, POINT_BYTES, RowPoints, checked_points, load_point
-from proofs.podr2.verify import IDENTITY, verify, verify_points
+from proofs.podr2.verify import IDENTITY, Claim, verify, verify_points
 from tests.attacks.points import BAD_POINTS
 from tests.proofs.kit import FIELD_MODULUS, Holdings, Question
 
 
 def commitment(scalar: int) -> bytes:
     return bytes((G1Point() * Scalar(scalar)).to_compressed_bytes())
+
+
+def accepted(check: Callable[..., None], first: Sequence[object], claim: Claim) -> bool:
+    try:
+        check(first, claim.coefficients, claim.z, claim.proof)
+    except ProofRejected:
+        return False
+    return True
 
 
 @settings(max_examples=60, deadline=None)
@@ -80,16 +90,10 @@ def test_kept_points_give_the_verdict_of_the_commitments(holdings: Holdings) -> 
         verify_points(points, claim.coefficients, claim.z, claim.proof)
         for wrong in (points[::-1], [*points[1:], points[0]]):
             reported = [bytes(point.to_compressed_bytes()) for point in wrong]
-            verdicts = []
-            for attempt in (
-                lambda reported=reported: verify(reported, *claim[1:]),
-                lambda wrong=wrong: verify_points(wrong, *claim[1:]),
-            ):
-                try:
-                    attempt()
-                    verdicts.append(True)
-                except ProofRejected:
-                    verdicts.append(False)
+            verdicts = [
+                accepted(verify, reported, claim),
+                accepted(verify_points, wrong, claim),
+            ]
             assert verdicts[0] == verdicts[1]
             assert verdicts[0] == (wrong == points)
 
