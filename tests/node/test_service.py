@@ -1,5 +1,6 @@
 """The node as a whole, in this process: what it opens, what it refuses, how it stops."""
 
+import gc
 import os
 import re
 import signal
@@ -14,7 +15,16 @@ import trio
 from chain_spec.presets import dev
 from node.config import NodeConfig, RpcConfig
 from node.logging import configure
-from node.service import PortInUse, _Node, open_database, run
+from node.maintenance import purge
+from node.service import (
+    COLLECT_AFTER,
+    PortInUse,
+    _Node,
+    _signed_slots,
+    _tune_collector,
+    open_database,
+    run,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +108,25 @@ def test_an_authority_without_a_key_is_told(capsys: pytest.CaptureFixture[str]) 
                 nursery.cancel_scope.cancel()
 
     trio.run(main)
+
+
+def test_full_collections_are_rare_and_the_program_itself_is_never_looked_at() -> None:
+    before = gc.get_threshold()
+    try:
+        _tune_collector()
+        assert gc.get_threshold() == COLLECT_AFTER
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
+def test_what_was_signed_is_remembered_on_disk_only_where_the_chain_is(tmp_path: Path) -> None:
+    _signed_slots(config(), dev()).claim(7)
+    assert _signed_slots(config(), dev()).last == -1
+    place = config(in_memory=False, base_path=tmp_path)
+    place.chain_path(dev().id).mkdir(parents=True)
+    _signed_slots(place, dev()).claim(7)
+    assert _signed_slots(place, dev()).last == 7
+    assert purge(place) is None
+    assert _signed_slots(place, dev()).last == 7
