@@ -166,6 +166,9 @@ class Custody:
             case RestoringNow(fragment_hashes):
                 self._restoring = fragment_hashes
             case VolumesLooked(absence):
+                if absence is Absence.none and self._absence is not Absence.none:
+                    # What came back with the volume shows in the next listing.
+                    self._lost &= self._certain
                 self._absence = absence
             case LossReportEnded(fragment_hash, ended):
                 self._report_ended(fragment_hash, ended)

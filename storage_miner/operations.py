@@ -109,11 +109,18 @@ async def submit_action(config: MinerConfig, action: str, amount: int) -> dict[s
 async def repair_volume(config: MinerConfig, *, report_losses: bool) -> dict[str, Any]:
     """Check every fragment and plot; remove what is damaged; report it when asked to.
 
-    Raises: DirectoryInUse while the daemon runs.
+    Raises: DirectoryInUse while the daemon runs; ConfigInvalid when losses are to be reported while
+    a volume is waited for.
     """
     key = config.load_key()
     volumes = await trio.to_thread.run_sync(open_volumes, config.plans, int(time.time()))
     with volumes:
+        if report_losses and volumes.is_waiting(int(time.time())):
+            places = ", ".join(item.path for item in volumes.away(int(time.time())))
+            raise ConfigInvalid(
+                f"{places} is away, and what lies there is not lost yet: bring it back, or give it "
+                "up first with `cess miner volumes forget`"
+            )
         async with ChainClient.open(config.rpc) as client:
             chain = ClientChain(client, key)
             facts, view = await _look(chain)

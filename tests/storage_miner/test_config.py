@@ -12,6 +12,7 @@ from primitives.keystore import save_keyfile
 from storage_miner import config as config_module
 from storage_miner.config import CONFIG_BYTES_MAX, MinerConfig, from_mapping, load, parse_size
 from storage_miner.errors import ConfigInvalid, KeyUnusable
+from storage_miner.store import VolumePlan
 
 LEAST: dict[str, Any] = {
     "rpc": "ws://127.0.0.1:9944",
@@ -99,6 +100,65 @@ def test_flags_win_over_the_file_and_paths_count_from_it(tmp_path: Path) -> None
     )
     config = load(path, {"port": 6, "rpc": None})
     assert (config.port, config.rpc, config.data_dir) == (6, "ws://a:1", tmp_path / "data")
+
+
+def test_volumes_are_tables_and_their_paths_count_from_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "miner.toml"
+    path.write_text(
+        'rpc = "ws://a:1"\nsuri = "//Alice"\nscrub_rate = "40MiB"\nconnections_max = 64\n'
+        '[[volumes]]\npath = "one"\nspace = "1GiB"\n'
+        '[[volumes]]\npath = "/mnt/two"\nspace = "2GiB"\n'
+    )
+    config = load(path, {})
+    assert config.plans == (
+        VolumePlan(tmp_path / "one", 1 << 30),
+        VolumePlan(Path("/mnt/two"), 2 << 30),
+    )
+    assert (config.data_dir, config.space) == (tmp_path / "one", 3 << 30)
+    assert (config.scrub_rate, config.connections_max) == (40 << 20, 64)
+    assert load(path, {}, needs_disk=False).plans == config.plans
+
+
+def test_a_data_directory_is_short_for_one_volume() -> None:
+    assert made().plans == (VolumePlan(Path("/data"), 512 << 20),)
+
+
+@pytest.mark.parametrize(
+    ("volumes", "said"),
+    [
+        ("one", "tables"),
+        ([], "tables"),
+        ([{"path": "a", "space": "1GiB"}] * 17, "1 to 16"),
+        (["a"], "table 1"),
+        ([{"path": "a"}], "table 1 must have"),
+        ([{"path": "a", "space": "1GiB", "size": 1}], "and nothing else"),
+        ([{"path": "a", "space": "1GiB"}, {"path": 5, "space": "1GiB"}], "table 2"),
+        ([{"path": "a", "space": "1MiB"}], "table 1: 1048576 bytes are outside"),
+    ],
+)
+def test_volumes_that_are_not_right_are_named(volumes: object, said: str) -> None:
+    settings = {key: value for key, value in LEAST.items() if key not in ("data_dir", "space")}
+    with pytest.raises(ConfigInvalid, match=said):
+        from_mapping({**settings, "volumes": volumes})
+
+
+def test_volumes_and_a_data_directory_exclude_one_another() -> None:
+    with pytest.raises(ConfigInvalid, match="leave them out"):
+        made(volumes=[{"path": "a", "space": "1GiB"}])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"scrub_rate": 0},
+        {"scrub_rate": "fast"},
+        {"connections_max": 7},
+        {"connections_max": 1 << 17},
+    ],
+)
+def test_limits_have_limits(settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigInvalid, match=next(iter(settings))):
+        made(**settings)
 
 
 def test_commands_without_a_disk_need_no_disk_settings() -> None:

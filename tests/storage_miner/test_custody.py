@@ -6,6 +6,7 @@ from storage_miner.custody import (
     DROP_AFTER_BLOCKS,
     LOSSES_UNASKED_MAX,
     RETRY_BLOCKS,
+    Absence,
     Custody,
     DropFragment,
     FragmentFound,
@@ -14,6 +15,7 @@ from storage_miner.custody import (
     LossReportEnded,
     ReportLoss,
     RestoringNow,
+    VolumesLooked,
 )
 from storage_miner.facts import HeldFragment
 from tests.storage_miner.kit import (
@@ -156,3 +158,51 @@ def test_a_loss_that_a_round_declared_is_not_reported_again() -> None:
     core.receive(LossReportEnded(fragment(2), DONE))
     core.receive(view(20))
     assert effects(core) == []
+
+
+# Volumes that are away.
+
+
+def without_a_volume(absence: Absence, holdings: int = 20, on_disk: int = 18) -> Custody:
+    core = Custody()
+    core.receive(VolumesLooked(absence))
+    core.receive(view(10))
+    core.receive(listed(10, list(range(holdings)), list(range(on_disk))))
+    return core
+
+
+def test_what_may_lie_on_a_volume_that_is_away_is_not_reported_and_status_says_why() -> None:
+    core = without_a_volume(Absence.waited_for)
+    assert effects(core) == []
+    assert core.statistics().is_suspended
+    assert "2 fragments may lie on a volume that is away" in core.statistics().reason
+
+
+def test_rot_that_was_seen_is_reported_even_while_a_volume_is_away() -> None:
+    core = without_a_volume(Absence.waited_for)
+    core.receive(FragmentLost(fragment(3)))
+    assert effects(core) == [ReportLoss(file(3), fragment(3))]
+    assert core.is_certainly_lost(fragment(3))
+    assert not core.is_certainly_lost(fragment(19))
+    core.receive(LossReportEnded(fragment(3), DONE))
+    assert effects(core) == []
+
+
+def test_a_volume_that_was_given_up_has_its_fragments_reported_however_many() -> None:
+    core = without_a_volume(Absence.given_up, holdings=20, on_disk=2)
+    assert [type(each) for each in effects(core)] == [ReportLoss]
+    assert not core.statistics().is_suspended
+
+
+def test_when_the_volume_is_back_nothing_was_reported() -> None:
+    core = without_a_volume(Absence.waited_for)
+    core.receive(VolumesLooked(Absence.none))
+    core.receive(listed(11, list(range(20)), list(range(20))))
+    assert effects(core) == []
+    assert core.statistics().lost == 0
+
+
+def test_when_the_grace_is_over_they_are_reported() -> None:
+    core = without_a_volume(Absence.waited_for)
+    core.receive(VolumesLooked(Absence.given_up))
+    assert [type(each) for each in effects(core)] == [ReportLoss]

@@ -1,9 +1,15 @@
 """Which plots are made, certified, retired and deleted."""
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from pallets.sminer.types import MinerState
 from primitives.types import Hash
 from storage_miner.idle import (
+    BATCH_MAX,
     BATCH_MIN,
+    NO_ROOM,
+    PAUSED,
     RETRY_BLOCKS,
     CertificateFailed,
     CertificateProved,
@@ -243,3 +249,106 @@ def test_nothing_happens_before_the_disk_was_listed() -> None:
     idle.receive(ROOM)
     idle.receive(view(5))
     assert effects(idle) == []
+
+
+def test_while_plotting_is_paused_none_is_begun_but_the_rest_goes_on() -> None:
+    paused = SpaceMeasured(200, can_begin=True, is_paused=True)
+    idle = core(0, 1, 2, 3, space=paused, plots_max=8)
+    idle.receive(view(5, info=info(rear=3), pending_replacements=PLOT))
+    assert effects(idle) == [RetirePlots(1)]
+    assert idle.statistics().reason == PAUSED
+    idle.receive(IdleCallEnded(DONE))
+    idle.receive(view(6, info=info(front=1, rear=3)))
+    idle.receive(FrontFinalized(6, 1))
+    assert effects(idle) == [DeletePlot(0)]
+    idle.receive(ROOM)
+    assert effects(idle) == [MakePlot(4)]
+    assert idle.statistics().reason == ""
+
+
+def test_a_full_disk_pauses_plots_until_there_is_room_again() -> None:
+    idle = core(0, 1, space=SpaceMeasured(0, can_begin=False))
+    idle.receive(view(5, info=info(rear=4)))
+    assert effects(idle) == []
+    assert idle.statistics().reason == NO_ROOM
+    idle.receive(ROOM)
+    assert effects(idle) == [MakePlot(2)]
+
+
+steps = st.lists(
+    st.sampled_from(["block", "fragment", "gone", "made", "failed", "room", "full"]), max_size=60
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=steps, declared=st.integers(1, 20), quota=st.integers(1, 20))
+def test_idle_and_service_space_never_exceed_what_is_declared_nor_plots_the_room(
+    steps: list[str], declared: int, quota: int
+) -> None:
+    """Fragments come and displace plots; whatever happens, no plot is asked for beyond the room."""
+    idle = Idle(FACTS, None)
+    on_disk: set[int] = set()
+    front = rear = service = number = 0
+    making: int | None = None
+    service_seen = 0
+
+    def room() -> SpaceMeasured:
+        left = quota - len(on_disk) - service
+        return SpaceMeasured(max(0, left), can_begin=left > 0)
+
+    idle.receive(PlotsListed(()))
+    idle.receive(room())
+    for step in steps:
+        match step:
+            case "block":
+                number += 1
+                service_seen = service
+                seen = info(
+                    front=front,
+                    rear=rear,
+                    declared=declared * PLOT,
+                    service=service * PLOT,
+                    idle=(rear - front) * PLOT,
+                )
+                replaced = max(0, (rear - front) + service - declared) * PLOT
+                idle.receive(view(number, info=seen, pending_replacements=replaced))
+                idle.receive(FrontFinalized(number, front))
+            case "fragment" if service < declared:
+                # The chain takes a fragment only if it fits, and has plots displaced for it.
+                service += 1
+            case "gone" if service:
+                service -= 1
+            case "made" if making is not None:
+                on_disk.add(making)
+                idle.receive(PlotMade(making))
+                making = None
+            case "failed" if making is not None:
+                idle.receive(PlotFailed(making, "no room"))
+                making = None
+            case "room" | "full":
+                idle.receive(room() if step == "room" else SpaceMeasured(0, can_begin=False))
+            case _:
+                pass
+        for effect in effects(idle):
+            match effect:
+                case MakePlot(index):
+                    assert making is None
+                    making = index
+                    assert index not in on_disk
+                case DeletePlot(index):
+                    assert index < front
+                    on_disk.discard(index)
+                    idle.receive(PlotDeleted(index))
+                case RequestCertificate(count):
+                    assert all(index in on_disk for index in range(rear, rear + count))
+                    assert count <= min(BATCH_MAX, declared - service_seen - (rear - front))
+                    if (rear - front) + service + count <= declared:
+                        rear += count
+                    idle.receive(IdleCallEnded(DONE))
+                case RetirePlots(count):
+                    assert count <= rear - front
+                    front += count
+                    idle.receive(IdleCallEnded(DONE))
+                case _:
+                    pass
+        assert idle.statistics().wanted <= max(declared, rear - front)

@@ -1,5 +1,6 @@
 """Work of the worker processes, with real commitments, proofs and a real plot."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,55 @@ def test_a_truncated_fragment_is_declared(fragments: Any, stored: list[Path]) ->
     answer = perform(service_job(fragments, stored, (0, 2, 5)))
     assert isinstance(answer, ServiceProved)
     assert answer.faulty == [0]
+
+
+def test_a_fragment_that_the_disk_refuses_to_read_is_told_apart(
+    fragments: Any, stored: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EIO while the rows are read: the fragment is named, the rest is proved."""
+    opened: dict[int, str] = {}
+    real_open, real_pread, real_read = os.open, os.pread, os.read
+
+    def open_(path: Any, *arguments: Any) -> int:
+        descriptor = real_open(path, *arguments)
+        opened[descriptor] = str(path)
+        return descriptor
+
+    def refuse(descriptor: int) -> None:
+        if opened.get(descriptor) == str(stored[1]):
+            raise OSError(errno.EIO, "Input/output error")
+
+    def pread(descriptor: int, length: int, start: int) -> bytes:
+        refuse(descriptor)
+        return real_pread(descriptor, length, start)
+
+    def read(descriptor: int, length: int) -> bytes:
+        refuse(descriptor)
+        return real_read(descriptor, length)
+
+    job = service_job(fragments, stored, (0, 2, 5))
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "open", open_)
+        broken.setattr(os, "pread", pread)
+        broken.setattr(os, "read", read)
+        answer = perform(job)
+    assert isinstance(answer, ServiceProved)
+    assert answer.faulty == [2]
+    assert answer.damaged == answer.unreadable == [fragments[1].hash.hex()]
+    assert_proves(answer, (fragments[0], fragments[2]), (0, 5))
+
+
+def test_reading_ahead_keeps_the_order_and_leaves_no_file_open(
+    fragments: Any, stored: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "READ_AHEAD_ROWS", 2)
+    rows = [*service_job(fragments, stored, (0, 2, 5)).rows] * 5
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    assert list(jobs._stream(rows, FRAGMENT_BYTES)) == [made.data for made in fragments] * 5
+    broken = jobs._stream(rows, FRAGMENT_BYTES)
+    next(broken)
+    broken.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_when_everything_is_gone_everything_is_declared(fragments: Any, stored: list[Path]) -> None:

@@ -1,6 +1,7 @@
 """Commands that speak to the chain once, over the state of the real runtime."""
 
 import hashlib
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,8 +17,17 @@ from primitives.scale import U8, U32
 from primitives.types import BlockNumber, FragmentHash, Hash
 from storage_miner import operations
 from storage_miner.config import MinerConfig
-from storage_miner.operations import CallRefused, read_status, register_miner, repair_volume
-from storage_miner.store import DirectoryInUse, Volume
+from storage_miner.errors import ConfigInvalid
+from storage_miner.operations import (
+    CallRefused,
+    forget_volumes,
+    list_volumes,
+    read_status,
+    register_miner,
+    repair_volume,
+    switch_plotting,
+)
+from storage_miner.store import DirectoryInUse, Volume, VolumePlan, open_volumes
 from tests.storage_miner.kit import file, info
 from tests.storage_miner.test_chain import ME, MemoryClient
 
@@ -169,3 +179,49 @@ async def test_repair_waits_for_nobody_who_uses_the_directory(
 ) -> None:
     with Volume(config.data_dir, config.space), pytest.raises(DirectoryInUse):
         await repair_volume(config, report_losses=False)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> MinerConfig:
+    """A miner with two volumes, of which one is gone."""
+    plans = tuple(VolumePlan(tmp_path / name, 64 << 20) for name in "ab")
+    open_volumes(plans, 1).close()
+    shutil.rmtree(tmp_path / "b")
+    return MinerConfig(
+        rpc="ws://127.0.0.1:9",
+        data_dir=tmp_path / "a",
+        space=128 << 20,
+        suri="//Miner1",
+        volumes=plans,
+    )
+
+
+def test_volumes_that_are_away_are_listed_and_given_up_only_once(two: MinerConfig) -> None:
+    gone = str(two.volumes[1].path)
+    listed = list_volumes(two)
+    assert list(listed["volumes"]) == [str(two.volumes[0].path)]
+    assert listed["away"][gone]["is_given_up"] is False
+    assert forget_volumes(two)["away"][gone]["is_given_up"] is True
+    with pytest.raises(ConfigInvalid, match="no volume is away"):
+        forget_volumes(two)
+
+
+@pytest.mark.trio
+async def test_losses_are_not_reported_while_a_volume_is_waited_for(
+    client: OneBlockClient, two: MinerConfig
+) -> None:
+    hold(client, 0, HASH)
+    with pytest.raises(ConfigInvalid, match="is not lost yet"):
+        await repair_volume(two, report_losses=True)
+    assert client.submitted == []
+    forget_volumes(two)
+    found = await repair_volume(two, report_losses=True)
+    assert found["fragments_reported"] == ["0x" + HASH.hex()]
+
+
+def test_plotting_is_switched_for_a_stopped_and_for_a_running_daemon(config: MinerConfig) -> None:
+    Volume(config.data_dir, config.space).close()
+    assert switch_plotting(config, is_paused=True) == {"plotting": "paused"}
+    with Volume(config.data_dir, config.space):
+        assert switch_plotting(config, is_paused=False) == {"plotting": "on"}
+    assert not (config.data_dir / "PLOTS_PAUSED").exists()

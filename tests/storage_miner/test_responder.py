@@ -11,6 +11,7 @@ from storage_miner.responder import (
     IdleAnswers,
     Miss,
     Part,
+    Postponed,
     ProofFailed,
     Prove,
     Proved,
@@ -77,6 +78,23 @@ def test_a_proof_that_fails_is_tried_again_some_times_and_then_missed_with_its_r
     assert effects(core) == [Miss(key(), "the worker died")]
     core.receive(view(20, challenge=service_only()))
     assert effects(core) == []
+
+
+def test_an_answer_that_waits_is_computed_at_each_block_and_costs_no_attempt() -> None:
+    core = started()
+    for number in range(12, 29):
+        core.receive(Postponed(key(), "a volume is away"))
+        core.receive(view(number, challenge=service_only()))
+        assert [type(each) for each in effects(core)] == [Prove]
+    core.receive(Proved(key(), SERVICE))
+    assert [type(each) for each in effects(core)] == [Submit]
+
+
+def test_an_answer_that_waits_too_long_is_missed_with_its_reason() -> None:
+    core = started()
+    core.receive(Postponed(key(), "a volume is away"))
+    core.receive(view(30, challenge=service_only()))
+    assert effects(core) == [Miss(key(), "a volume is away")]
 
 
 def test_a_lost_submission_is_sent_again_only_when_a_later_view_shows_the_part_open() -> None:
