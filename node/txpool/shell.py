@@ -34,7 +34,7 @@ __all__ = ["OFFERED_MAX", "QUEUE_BYTES_MAX", "QUEUE_MAX", "REVALIDATED_MAX", "Tr
 log = structlog.get_logger("txpool")
 
 QUEUE_MAX: Final = 16_384
-QUEUE_BYTES_MAX: Final = 64 << 20
+QUEUE_BYTES_MAX: Final = 32 << 20
 """One extrinsic of the largest size, and many usual ones."""
 
 BATCH_MAX: Final = 256
@@ -42,8 +42,8 @@ BATCH_MAX: Final = 256
 
 REVALIDATED_MAX: Final = 256
 NOTICES_MAX: Final = 64
-OFFERED_MAX: Final = 8192
-"""Transactions offered to one block."""
+OFFERED_MAX: Final = 4096
+"""Transactions offered to one block; one of six seconds takes 3,000 transfers."""
 
 
 @dataclass(slots=True, eq=False)

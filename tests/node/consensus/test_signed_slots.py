@@ -1,12 +1,18 @@
 """One signature for a slot, whatever becomes of the process and the database."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from chain_spec.presets import dev
 from node.consensus import signed_slots
 from node.consensus.signed_slots import FILE_NAME, SignedSlots, SlotSigned
+from node.consensus.verification import slot_of
+from node.database import ChainDatabase, LevelDb
 from primitives.errors import CessError, StorageCorrupt
 from tests.node.net import FIRST_SLOT, Net
 
@@ -88,3 +94,34 @@ def test_a_block_that_was_signed_and_lost_is_not_signed_differently(net: Net) ->
     net.author(slot=FIRST_SLOT)
     with pytest.raises(SlotSigned):
         net.author(net.transfer(), parent=genesis, slot=FIRST_SLOT)
+
+
+@pytest.mark.integration
+def test_a_killed_node_whose_database_is_gone_signs_no_slot_twice(tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "node.cli", "--dev", "--base-path", str(tmp_path)),
+        *("--rpc-port", "0", "--no-prometheus", "--signature-workers", "0"),
+    ]
+    chain = tmp_path / "chains" / dev().id
+
+    def run_until(number: int) -> None:
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if f"Imported #{number} " in line:
+                    break
+            process.kill()
+
+    run_until(2)
+    signed = SignedSlots(chain / FILE_NAME).last
+    assert signed > 0
+    shutil.rmtree(chain / "db")
+    run_until(1)
+    kv = LevelDb(chain / "db")
+    database = ChainDatabase(kv)
+    first = database.canonical_hash(1)
+    assert first is not None
+    header = database.header(first)
+    assert header is not None
+    assert slot_of(header) > signed
+    database.close()
