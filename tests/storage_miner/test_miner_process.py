@@ -45,8 +45,10 @@ class Miner:
         self.root = root
         self.config = root / "miner.toml"
         self.config.write_text(
-            f'rpc = "ws://127.0.0.1:{rpc}"\nsuri = "//Miner1"\ndata_dir = "data"\n'
-            f'space = "256MiB"\ndeclared_units = 1\nidle_plots = 1\nport = {self.port}\n'
+            f'rpc = "ws://127.0.0.1:{rpc}"\nsuri = "//Miner1"\n'
+            f"declared_units = 1\nidle_plots = 1\nport = {self.port}\n"
+            '[[volumes]]\npath = "one"\nspace = "128MiB"\n'
+            '[[volumes]]\npath = "two"\nspace = "256MiB"\n'
         )
         self.process: subprocess.Popen[bytes] | None = None
 
