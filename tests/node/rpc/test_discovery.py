@@ -1,6 +1,8 @@
 """The OpenRPC document says what the node serves."""
 
 import json
+import re
+from pathlib import Path
 
 from node.rpc.discovery import openrpc
 from node.service import registry
@@ -35,3 +37,11 @@ def test_parameters_come_from_signatures(net: Net) -> None:
         assert by_name["author_unwatchExtrinsic"]["result"]["schema"] == {"type": "boolean"}
 
     run(net, test)
+
+
+def test_the_specification_lists_every_method_and_no_other() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "specs" / "rpc.md").read_text()
+    begin, end = text.index("## Methods"), text.index("## Limits")
+    rows = re.findall(r"^\| (`.+?) \|", text[begin:end], re.MULTILINE)
+    listed = [name for cell in rows for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(listed) == registry().names()
