@@ -66,7 +66,7 @@ FORMAT = b"\x00\x04v1.0"
 READ_BYTES = 1 << 20
 BUFFER_MIB_MIN = 64
 ERROR_TEXT_MAX = 500
-POLL_S = 0.25
+POLL_S = 1
 """How often a plot in the making is looked at."""
 
 PROGRESS_TAIL_BYTES = 1 << 16

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from proofs.pois import plot as plot_module
 from proofs.pois.params import plot_disk_bytes_max, plot_temp_bytes_max
 from proofs.pois.plot import PlotOrder, PlotStopped
 from storage_miner.plots import PAUSE_NAME, Plots, pause_plotting, resume_plotting
@@ -118,7 +119,10 @@ def test_plots_lie_on_several_volumes_and_are_found_there(
         assert several.space().plots == 0
 
 
-def test_a_stopped_daemon_gives_a_plot_up_and_leaves_nothing(volumes: Volumes) -> None:
+def test_a_stopped_daemon_gives_a_plot_up_and_leaves_nothing(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plot_module, "POLL_S", 0.05)
     made = plots(volumes)
     made.is_stopping = True
     with pytest.raises(PlotStopped):
