@@ -54,11 +54,18 @@ def _run(*command: str | Path, cwd: Path | None = None, path: Path | None = None
     assert done.returncode == 0, f"{command[0]} failed:\n{done.stdout[-4000:]}"
 
 
+def _clear(place: Path) -> None:
+    """Take away what is left of this environment, and earlier ones of its kind."""
+    kind = place.name.partition("-")[0]
+    for old in place.parent.glob(f"{kind}-*"):
+        shutil.rmtree(old)
+
+
 def _virtual(place: Path, requirements: str) -> Path:
     """A virtual environment with exactly these packages; its interpreter."""
     python = place / "bin" / "python"
     if not (place / COMPLETE).exists():
-        shutil.rmtree(place, ignore_errors=True)
+        _clear(place)
         _run(sys.executable, "-m", "venv", place)
         quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
         locked = ("--require-hashes", "--no-deps", "--only-binary", ":all:")
@@ -80,7 +87,7 @@ def node_command(script: str) -> list[str]:
     node = home / "bin" / "node"
     place = _place("modules", ["node.txt", "package.json", "package-lock.json"])
     if not (place / COMPLETE).exists():
-        shutil.rmtree(place, ignore_errors=True)
+        _clear(place)
         place.mkdir(parents=True)
         for file in ("package.json", "package-lock.json"):
             shutil.copy(HERE / file, place)
