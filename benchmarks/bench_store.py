@@ -8,16 +8,19 @@ import hashlib
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from primitives.types import FragmentHash
+from storage_miner.config import SCRUB_BYTES_PER_S
 from storage_miner.store import Volume
 from storage_miner.store.files import drop_cached
 from storage_miner.store.index import scan
-from storage_miner.store.scrub import examine
+from storage_miner.store.scrub import examine, pause_s
 
 FRAGMENT_BYTES = 8 << 20
 FRAGMENTS = 48
@@ -100,6 +103,33 @@ def scrubbing(volume: Volume, names: list[FragmentHash]) -> None:
     print(f"  {total / cpu:.0f} MB/s of one core: {verdict} {SCRUB_MB_MIN}")
 
 
+def serving(volume: Volume, names: list[FragmentHash]) -> None:
+    """Fragments read as they are given out, alone and while the scrub goes at its usual rate."""
+    paths = [volume.layout.fragment(name) for name in names]
+    total = len(names) * FRAGMENT_BYTES / 1e6
+    is_over = threading.Event()
+
+    def scrub() -> None:
+        while not is_over.is_set():
+            for path, name in zip(paths, names, strict=True):
+                examine(path, name)
+                if is_over.wait(pause_s(FRAGMENT_BYTES, SCRUB_BYTES_PER_S)):
+                    return
+
+    def cold() -> None:
+        forget(paths)
+        read_bare(paths)
+
+    alone = least(cold, time.perf_counter, 5)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(scrub)
+        together = least(cold, time.perf_counter, 5)
+        is_over.set()
+    print(f"giving fragments out beside a scrub of {SCRUB_BYTES_PER_S >> 20} MiB/s")
+    print(f"  alone                        {total / alone:>8.0f} MB/s")
+    print(f"  beside the scrub             {total / together:>8.0f} MB/s   {alone / together:.0%}")
+
+
 def taking_in(root: Path) -> None:
     fragments = [os.urandom(FRAGMENT_BYTES) for _ in range(12)]
     total = len(fragments) * FRAGMENT_BYTES / 1e6
@@ -138,6 +168,7 @@ def main() -> int:
         with Volume(root / "data", 4 << 30) as volume:
             names = fill(volume, [os.urandom(FRAGMENT_BYTES) for _ in range(FRAGMENTS)])
             scrubbing(volume, names)
+            serving(volume, names)
         taking_in(root)
         finding(root)
     return 0

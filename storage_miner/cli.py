@@ -80,6 +80,9 @@ def _lines(document: dict[str, Any], indent: str = "") -> str:
         name = key.replace("_", " ")
         if isinstance(value, dict):
             lines += [f"{indent}{name}:", _lines(value, indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for number, item in enumerate(value, 1):
+                lines += [f"{indent}{name} {number}:", _lines(item, indent + "  ")]
         else:
             lines.append(f"{indent}{name + ':':<{26 - len(indent)}} {_readable(key, value)}")
     return "\n".join(lines)

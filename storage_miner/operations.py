@@ -170,7 +170,7 @@ def _volumes(volumes: Volumes, now: int) -> dict[str, Any]:
         space = volume.space()
         here[str(volume.layout.root)] = {
             "id": volume.page.volume_id.hex(),
-            "fragments": len(volume.fragment_hashes()),
+            "fragments": volume.count(),
             "capacity_bytes": space.capacity,
             "used_bytes": space.used,
             "left_bytes": space.left,

@@ -67,8 +67,16 @@ class Plots:
         return self._names.get(name)
 
     def listed(self, front: int, rear: int) -> tuple[int, ...]:
-        """The indexes on the disks, ascending, from far behind the front to past the rear."""
-        names = {path.name for directory in self.directories() for path in _files(directory)}
+        """The indexes on the disks, ascending, from far behind the front to past the rear.
+
+        Second copies are deleted.
+        """
+        names: dict[str, Path] = {}
+        for directory in self.directories():
+            for path in _files(directory):
+                if names.setdefault(path.name, path) is not path:
+                    # Made again while its volume was away: one is enough.
+                    path.unlink(missing_ok=True)
         first = max(0, front - CANDIDATES_BEHIND_MAX)
         candidates = range(first, rear + 2 * BATCH_MAX)
         return tuple(index for index in candidates if self._name(index) in names)

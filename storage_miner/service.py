@@ -153,7 +153,7 @@ class Daemon:
             space=self._volumes.space(),
             volumes=self._volume_reports(),
             away=self._volumes.away(_now()),
-            fragments=len(self._volumes.fragment_hashes()),
+            fragments=self._volumes.count(),
             plotting=self._plotting_report(),
             uploads=self.transfers.uploads,
             lifecycle=self.lifecycle,
@@ -172,7 +172,7 @@ class Daemon:
                 "id": volume.page.volume_id.hex(),
                 "state": _word_of(volume),
                 "reason": "" if volume.fault is None else str(volume.fault),
-                "fragments": len(volume.fragment_hashes()),
+                "fragments": volume.count(),
                 "scrub": self.scrubbing.status(volume),
             }
             for volume in self._volumes.volumes
@@ -204,7 +204,7 @@ class Daemon:
 
     async def _load(self) -> None:
         """Tell the cores what an earlier process left on the disk."""
-        for fragment_hash in self._volumes.fragment_hashes():
+        for fragment_hash in await trio.to_thread.run_sync(self._volumes.fragment_hashes):
             entry = self._volumes.entry(fragment_hash)
             is_committed = entry is not None and entry.has_commitments
             self.deals.receive(deals.FragmentStored(fragment_hash, is_committed))
@@ -298,6 +298,8 @@ class Daemon:
         rows = await self._chain.sampled_rows(effect.challenge)
         if not rows:
             return responder.ServiceAnswer((), bytes(32), Bytes48(bytes(48)))
+        asked = tuple(row.fragment_hash for row in rows)
+        self._wait_for_volumes(asked, effect.deadline)
         job = ServiceJob(
             seed=effect.challenge.seed.hex(),
             fragment_bytes=self._facts.fragment_bytes,
@@ -329,7 +331,7 @@ class Daemon:
         )
 
     def _wait_for_volumes(self, missing: Sequence[FragmentHash], deadline: int) -> None:
-        """Raises: _MayComeBackError when the answer should not declare `missing` yet."""
+        """Raises: _MayComeBackError when those of `missing` that are should not be declared yet."""
         if not self._volumes.is_waiting(_now()):
             return
         absent = [
@@ -667,6 +669,6 @@ class Daemon:
         key = (view.holding_count, int(view.info.service_space))
         if key != self._listed or count % HOLDINGS_EVERY_HEADS == 0:
             held = await self._chain.holdings(head.hash)
-            on_disk = self._volumes.fragment_hashes()
+            on_disk = await trio.to_thread.run_sync(self._volumes.fragment_hashes)
             await self.tell(custody.HoldingsListed(view.number, held, on_disk))
             self._listed = key

@@ -47,7 +47,7 @@ class FragmentIndex:
         """Add or replace an entry. Raises: StoreError above FRAGMENTS_MAX."""
         if fragment_hash not in self._entries:
             if len(self._entries) >= FRAGMENTS_MAX:
-                raise StoreError(f"one data directory holds at most {FRAGMENTS_MAX} fragments")
+                raise StoreError(f"one volume holds at most {FRAGMENTS_MAX} fragments")
             self._sorted = None
         self._entries[fragment_hash] = entry
 

@@ -209,6 +209,11 @@ class Volume:
         with self._guard:
             return self._index.get(fragment_hash)
 
+    def count(self) -> int:
+        """How many fragments are in the index."""
+        with self._guard:
+            return len(self._index)
+
     def fragment_hashes(self) -> tuple[FragmentHash, ...]:
         """All fragments in the index, ascending."""
         with self._guard:

@@ -160,3 +160,12 @@ def test_plotting_is_paused_by_a_file_and_goes_on_without_it(
     assert made._watch(124) is PlotOrder.go
     with pytest.raises(StoreError, match="no volume is there"):
         pause_plotting(roots[:1])
+
+
+def test_a_plot_on_two_volumes_is_kept_once(tmp_path: Path, plot_directory: Path) -> None:
+    with volumes_at(tmp_path / "a", tmp_path / "b", capacity=CAPACITY) as several:
+        for volume in several.volumes:
+            for path in plot_directory.iterdir():
+                shutil.copy(path, volume.layout.plots)
+        assert plots(several).listed(0, 4) == (0,)
+        assert [len(list(at.iterdir())) for at in plots(several).directories()] == [1, 0]

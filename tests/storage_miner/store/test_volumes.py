@@ -1,6 +1,8 @@
 """Several volumes: placement, lookup, and every way in which one of them is not right."""
 
+import contextlib
 import errno
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -9,18 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from primitives.types import Bytes48, FragmentHash
 from storage_miner.store import (
     AlreadyReceiving,
     DiskFailed,
+    FragmentEntry,
     LayoutMismatch,
     QuotaReached,
     StoreError,
+    Upload,
     Volume,
     VolumeConflict,
     VolumePlan,
     open_volumes,
 )
 from storage_miner.store.page import MEMBERS_MAX
+from storage_miner.store.volume import BLOCK_BYTES
 from storage_miner.store.volumes import AWAY_GRACE_S
 from tests.storage_miner.kit import NOW, cosignature, fragment, place, put, volumes_at
 
@@ -131,6 +137,82 @@ def test_a_cosignature_lies_beside_its_fragment_and_is_removed_from_anywhere(
         assert volumes.cosignatures() == (item,)
         volumes.remove_cosignature(item)
         assert volumes.cosignatures() == ()
+
+
+def disk_bytes(volume: Volume) -> int:
+    """What fragments, their small files and plots take on the disk, in whole blocks."""
+    layout = volume.layout
+    return sum(
+        -(-path.stat().st_size // BLOCK_BYTES) * BLOCK_BYTES
+        for directory in (layout.fragments, layout.commitments, layout.plots, layout.temporary)
+        for path in directory.rglob("*")
+        if path.is_file()
+    )
+
+
+actions = st.lists(
+    st.tuples(st.sampled_from(["put", "begin", "abort", "remove", "plot"]), st.integers(0, 9)),
+    max_size=25,
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=actions)
+def test_no_volume_ever_holds_more_than_its_space_and_a_restart_counts_the_same(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    base, small = tmp_path_factory.mktemp("quota"), 300_000
+    with volumes_at(base / "a", base / "b", capacity=small) as volumes:
+        uploads: list[Upload] = []
+        for action, number in steps:
+            data = bytes([number]) * (number * 15_000 + 1)
+            with contextlib.suppress(StoreError):
+                match action:
+                    case "put":
+                        put(volumes, data)
+                    case "begin":
+                        uploads.append(volumes.begin(fragment(number), len(data)))
+                    case "abort" if uploads:
+                        uploads.pop().abort()
+                    case "remove":
+                        volumes.remove(FragmentHash(hashlib.sha256(data).digest()))
+                    case "plot":
+                        volume = volumes.writing()[0]
+                        volume.reserve(len(data))
+                        (volume.layout.plots / str(number)).write_bytes(data)
+                        volume.release(len(data))
+                        volume.measure_plots()
+            for volume in volumes.volumes:
+                assert disk_bytes(volume) <= volume.space().used <= small
+        for upload in uploads:
+            upload.abort()
+        before = [(volume.space().fragments, volume.space().plots) for volume in volumes.volumes]
+        assert volumes.space().reserved == 0
+    with volumes_at(base / "a", base / "b", capacity=small) as volumes:
+        after = [(volume.space().fragments, volume.space().plots) for volume in volumes.volumes]
+        assert after == before
+    shutil.rmtree(base)
+
+
+def test_without_any_file_of_its_own_the_index_is_the_same(tmp_path: Path) -> None:
+    """Fragments are found from the directories alone, whatever else of a volume was lost."""
+
+    def index(root: Path) -> dict[FragmentHash, FragmentEntry | None]:
+        with volumes_at(root, capacity=CAPACITY) as volumes:
+            return {name: volumes.entry(name) for name in volumes.fragment_hashes()}
+
+    with volumes_at(tmp_path / "a", capacity=CAPACITY) as volumes:
+        for number in range(20):
+            name = put(volumes, bytes([number]) * (number + 1))
+            if number % 2:
+                volumes.put_commitments(name, (Bytes48(bytes(48)),))
+    before = index(tmp_path / "a")
+    assert len(before) == 20
+    for name in ("VOLUME", "MEMBERS", "SCRUB", "LOCK"):
+        (tmp_path / "a" / name).unlink(missing_ok=True)
+    assert index(tmp_path / "a") == before
 
 
 # Volumes that are not right.
