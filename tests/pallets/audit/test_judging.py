@@ -1,13 +1,16 @@
 """What a round asks of the state, and what an answer must be."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pallets.audit.judging import ascends_below, asked_rows, idle_estimate, is_proved
-from pallets.audit.types import IdleAnswers
-from primitives.scale import U32, U64
-from primitives.types import BlockNumber, Bytes48, Hash
+from pallets.audit.types import ChallengeInfo, IdleAnswers, KeptRows
+from primitives.scale import U32, U64, U128
+from primitives.types import AccountId, BlockNumber, Bytes48, Hash
+from proofs.podr2 import challenge
 from proofs.podr2.points import checked_points
 from proofs.podr2.verify import IDENTITY
 from proofs.podr2.wire import ScalarBytes, ServiceProof
@@ -23,6 +26,22 @@ from tests.pallets.file_bank.storage_world import (
 
 FILE = made_file("a")
 MINER = MINERS[0]
+OPEN_ROUND = ChallengeInfo(
+    round=U32(1),
+    start=BlockNumber(0),
+    seed=Hash(bytes(32)),
+    slots=U32(0),
+    service_space=U128(0),
+    idle_front=U64(0),
+    idle_rear=U64(0),
+    deadline=BlockNumber(0),
+    idle_deadline=BlockNumber(0),
+    service_done=False,
+    idle_done=True,
+    service_passed=False,
+    idle_passed=True,
+    idle_space=U128(0),
+)
 NOTHING = ServiceProof(y=ScalarBytes(bytes(32)), proof=Bytes48(IDENTITY))
 
 
@@ -94,3 +113,45 @@ def test_the_idle_estimate_of_no_plots_is_none_or_nothing():
     world = World(miners=12)
     info = replace(world.begin_round(MINER), idle_front=U64(0), idle_rear=U64(0))
     assert idle_estimate(world.audit, MINER, info, IdleAnswers()) == 0
+
+
+# Vectors of another implementation (tests/vectors/podr2/README.md).
+
+COMPLETE = json.loads(
+    (Path(__file__).parents[2] / "vectors/podr2/complete.json").read_text(encoding="ascii")
+)
+
+
+def raw(text: str) -> bytes:
+    return bytes.fromhex(text)
+
+
+@pytest.mark.parametrize("case", COMPLETE, ids=[case["name"] for case in COMPLETE])
+def test_whole_rounds_end_as_another_implementation_says(case):
+    """From holdings and randomness to the verdict, through the pallet's own state."""
+    world, rows = World(miners=0), case["rows_in_a_fragment"]
+    miner = AccountId(raw(case["miner"]))
+    for slot, item in enumerate(case["holdings"]):
+        points = checked_points([raw(row["commitment"]) for row in item["rows"]])
+        assert points == b"".join(raw(row["kept"]) for row in item["rows"])
+        removed = None if item["removed"] is None else BlockNumber(item["removed"])
+        world.audit.commitments[miner, U32(slot)] = KeptRows(
+            since=BlockNumber(item["since"]), removed=removed, points=points
+        )
+    seed = challenge.round_seed(
+        raw(case["genesis"]), case["block_number"], raw(case["randomness"]), miner, case["round"]
+    )
+    assert seed == raw(case["seed"])
+    population = len(case["holdings"]) * rows
+    positions = challenge.sample_positions(seed, population, case["sampled"])
+    assert list(positions) == case["positions"]
+    weights = challenge.coefficients(seed, len(positions))
+    assert [f"{weight:032x}" for weight in weights] == case["coefficients"]
+    assert f"{challenge.evaluation_point(seed):064x}" == case["z"]
+
+    info = replace(OPEN_ROUND, seed=Hash(seed), start=BlockNumber(case["block_number"]))
+    asked = asked_rows(world.audit, miner, info, positions, rows)
+    assert sorted(asked) == case["counts"]
+    proved = [index for index in asked if index not in case["faulty"]]
+    answer = ServiceProof(y=ScalarBytes(raw(case["y"])), proof=Bytes48(raw(case["proof"])))
+    assert is_proved(info, asked, proved, answer) is case["valid"]
