@@ -7,8 +7,9 @@ PACKAGES := primitives proofs pallets chain_spec client node storage_miner
 SOURCES := $(PACKAGES) tests benchmarks
 WORKERS ?= 2
 FILE ?=
+FUZZ ?= 50
 
-.PHONY: setup demo test check lint types layers spelling unit integration bench lock clean
+.PHONY: setup demo test check lint types layers spelling unit integration fuzz bench lock clean
 
 setup: $(STAMP)
 
@@ -47,6 +48,10 @@ unit: setup
 
 integration: setup
 	$(BIN)/pytest -q -m integration
+
+# Property tests only, each with FUZZ times its examples and a new seed: for a night, not for CI.
+fuzz: setup
+	$(BIN)/pytest -q -n $(WORKERS) -m "not integration" --timeout 7200 --fuzz $(FUZZ)
 
 bench: setup
 	$(BIN)/python -m benchmarks.report
