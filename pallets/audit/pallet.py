@@ -50,7 +50,7 @@ from pallets.audit.types import (
     IdleAnswers,
     KeptRows,
 )
-from pallets.audit.weights import IDLE_PROOF, LOSSES_DECLARED_MAX, service_proof
+from pallets.audit.weights import LOSSES_DECLARED_MAX, idle_proof, service_proof
 from pallets.frame import (
     Blake2_128Concat,
     Doc,
@@ -228,7 +228,7 @@ class Audit(Pallet):
         rounds = Weight(reads=4 + 14 * missed + 8 * opened, writes=20 * missed + 4 * opened)
         return cleaned + rounds
 
-    @call(index=1, weight=IDLE_PROOF)
+    @call(index=1, weight=idle_proof)
     def submit_idle_proof(self, origin: Origin, round: U32, answers: IdleAnswers) -> None:  # noqa: A002
         """Answer the idle part of the caller's round.
 

@@ -524,7 +524,7 @@ class FileBank(Pallet):
         del self.restoral_order[order_id]
         self.deposit_event(self.RecoveryCompleted(miner=who, order_id=order_id))
 
-    @call(index=24, weight=weights.IDLE_CERTIFICATE)
+    @call(index=24, weight=weights.idle_certificate)
     def prove_idle_space(self, origin: Origin, answers: IdleAnswers) -> None:
         """Answer the caller's certification.
 

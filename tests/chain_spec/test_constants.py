@@ -15,12 +15,13 @@ from chain_spec.constants import (
 from chain_spec.errors import ChainSpecError
 from chain_spec.presets import DEV_CONSTANTS, LIVE_CONSTANTS
 from pallets.audit.rounds import DRAWS_PER_BLOCK_MAX
-from pallets.audit.weights import IDLE_PROOF, SERVICE_PROOF
+from pallets.audit.types import IDLE_ANSWERS_MAX, POSITIONS_MAX
+from pallets.audit.weights import idle_proof, service_proof
 from pallets.file_bank.types import REPORTS_MAX, SEGMENT_COUNT_MAX
 from pallets.file_bank.weights import (
     FIND_FRAGMENT,
-    IDLE_CERTIFICATE,
     declaration,
+    idle_certificate,
     transfer_report,
 )
 from primitives.errors import DecodeError
@@ -118,11 +119,13 @@ def test_a_fragment_of_too_many_rows_is_refused() -> None:
 
 @BOTH
 def test_the_heaviest_calls_fit_into_a_block(constants: ChainConstants) -> None:
-    report = SimpleNamespace(commitments=range(row_count(int(constants.fragment_bytes))))
+    report = SimpleNamespace(
+        commitments=range(row_count(int(constants.fragment_bytes))), co_signature=None
+    )
     heaviest = (
-        IDLE_CERTIFICATE,
-        IDLE_PROOF,
-        SERVICE_PROOF,
+        idle_certificate(range(IDLE_ANSWERS_MAX)),  # type: ignore[arg-type]
+        idle_proof(None, range(IDLE_ANSWERS_MAX)),  # type: ignore[arg-type]
+        service_proof(None, range(POSITIONS_MAX), None, None),  # type: ignore[arg-type]
         FIND_FRAGMENT,
         declaration(None, range(SEGMENT_COUNT_MAX), None, None),  # type: ignore[arg-type]
         transfer_report(None, [report] * REPORTS_MAX),  # type: ignore[arg-type]

@@ -2,12 +2,19 @@
 
 import pytest
 
-from pallets.audit.types import IDLE_ANSWERS_MAX, POSITIONS_MAX, FaultyPositions
+from pallets.audit.types import (
+    IDLE_ANSWERS_MAX,
+    POSITIONS_MAX,
+    FaultyPositions,
+    IdleAnswer,
+    IdleAnswers,
+    IdleProofBytes,
+)
 from pallets.audit.weights import (
     IDLE_ANSWER,
-    IDLE_PROOF,
     LOSSES_DECLARED_MAX,
     ROW,
+    idle_proof,
     service_proof,
 )
 from primitives.scale import U16, U32
@@ -29,6 +36,13 @@ def test_losses_beyond_the_limit_are_refused_and_weigh_no_more():
     assert weight(LOSSES_DECLARED_MAX) == weight(LOSSES_DECLARED_MAX + 1) == weight(POSITIONS_MAX)
 
 
-def test_answers_are_charged_for_the_most_rows_and_draws():
+def test_proofs_are_charged_for_the_most_rows_and_for_their_answers():
     assert weight(0) > POSITIONS_MAX * ROW
-    assert IDLE_PROOF.ref_time > IDLE_ANSWERS_MAX * IDLE_ANSWER
+    answer = IdleAnswer(t=U16(0), proof=IdleProofBytes(b""))
+    weights = [
+        idle_proof(U32(1), IdleAnswers([answer] * count)).ref_time
+        for count in (0, 1, IDLE_ANSWERS_MAX)
+    ]
+    assert weights[0] > 0
+    assert weights[1] - weights[0] == IDLE_ANSWER
+    assert weights[2] > IDLE_ANSWERS_MAX * IDLE_ANSWER

@@ -3,10 +3,10 @@
 import pytest
 
 from chain_spec.presets import DEV_CONSTANTS, LIVE_CONSTANTS
-from pallets.audit.types import FaultyPositions
-from pallets.audit.weights import IDLE_PROOF, service_proof
+from pallets.audit.types import FaultyPositions, IdleAnswer, IdleAnswers, IdleProofBytes
+from pallets.audit.weights import idle_proof, service_proof
 from pallets.file_bank import FragmentReport, FragmentReports, RowCommitments
-from pallets.file_bank.weights import FIND_FRAGMENT, IDLE_CERTIFICATE, declaration, transfer_report
+from pallets.file_bank.weights import FIND_FRAGMENT, declaration, idle_certificate, transfer_report
 from pallets.frame.limits import block_weights
 from pallets.mdrc.pallet import CLAIM
 from primitives.crypto.keys import KeyPair
@@ -17,6 +17,7 @@ from proofs.podr2.wire import ScalarBytes
 from tests.pallets.file_bank.storage_world import ALICE, DealSegments, UserBrief, made_file
 
 FID = FileHash(bytes(32))
+ANSWERS = IdleAnswers([IdleAnswer(t=U16(0), proof=IdleProofBytes(b""))] * 256)
 
 
 def reports(count: int, rows: int, scheme: str = "sr25519") -> FragmentReports:
@@ -63,8 +64,8 @@ def test_the_heaviest_calls_fit_into_a_block(constants):
         "transfer_report": transfer_report(FID, reports(16, rows)),
         "declaration": declaration(FID, DealSegments([item] * 1000), brief, U128(0)),
         "find": FIND_FRAGMENT,
-        "certificate": IDLE_CERTIFICATE,
-        "idle": IDLE_PROOF,
+        "certificate": idle_certificate(ANSWERS),
+        "idle": idle_proof(U32(1), ANSWERS),
         "service": service_proof(U32(1), faulty(460), ScalarBytes(bytes(32)), Bytes48(bytes(48))),
         "claim": CLAIM,
     }
