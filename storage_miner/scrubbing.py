@@ -17,9 +17,20 @@ import trio
 from primitives.types import FragmentHash
 
 from .store import Volume, Volumes
-from .store.scrub import Examination, Finding, Kind, Scrub, ScrubResult, pause_s
+from .store.scrub import (
+    Examination,
+    Finding,
+    Kind,
+    Scrub,
+    ScrubResult,
+    ScrubState,
+    Stage,
+    pause_s,
+)
 
-ROUND_S_MIN = 60.0
+ROUND_S_MIN = 3600.0
+"""A small volume is read through in seconds; more often than hourly is of no use."""
+
 YIELD_S = 0.5
 UNREADABLE_BEFORE_LOST = 2
 FINDINGS_LOGGED_MAX = 100
@@ -72,9 +83,8 @@ class Scrubbing:
     async def _run(self, volume: Volume, scrub: Scrub) -> None:
         try:
             while volume.outage is None:
-                started = trio.current_time()
+                await trio.sleep(_rest_s(scrub.state, int(time.time())))
                 await self._round(volume, scrub)
-                await trio.sleep(max(0.0, ROUND_S_MIN - (trio.current_time() - started)))
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(scrub.save)
@@ -146,3 +156,11 @@ class Scrubbing:
                 return True
             case _:
                 return False
+
+
+def _rest_s(state: ScrubState, now: int) -> float:
+    """How long until the next round may begin; none when one was broken off."""
+    if state.stage is not Stage.small or state.cursor or not state.finished:
+        return 0.0
+    # A clock that was set back must not stop the scrub for longer than a round's rest.
+    return min(ROUND_S_MIN, max(0.0, state.finished + ROUND_S_MIN - now))

@@ -5,8 +5,8 @@ volume's temporary directory, which it removes. `judge` compares with the chain'
 pure. Verdicts are plain: a number, what is allowed, and what to do.
 
 Rules: a round must be answered in 1 / SAFETY of what its deadline leaves after the blocks that
-seeing it and getting the answer included take; a burst of BURST_FRAGMENTS must be committed to
-within half of a deal's time; an idle round must be answered as a service round.
+seeing it and getting the answer included take, an idle round likewise; a burst of BURST_FRAGMENTS
+must be committed to within a deal's time.
 """
 
 import hashlib
@@ -136,8 +136,8 @@ def _judge_commits(measured: Measured, facts: ChainFacts, block_ms: int | None) 
     allowed = _allowed_s(facts.deal_deadline_blocks, block_ms)
     fits = int(allowed / each)
     said += f"; {fits} fragments fit into a deal's {allowed:.0f} s"
-    if fits >= SAFETY * BURST_FRAGMENTS:
-        return Verdict("commits", True, said)
+    if fits >= BURST_FRAGMENTS:
+        return Verdict("commits", True, f"{said}, {BURST_FRAGMENTS} come at once with a large file")
     return Verdict(
         "commits",
         False,

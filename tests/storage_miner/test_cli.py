@@ -6,9 +6,11 @@ import sys
 
 import click
 import pytest
+import trio
 from click.testing import CliRunner
 
-from storage_miner.cli import _lines, miner, parse_amount
+from storage_miner.cli import _lines, _run_async, miner, parse_amount
+from storage_miner.errors import TaskFailed
 
 COMMANDS = [
     "run",
@@ -89,3 +91,27 @@ def test_people_read_units_and_programs_exact_numbers() -> None:
     assert "4400.0000 TCESS" in _lines(document)
     assert "1.5 GiB" in _lines(document)
     assert " 7" in _lines(document)
+
+
+def test_a_task_that_could_not_be_kept_ends_the_program_with_its_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def fail() -> None:
+        raise TaskFailed("the task `scrub` failed 6 times")
+
+    async def run() -> None:
+        async with trio.open_nursery() as outer, trio.open_nursery() as inner:
+            outer.start_soon(trio.sleep_forever)
+            inner.start_soon(fail)
+
+    with pytest.raises(SystemExit) as caught:
+        _run_async(run, as_json=False)
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "error: the task `scrub` failed 6 times\n"
+
+
+def test_lists_of_volumes_are_shown_one_under_another() -> None:
+    shown = _lines({"volumes": [{"path": "/a", "scrub": {"round": 2}}, {"path": "/b"}]})
+    assert shown.splitlines()[0] == "volumes 1:"
+    assert "/b" in shown
+    assert "{" not in shown

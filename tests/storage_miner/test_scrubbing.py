@@ -16,6 +16,7 @@ from primitives.types import FragmentHash
 from storage_miner import scrubbing as scrubbing_module
 from storage_miner.scrubbing import Scrubbing
 from storage_miner.store import Volume, Volumes
+from storage_miner.store.scrub import ScrubState, Stage
 from storage_miner.store.volume import READ_FAULTS_MAX
 from tests.storage_miner.kit import put, volumes_at
 
@@ -51,7 +52,7 @@ class Watched:
 
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(scrubbing_module, "ROUND_S_MIN", 0.01)
+    monkeypatch.setattr(scrubbing_module, "ROUND_S_MIN", 0.0)
     monkeypatch.setattr(scrubbing_module, "YIELD_S", 0.01)
     with volumes_at(tmp_path / "a", tmp_path / "b", capacity=CAPACITY) as volumes:
         yield Watched(volumes)
@@ -116,6 +117,24 @@ async def test_it_waits_while_something_more_urgent_wants_the_disk(watched: Watc
         assert scrubbing.status(first)["files"] == 0
         watched.is_busy = False
         await wait_for(lambda: round_of(scrubbing, first) > 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "now", "rest"),
+    [
+        (ScrubState(), 5000, 0),
+        (ScrubState(finished=5000), 5000, 3600),
+        (ScrubState(finished=5000), 8599, 1),
+        (ScrubState(finished=5000), 8600, 0),
+        (ScrubState(finished=5000, cursor="VOLUME"), 5001, 0),
+        (ScrubState(Stage.plots, finished=5000), 5001, 0),
+        (ScrubState(finished=5000), 0, 3600),
+    ],
+)
+def test_a_round_begins_at_most_hourly_and_one_that_was_broken_off_goes_on_at_once(
+    state: ScrubState, now: int, rest: int
+) -> None:
+    assert scrubbing_module._rest_s(state, now) == rest
 
 
 @pytest.mark.trio

@@ -55,7 +55,7 @@ def test_the_slowest_disk_decides_whatever_one_disk_measured() -> None:
 
 def test_commits_must_keep_up_with_a_large_file() -> None:
     allowed = (FACTS.deal_deadline_blocks - CHAIN_BLOCKS) * 6
-    each = allowed / (SAFETY * BURST_FRAGMENTS)
+    each = allowed / BURST_FRAGMENTS
     assert verdicts(replace(FAST, commit_s=each * 0.99, workers=1))["commits"] is True
     slow = replace(FAST, commit_s=each * 1.05, workers=1)
     assert verdicts(slow)["commits"] is False
