@@ -56,11 +56,19 @@ class Connections:
         self, method: str, params: Sequence[object], *, timeout_s: float | None = None
     ) -> Any:
         """The result of one JSON-RPC request. Raises: ChainUnreachable, RpcFailed."""
+        sent = 0
 
         def ask(connection: SubstrateInterface) -> Any:
+            nonlocal sent
+            sent += 1
             return connection.rpc_request(method, list(params)).get("result")
 
-        return await self._repeat(partial(self._with_plain, method, ask), self._plain, timeout_s)
+        try:
+            step = partial(self._with_plain, method, ask)
+            return await self._repeat(step, self._plain, timeout_s)
+        except RpcFailed as failure:
+            failure.was_repeated = sent > 1
+            raise
 
     async def compose(self, work: Work[T]) -> T:
         """Run ``work`` on the connection that knows the metadata, one after another."""

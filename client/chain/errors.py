@@ -51,13 +51,18 @@ class MetadataMismatch(ChainError):
 
 
 class RpcFailed(ChainError):
-    """The node answered a request with an error; ``code`` is that of JSON-RPC."""
+    """The node answered a request with an error; ``code`` is that of JSON-RPC.
+
+    ``was_repeated``: the request had been sent before, on a connection that failed, so the node may
+    have carried it out then.
+    """
 
     def __init__(self, method: str, code: int, text: str) -> None:
         super().__init__(f"the node refused {method}: {text} (code {code})")
         self.method = method
         self.code = code
         self.text = text
+        self.was_repeated = False
 
 
 class TransactionRefused(ChainError):

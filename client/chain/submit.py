@@ -51,6 +51,10 @@ TEMPORARILY_BANNED = 1012
 ALREADY_IMPORTED = 1013
 PRIORITY_TOO_LOW = 1014
 
+_NO_NEWS = (INVALID_TRANSACTION, TEMPORARILY_BANNED, PRIORITY_TOO_LOW)
+"""Refusals that a transaction also gets once it was taken: when it was sent before, they say nothing
+about whether it is executed."""
+
 _STALE = "outdated"
 """Of the text that goes with 1010 for a nonce that is used already."""
 
@@ -196,7 +200,7 @@ class Submitter:
             except RpcFailed as failure:
                 if failure.code == ALREADY_IMPORTED:
                     return
-                if is_repeated and failure.code in (INVALID_TRANSACTION, TEMPORARILY_BANNED):
+                if (is_repeated or failure.was_repeated) and failure.code in _NO_NEWS:
                     return  # it may be included already; watching will tell
                 raise TransactionRefused(failure.code, failure.text) from failure
             except ChainUnreachable:

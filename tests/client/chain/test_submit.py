@@ -166,6 +166,30 @@ async def test_a_connection_lost_while_sending_sends_the_same_bytes_again(
     assert len(set(node.submitted)) == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "data"),
+    [(1010, "Transaction is outdated"), (1012, "banned"), (1014, "priority too low")],
+)
+async def test_a_call_that_was_included_while_its_answer_was_lost_is_not_signed_again(
+    node: Any, fault: Any, drop: Any, code: int, data: str
+) -> None:
+    """The node took it, died, and included it before it was asked again: its nonce is used now."""
+
+    def submit(params: list[Any]) -> str:
+        raw = bytes.fromhex(params[0][2:])
+        node.submitted.append(raw)
+        if len(node.submitted) == 1:
+            raise drop
+        if raw == node.submitted[0]:
+            raise fault(code, "Invalid Transaction", data)
+        return f"0x{blake2_256(raw).hex()}"
+
+    node.on["author_submitExtrinsic"] = submit
+    receipt = await submitted(node, events=outcome(1, SUCCESS))
+    assert receipt.extrinsic_hash == blake2_256(node.submitted[0])
+    assert len(set(node.submitted)) == 1
+
+
 async def test_a_transaction_in_no_block_is_sent_again_as_it_is(node: Any) -> None:
     async with ChainClient.open(node.url, limits=QUICK) as chain:
         with pytest.raises(SubmitTimeout) as caught:
