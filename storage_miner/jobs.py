@@ -18,7 +18,7 @@ MESSAGE_BYTES_MAX a line.
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -312,7 +312,7 @@ def _try_prove(job: ServiceJob, states: dict[str, _Found], prover: Prover) -> Se
     return ServiceProved(faulty, damaged, unreadable, proof.y.hex(), proof.proof.hex())
 
 
-def _stream(rows: Sequence[AskedRow], fragment_bytes: int) -> Iterator[bytes]:
+def _stream(rows: Sequence[AskedRow], fragment_bytes: int) -> Generator[bytes, None, None]:
     """The bytes of the rows, one after another, so that memory stays at some rows.
 
     The system is asked for READ_AHEAD_ROWS rows ahead, so that the disk works while we combine.
