@@ -20,7 +20,7 @@ from py_arkworks_bls12381 import G1Point, Scalar
 from benchmarks.bench_podr2 import cpu
 from chain_spec.presets import DEV_CONSTANTS, LIVE_CONSTANTS, dev
 from node.consensus.authorities import epoch_for
-from node.consensus.slots import author_of
+from node.consensus.slots import claim_slot
 from node.database import ChainDatabase, LevelDb, genesis_state_root
 from node.genesis import genesis_header
 from node.runtime import CessRuntime, build_state, runtime_at
@@ -33,7 +33,7 @@ from pallets.frame.inherent import InherentData
 from pallets.frame.limits import BASE_EXTRINSIC, block_weights
 from pallets.sminer import EndPoint, MinerInfo, MinerState, SpaceProofInfo
 from primitives.crypto.keys import KeyPair
-from primitives.digest import BABE_ENGINE, BabePreDigest, Digest, PreRuntime, SecondaryPlain
+from primitives.digest import BABE_ENGINE, BabePreDigest, Digest, PreRuntime
 from primitives.era import Era
 from primitives.extrinsic import Implicit, sign_extrinsic
 from primitives.scale import U8, U32, U64, U128, encode
@@ -285,11 +285,14 @@ class Bench:
         parent = database.header(database.best().hash)
         assert parent is not None, "because it is the best block"
         runtime = runtime_at(database.state_at(parent.hash()))
-        index = author_of(FIRST_SLOT, epoch_for(runtime, FIRST_SLOT))
-        assert index is not None, "because the development chain has an authority"
-        claim = SecondaryPlain(authority_index=U32(index), slot=U64(FIRST_SLOT))
+        claim = claim_slot(
+            FIRST_SLOT, epoch_for(runtime, FIRST_SLOT), [KeyPair.from_suri("//Alice")]
+        )
+        assert claim is not None, "because Alice authors the development chain"
         executive = Executive(runtime)
-        digest = Digest((PreRuntime(engine=BABE_ENGINE, data=encode(BabePreDigest, claim)),))
+        digest = Digest(
+            (PreRuntime(engine=BABE_ENGINE, data=encode(BabePreDigest, claim.pre_digest)),)
+        )
         executive.initialize_block(parent.hash(), BlockNumber(int(parent.number) + 1), digest)
         now = FIRST_SLOT * WIDE_BLOCK_MS
         for inherent in executive.inherent_extrinsics(InherentData(now, FIRST_SLOT)):

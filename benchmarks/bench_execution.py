@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chain_spec.presets import dev
 from node.consensus.authorities import epoch_for
-from node.consensus.slots import author_of
+from node.consensus.slots import claim_slot
 from node.consensus.verification import slot_of
 from node.database import ChainDatabase, LevelDb, genesis_state_root
 from node.genesis import genesis_header
@@ -27,12 +27,12 @@ from pallets.frame.executive import Executive
 from pallets.frame.inherent import InherentData
 from pallets.frame.signatures import SignatureCache, Verifier, check_signature
 from primitives.crypto.keys import KeyPair
-from primitives.digest import BABE_ENGINE, BabePreDigest, Digest, PreRuntime, SecondaryPlain
+from primitives.digest import BABE_ENGINE, BabePreDigest, Digest, PreRuntime
 from primitives.era import Era
 from primitives.extrinsic import Implicit, MultiAddressId, sign_extrinsic
 from primitives.hashing import blake2_128_concat, twox_128
 from primitives.header import Header
-from primitives.scale import U32, U64, encode
+from primitives.scale import encode
 from primitives.types import AccountId, Balance, BlockNumber, Hash
 
 TRANSFERS = 500
@@ -103,11 +103,12 @@ class Bench:
 
     def executive(self, parent: Header, slot: int, verifier: Verifier) -> Executive:
         runtime = runtime_at(self.database.state_at(parent.hash()))
-        index = author_of(slot, epoch_for(runtime, slot))
-        assert index is not None, "because the development chain has an authority"
-        claim = SecondaryPlain(authority_index=U32(index), slot=U64(slot))
+        claim = claim_slot(slot, epoch_for(runtime, slot), [KeyPair.from_suri("//Alice")])
+        assert claim is not None, "because Alice authors the development chain"
         executive = Executive(runtime, verifier=verifier)
-        digest = Digest((PreRuntime(engine=BABE_ENGINE, data=encode(BabePreDigest, claim)),))
+        digest = Digest(
+            (PreRuntime(engine=BABE_ENGINE, data=encode(BabePreDigest, claim.pre_digest)),)
+        )
         executive.initialize_block(parent.hash(), BlockNumber(int(parent.number) + 1), digest)
         return executive
 

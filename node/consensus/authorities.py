@@ -9,8 +9,7 @@ __all__ = ["epoch_for", "voters_of"]
 
 def epoch_for(runtime: CessRuntime, slot: int) -> Epoch:
     """The epoch of ``slot``, for a child of the block whose state ``runtime`` is over."""
-    found = runtime.babe.authorities_at(slot)
-    return Epoch(tuple(bytes(key) for key, _ in found.authorities), bytes(found.randomness))
+    return runtime.babe.authorities_at(slot)
 
 
 def voters_of(runtime: CessRuntime) -> VoterSet:

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from node.consensus.slots import SlotClaim
 from node.database import ChainDatabase, PreparedState
 from node.runtime import CessRuntime
 from node.txpool.pool import Transaction
@@ -27,18 +28,16 @@ from pallets.frame.validity import (
     TransactionInvalid,
     TransactionUnknown,
 )
-from primitives.crypto.keys import KeyPair
 from primitives.digest import (
     BABE_ENGINE,
     BabePreDigest,
     Digest,
     PreRuntime,
     Seal,
-    SecondaryPlain,
 )
 from primitives.errors import DecodeError, StorageCorrupt
 from primitives.header import Header
-from primitives.scale import U32, U64, encode
+from primitives.scale import encode
 from primitives.types import BlockNumber, Hash
 
 __all__ = ["SKIPPED_MAX", "BuiltBlock", "SlotClaim", "build_block"]
@@ -47,15 +46,6 @@ log = structlog.get_logger("babe")
 
 SKIPPED_MAX: Final = 8
 """Transactions that may fail to fit before the block counts as full."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlotClaim:
-    """The right to author ``slot``."""
-
-    slot: int
-    authority_index: int
-    pair: KeyPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +84,9 @@ def build_block(
     """A block upon ``parent``, whose state ``runtime`` is over; raises what ``may_seal`` does."""
     parent_hash = parent.hash()
     number = BlockNumber(int(parent.number) + 1)
-    pre_digest = SecondaryPlain(authority_index=U32(claim.authority_index), slot=U64(claim.slot))
-    digest = Digest((PreRuntime(engine=BABE_ENGINE, data=encode(BabePreDigest, pre_digest)),))
+    pre_digest = encode(BabePreDigest, claim.pre_digest)
+    digest = Digest((PreRuntime(engine=BABE_ENGINE, data=pre_digest),))
+    runtime.babe.note_checked(claim.pre_digest, claim.output)
     executive = Executive(runtime, verifier=verifier)
     executive.initialize_block(parent_hash, number, digest)
     chosen = _Chosen()

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from node.consensus.authorities import epoch_for, voters_of
-from node.consensus.authorship import BuiltBlock, SlotClaim, build_block
+from node.consensus.authorship import BuiltBlock, build_block
 from node.consensus.finality import FinalityKeys
 from node.consensus.signature_workers import SignatureWorkers
 from node.consensus.signed_slots import SignedSlots
-from node.consensus.slots import Epoch
+from node.consensus.slots import Epoch, SlotClaim
 from node.consensus.verification import check_header, slot_of
 from node.database import BlockId, ChainDatabase, PreparedState, UnknownBlock
 from node.runtime import CessRuntime, runtime_at
@@ -160,13 +160,14 @@ class Chain:
         if header.number <= self.database.finalized().number:
             raise InvalidBlock(f"block {header.number} is not above the finalised block")
         runtime = self.runtime(header.parent_hash)
-        check_header(
+        checked = check_header(
             header,
             parent,
             epoch_for(runtime, slot_of(header)),
             now_ms=now_ms,
             duration_ms=self.slot_duration_ms,
         )
+        runtime.babe.note_checked(checked.sealed.claim, checked.output)
         executive = Executive(runtime, verifier=self.verifier, expect=self.verifier.expect)
         executive.check_inherents(body, InherentData(now_ms, slot_of(header)))
         changes = executive.execute_block(header, body)

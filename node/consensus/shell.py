@@ -11,9 +11,9 @@ import structlog
 import trio
 
 from node.consensus.announcements import Announcements, Finalized
-from node.consensus.authorship import BuiltBlock, SlotClaim
+from node.consensus.authorship import BuiltBlock
 from node.consensus.chain import Chain, Imported, SlotMissed
-from node.consensus.slots import MS_PER_S, SlotCore, SlotWait
+from node.consensus.slots import MS_PER_S, SlotClaim, SlotCore, SlotWait, claim_slot
 from node.consensus.verification import slot_of
 from node.database import DatabaseClosed, DatabaseFailed
 from node.logging import short_hash
@@ -66,6 +66,12 @@ class AuthoringKeys:
         """All public keys; keys inserted while the node runs count too."""
         found = () if self._keystore is None else self._keystore.public_keys(BABE_KEY_TYPE)
         return frozenset((*self._pairs, *found))
+
+    def pairs(self, publics: Iterable[bytes]) -> tuple[KeyPair, ...]:
+        """The pairs of those of ``publics`` that are this node's."""
+        own = self.publics()
+        found = (self.pair(public) for public in publics if public in own)
+        return tuple(pair for pair in found if pair is not None)
 
     def pair(self, public: bytes) -> KeyPair | None:
         """The pair of a public key."""
@@ -164,15 +170,12 @@ class ChainWriter:
             self._announcements.tell(Finalized(hashes))
         return hashes
 
-    async def claim(
-        self, core: SlotCore, keys: AuthoringKeys, parent: Header, slot: int
-    ) -> SlotClaim | None:
+    async def claim(self, keys: AuthoringKeys, parent: Header, slot: int) -> SlotClaim | None:
         """The claim of this node on a slot, if it is its own."""
 
         def look() -> SlotClaim | None:
-            found = core.claim(slot, self.chain.epoch_after(parent, slot), keys.publics())
-            pair = None if found is None else keys.pair(found[1])
-            return None if found is None or pair is None else SlotClaim(slot, found[0], pair)
+            epoch = self.chain.epoch_after(parent, slot)
+            return claim_slot(slot, epoch, keys.pairs(epoch.authorities))
 
         return await trio.to_thread.run_sync(look)
 
@@ -226,7 +229,7 @@ async def _one_slot(
         # Never longer than a slot, because a clock may be set right meanwhile.
         await trio.sleep(min(wait_ms, core.duration_ms) / MS_PER_S)
         return
-    claim = await writer.claim(core, keys, parent, slot)
+    claim = await writer.claim(keys, parent, slot)
     if claim is None:
         return
     number = int(parent.number) + 1

@@ -1,30 +1,45 @@
-"""Time cut into slots, and whose slot it is: the core of BABE with plain secondary slots.
+"""Time cut into slots, and whose slot it is: the core of BABE with primary and secondary slots.
 
-Slot ``s`` lasts from ``s * duration`` to ``(s + 1) * duration`` in milliseconds since 1970. Its
-author is drawn from the epoch's randomness, so everybody computes the same one. A node authors at
-most once in a slot, and never in a slot that is not after the parent's.
+Slot ``s`` lasts from ``s * duration`` to ``(s + 1) * duration`` in milliseconds since 1970. A node
+claims the slots that its keys win, and those that the epoch's randomness gives to them. It authors
+at most once in a slot, and never in a slot that is not after the parent's.
 
 Drive it: ``SlotCore.next_slot`` with the time and the parent's slot gives the slot to work in, or
 how long to wait. No clock is read here. A core that begins anew is told the last slot signed for.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pallets.babe.slots import secondary_author
+from pallets.babe.slots import SlotEpoch as Epoch
+from pallets.babe.slots import secondary_author, wins_primary
+from primitives.crypto.keys import KeyPair
+from primitives.crypto.vrf import RandomPoint
+from primitives.digest import (
+    BabePreDigest,
+    Primary,
+    SecondaryVrf,
+    VrfPreOutput,
+    VrfProof,
+    VrfSignature,
+)
+from primitives.scale import U32, U64
 
-__all__ = ["MS_PER_S", "Epoch", "SlotCore", "SlotWait", "author_of", "slot_at", "slot_start"]
+__all__ = [
+    "MS_PER_S",
+    "Epoch",
+    "SlotClaim",
+    "SlotCore",
+    "SlotWait",
+    "claim_slot",
+    "secondary_author_of",
+    "slot_at",
+    "slot_start",
+    "wins_slot",
+]
 
 MS_PER_S: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """Who may author: sr25519 public keys in order, and the randomness that draws among them."""
-
-    authorities: tuple[bytes, ...]
-    randomness: bytes
 
 
 def slot_at(time_ms: int, duration_ms: int) -> int:
@@ -37,11 +52,65 @@ def slot_start(slot: int, duration_ms: int) -> int:
     return slot * duration_ms
 
 
-def author_of(slot: int, epoch: Epoch) -> int | None:
-    """Index of the authority whose slot this is; None if there is no authority."""
+@dataclass(frozen=True, slots=True)
+class SlotClaim:
+    """The right to author a slot, as the block will state it, and the key that seals the block."""
+
+    pre_digest: BabePreDigest
+    output: RandomPoint
+    pair: KeyPair
+
+    @property
+    def slot(self) -> int:
+        """The slot claimed."""
+        return self.pre_digest.claimed_slot
+
+    @property
+    def authority_index(self) -> int:
+        """Who claims it."""
+        return self.pre_digest.author
+
+
+def secondary_author_of(slot: int, epoch: Epoch) -> int | None:
+    """Index of the authority that authors ``slot`` without luck; None if there is no authority."""
     if not epoch.authorities:
         return None
     return secondary_author(slot, epoch.randomness, len(epoch.authorities))
+
+
+def wins_slot(slot: int, epoch: Epoch, index: int, pair: KeyPair) -> bool:
+    """Whether ``slot`` is a primary one of the authority ``index``, whose key is ``pair``."""
+    return wins_primary(pair.vrf_key().evaluate(epoch.transcript(slot)), epoch, index)
+
+
+def claim_slot(slot: int, epoch: Epoch, pairs: Sequence[KeyPair]) -> SlotClaim | None:
+    """The claim of the first of ``pairs`` that wins ``slot`` or has it as a secondary one.
+
+    Cost: 0.8 ms for each pair that is an authority, and as much again for the proof.
+    """
+    own = {pair.public: pair for pair in pairs}
+    secondary = secondary_author_of(slot, epoch)
+    chosen: tuple[int, RandomPoint] | None = None
+    is_primary = False
+    for index, public in enumerate(epoch.authorities):
+        if public not in own:
+            continue
+        output = own[public].vrf_key().evaluate(epoch.transcript(slot))
+        is_primary = wins_primary(output, epoch, index)
+        if is_primary or index == secondary:
+            chosen = index, output
+        if is_primary:
+            break
+    if chosen is None:
+        return None
+    index, output = chosen
+    pair = own[epoch.authorities[index]]
+    signature = VrfSignature(
+        pre_output=VrfPreOutput(output.pre_output), proof=VrfProof(pair.vrf_key().prove(output))
+    )
+    kind = Primary if is_primary else SecondaryVrf
+    claim = kind(authority_index=U32(index), slot=U64(slot), vrf_signature=signature)
+    return SlotClaim(claim, output, pair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +138,6 @@ class SlotCore:
             return SlotWait(slot_start(earliest, self.duration_ms))
         self._last = slot
         return slot
-
-    def claim(
-        self, slot: int, epoch: Epoch, own_keys: Collection[bytes]
-    ) -> tuple[int, bytes] | None:
-        """The authority index and key with which this node authors ``slot``; None: not its own."""
-        index = author_of(slot, epoch)
-        if index is None or epoch.authorities[index] not in own_keys:
-            return None
-        return index, epoch.authorities[index]
 
     def moment_in(self, slot: int, now_ms: int) -> int:
         """The time to write into a block of ``slot``: now, or the nearest moment of the slot."""

@@ -1,26 +1,30 @@
 """What can be said of a header before its block is executed.
 
 Guarantees: a header that passes follows its parent, lies in a slot after the parent's and not in
-the future, and carries the seal of the authority whose slot that is.
+the future, and carries the seal and the random output of an authority whose slot that is.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-from node.consensus.slots import Epoch, author_of, slot_at
+from node.consensus.slots import Epoch, slot_at
+from pallets.babe.slots import check_claim, check_right
 from primitives.crypto.keys import verify
-from primitives.digest import (
-    BABE_ENGINE,
-    BabePreDigest,
-    PreRuntime,
-    Seal,
-    SecondaryPlain,
-)
+from primitives.crypto.vrf import RandomPoint
+from primitives.digest import BABE_ENGINE, BabePreDigest, PreRuntime, Seal
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.header import Header
 from primitives.scale import decode
 
-__all__ = ["FUTURE_SLOTS_MAX", "FutureBlock", "SealedHeader", "check_header", "slot_of", "unseal"]
+__all__ = [
+    "FUTURE_SLOTS_MAX",
+    "CheckedHeader",
+    "FutureBlock",
+    "SealedHeader",
+    "check_header",
+    "slot_of",
+    "unseal",
+]
 
 FUTURE_SLOTS_MAX: Final = 1
 """Slots by which a peer's clock may be ahead of ours."""
@@ -36,11 +40,28 @@ class SealedHeader:
 
     pre_seal: Header
     signature: bytes
-    slot: int
-    authority_index: int
+    claim: BabePreDigest
+
+    @property
+    def slot(self) -> int:
+        """The slot that it claims."""
+        return self.claim.claimed_slot
+
+    @property
+    def authority_index(self) -> int:
+        """Who claims it."""
+        return self.claim.author
 
 
-def _pre_digest(header: Header) -> SecondaryPlain:
+@dataclass(frozen=True, slots=True)
+class CheckedHeader:
+    """A good header taken apart, and the random output that its claim carries."""
+
+    sealed: SealedHeader
+    output: RandomPoint
+
+
+def _pre_digest(header: Header) -> BabePreDigest:
     found = [
         item
         for item in header.digest.logs
@@ -51,20 +72,14 @@ def _pre_digest(header: Header) -> SecondaryPlain:
             f"block {header.number} has {len(found)} BABE pre-digests; it must have one"
         )
     try:
-        claim = decode(BabePreDigest, bytes(found[0].data))
+        return decode(BabePreDigest, bytes(found[0].data))
     except DecodeError as error:
         raise InvalidBlock(f"block {header.number}: its pre-digest is malformed") from error
-    if not isinstance(claim, SecondaryPlain):
-        raise InvalidBlock(
-            f"block {header.number} claims its slot by {type(claim).__name__}; "
-            "this chain has plain secondary slots"
-        )
-    return claim
 
 
 def slot_of(header: Header) -> int:
     """The slot of a block; before the first one, for genesis, 0."""
-    return 0 if header.number == 0 else int(_pre_digest(header).slot)
+    return 0 if header.number == 0 else _pre_digest(header).claimed_slot
 
 
 def unseal(header: Header) -> SealedHeader:
@@ -74,18 +89,19 @@ def unseal(header: Header) -> SealedHeader:
         raise InvalidBlock(f"block {header.number} has no BABE seal at its end")
     if any(isinstance(item, Seal) for item in pre_seal.digest.logs):
         raise InvalidBlock(f"block {header.number} has more than one seal")
-    claim = _pre_digest(header)
-    return SealedHeader(pre_seal, seal.data, int(claim.slot), int(claim.authority_index))
+    return SealedHeader(pre_seal, seal.data, _pre_digest(header))
 
 
 def check_header(
     header: Header, parent: Header, epoch: Epoch, *, now_ms: int, duration_ms: int
-) -> SealedHeader:
+) -> CheckedHeader:
     """Check ``header`` against its parent and the epoch that it is in.
 
     Raises:
         FutureBlock: its slot has not begun.
         InvalidBlock: it breaks a rule; the text says which.
+
+    Cost: 1.5 ms for a good header, less for one whose seal is not its author's.
     """
     if header.parent_hash != parent.hash():
         raise InvalidBlock(f"block {header.number} does not name its parent")
@@ -101,13 +117,8 @@ def check_header(
         raise FutureBlock(
             f"block {header.number} is in slot {sealed.slot}, which has not begun: check the clocks"
         )
-    author = author_of(sealed.slot, epoch)
-    if author is None or author != sealed.authority_index:
-        raise InvalidBlock(
-            f"slot {sealed.slot} belongs to authority {author}, not {sealed.authority_index}"
-        )
-    if not verify(
-        "sr25519", epoch.authorities[author], bytes(sealed.pre_seal.hash()), sealed.signature
-    ):
+    check_right(sealed.claim, epoch)
+    author = epoch.authorities[sealed.authority_index]
+    if not verify("sr25519", author, bytes(sealed.pre_seal.hash()), sealed.signature):
         raise InvalidBlock(f"the seal of block {header.number} is not its author's")
-    return sealed
+    return CheckedHeader(sealed, check_claim(sealed.claim, epoch))

@@ -1,8 +1,8 @@
 """Slots, epochs and randomness: whose turn it is to make a block."""
 
 from pallets.babe.pallet import Babe, Chain, Sessions
-from pallets.babe.slots import check_claim, secondary_author
-from pallets.babe.types import BabeConfiguration, BabeEpochConfiguration, Epoch, EpochAuthorities
+from pallets.babe.slots import SlotEpoch, check_claim, secondary_author, wins_primary
+from pallets.babe.types import BabeConfiguration, BabeEpochConfiguration, Epoch
 
 __all__ = [
     "Babe",
@@ -10,8 +10,9 @@ __all__ = [
     "BabeEpochConfiguration",
     "Chain",
     "Epoch",
-    "EpochAuthorities",
     "Sessions",
+    "SlotEpoch",
     "check_claim",
     "secondary_author",
+    "wins_primary",
 ]

@@ -1,27 +1,29 @@
 """Epochs as BABE's runtime API tells them. Times are milliseconds, lengths are slots."""
 
-from typing import NamedTuple
+from typing import Final
 
 from primitives.digest import AllowedSlots, AuthorityKey, Randomness
-from primitives.scale import U64, struct
+from primitives.scale import U64, BoundedVec, struct
 
 __all__ = [
+    "SEGMENT_OUTPUTS_MAX",
     "Authorities",
     "BabeConfiguration",
     "BabeEpochConfiguration",
     "Epoch",
-    "EpochAuthorities",
+    "OutputSegment",
 ]
 
 Authorities = tuple[tuple[AuthorityKey, U64], ...]
 """Keys with their weights; every weight is 1."""
 
 
-class EpochAuthorities(NamedTuple):
-    """Who may author in an epoch, and the randomness that says when."""
+SEGMENT_OUTPUTS_MAX: Final = 32
+"""Random outputs in one stored segment: what a block rewrites stays about 1 KiB."""
 
-    authorities: Authorities
-    randomness: Randomness
+
+class OutputSegment(BoundedVec[Randomness], limit=SEGMENT_OUTPUTS_MAX):
+    """Random outputs of blocks in order."""
 
 
 @struct(path="sp_consensus_babe::BabeEpochConfiguration")

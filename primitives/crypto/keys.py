@@ -6,7 +6,7 @@ cannot travel to another process or to disk by accident.
 
 import hmac
 from dataclasses import dataclass, field
-from typing import NoReturn, Protocol, assert_never
+from typing import TYPE_CHECKING, NoReturn, Protocol, assert_never
 
 import ed25519_zebra
 import sr25519
@@ -31,6 +31,9 @@ from primitives.crypto.signatures import (
 from primitives.errors import InvalidKey
 from primitives.hashing import blake2_256
 from primitives.types import AccountId
+
+if TYPE_CHECKING:
+    from primitives.crypto.vrf import VrfKey
 
 __all__ = ["SCHEMES", "KeyPair", "Scheme", "Signer", "verify"]
 
@@ -116,6 +119,14 @@ class KeyPair:
     def multi_signature(self, message: bytes) -> MultiSignature:
         """The signature of ``message`` as extrinsics carry it."""
         return make_multi_signature(self.scheme, self.sign(message))
+
+    def vrf_key(self) -> "VrfKey":
+        """The verifiable random function of this key; sr25519 only. Raises: InvalidKey."""
+        from primitives.crypto.vrf import VrfKey  # wallets do without the group
+
+        if self.scheme != "sr25519":
+            raise InvalidKey(f"{self.scheme} keys have no verifiable random function, sr25519 do")
+        return VrfKey.from_secret(self._secret)
 
     def derive_secret(self, context: bytes) -> bytes:
         """32 secret bytes for one other use; neither the key nor other uses follow from them.

@@ -6,10 +6,10 @@ from functools import cache
 
 from chain_spec.presets import dev
 from node.consensus.authorities import epoch_for
-from node.consensus.authorship import BuiltBlock, SlotClaim
+from node.consensus.authorship import BuiltBlock
 from node.consensus.chain import Chain, Imported
 from node.consensus.finality import FinalityKeys
-from node.consensus.slots import author_of
+from node.consensus.slots import SlotClaim, claim_slot
 from node.consensus.verification import slot_of
 from node.database import ChainDatabase, MemoryKv, genesis_state_root
 from node.genesis import genesis_header, genesis_state
@@ -48,9 +48,9 @@ class Net:
 
     def claim(self, parent: Header, slot: int, pair: KeyPair = ALICE) -> SlotClaim:
         epoch = epoch_for(self.chain.runtime(parent.hash()), slot)
-        index = author_of(slot, epoch)
-        assert index is not None
-        return SlotClaim(slot, index, pair)
+        claim = claim_slot(slot, epoch, [pair])
+        assert claim is not None, "because it is not this pair's slot"
+        return claim
 
     def author(
         self,

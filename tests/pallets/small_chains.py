@@ -1,6 +1,8 @@
 """Two small chains for the tests of the pallets of every chain: one of money, one of slots."""
 
-from pallets.babe import Babe, secondary_author
+from functools import cache
+
+from pallets.babe import Babe, SlotEpoch, secondary_author
 from pallets.balances import Balances
 from pallets.frame import FrameRuntime, Origin, StateReader, pallet
 from pallets.frame.context import FINALIZATION, INITIALIZATION
@@ -15,14 +17,19 @@ from pallets.system import System
 from pallets.timestamp import Timestamp
 from pallets.transaction_payment import TransactionPayment
 from pallets.utility import Utility
+from primitives.crypto.keys import KeyPair
 from primitives.digest import (
     BABE_ENGINE,
     AuthorityKey,
     BabePreDigest,
     Digest,
     PreRuntime,
+    Primary,
     Randomness,
-    SecondaryPlain,
+    SecondaryVrf,
+    VrfPreOutput,
+    VrfProof,
+    VrfSignature,
 )
 from primitives.extrinsic import MultiAddress, MultiAddressId
 from primitives.hashing import blake2_256
@@ -135,9 +142,16 @@ class Slots(FrameRuntime):
         self.grandpa.config = Grandpa.Config(max_authorities=U32(4))
 
 
+@cache
+def pair_of(seed: int) -> KeyPair:
+    """The key that authority ``seed`` authors with."""
+    return KeyPair.from_seed(bytes([0x10 + seed]) * 32)
+
+
+@cache
 def keys_of(seed: int) -> SessionKeys:
     return SessionKeys(
-        babe=AuthorityKey(bytes([0x10 + seed]) * 32),
+        babe=AuthorityKey(pair_of(seed).public),
         grandpa=AuthorityKey(bytes([0x20 + seed]) * 32),
     )
 
@@ -178,9 +192,16 @@ class SlotChain:
             each.on_initialize(number)
         self.runtime, self.number = runtime, int(number)
 
+    def claim(
+        self, slot: int, author: int | None = None, kind: type[BabePreDigest] = SecondaryVrf
+    ) -> Digest:
+        """A claim of ``slot`` with the output that ``author``, or its owner, has for it."""
+        chosen = self.owner(slot) if author is None else author
+        return claim(slot, chosen, self.runtime.babe.authorities_at(slot), kind)
+
     def begin_at(self, slot: int) -> None:
         """Begin the next block, by whoever may."""
-        self.begin(claim(slot, self.owner(slot)))
+        self.begin(self.claim(slot))
 
     def finish(self) -> None:
         """Finish it."""
@@ -198,9 +219,26 @@ class SlotChain:
         self.finish()
 
 
-def claim(slot: int, author: int) -> Digest:
-    made = SecondaryPlain(authority_index=U32(author), slot=U64(slot))
-    return raw_claim(codec(BabePreDigest).encode(made))
+def signature_of(slot: int, author: int, epoch: SlotEpoch) -> VrfSignature:
+    """The output of ``author`` for ``slot``, proved."""
+    output, proof = pair_of(author).vrf_key().sign(epoch.transcript(slot))
+    return VrfSignature(pre_output=VrfPreOutput(output.pre_output), proof=VrfProof(proof))
+
+
+def claim(
+    slot: int, author: int, epoch: SlotEpoch, kind: type[BabePreDigest] = SecondaryVrf
+) -> Digest:
+    assert kind in (Primary, SecondaryVrf)
+    made = kind(  # type: ignore[call-arg]
+        authority_index=U32(author),
+        slot=U64(slot),
+        vrf_signature=signature_of(slot, author, epoch),
+    )
+    return digest_of(made)
+
+
+def digest_of(claim: BabePreDigest) -> Digest:
+    return raw_claim(codec(BabePreDigest).encode(claim))
 
 
 def raw_claim(data: bytes) -> Digest:

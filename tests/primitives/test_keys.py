@@ -13,6 +13,7 @@ from substrateinterface import Keypair, KeypairType
 
 from primitives.crypto import secp256k1
 from primitives.crypto.keys import SCHEMES, KeyPair, Scheme, verify
+from primitives.crypto.merlin import Transcript
 from primitives.crypto.signatures import (
     MultiSignature,
     account_of,
@@ -20,6 +21,7 @@ from primitives.crypto.signatures import (
     verify_multi,
 )
 from primitives.crypto.ss58 import ss58_encode
+from primitives.crypto.vrf import vrf_verify
 from primitives.errors import InvalidKey
 from primitives.hashing import blake2_256
 from primitives.scale import decode, encode
@@ -261,3 +263,19 @@ def test_a_seed_outside_of_secp256k1_is_refused(seed: bytes) -> None:
 def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(InvalidKey, match="scheme"):
         KeyPair.from_suri("//Alice", "rsa")  # type: ignore[arg-type]
+
+
+def test_the_random_function_of_a_pair_has_its_public_key() -> None:
+    for suri in ("//Alice", "//Alice/soft", PHRASE):
+        pair = KeyPair.from_suri(suri)
+        key = pair.vrf_key()
+        assert key.public == pair.public
+        point, proof = key.sign(Transcript.of(b"test"))
+        checked = vrf_verify(pair.public, Transcript.of(b"test"), point.pre_output, proof)
+        assert checked.pre_output == point.pre_output
+
+
+@pytest.mark.parametrize("scheme", ["ed25519", "ecdsa"])
+def test_other_schemes_have_no_random_function(scheme: Scheme) -> None:
+    with pytest.raises(InvalidKey, match="sr25519 do"):
+        KeyPair.from_suri("//Alice", scheme).vrf_key()

@@ -6,8 +6,8 @@ import trio
 
 from node.consensus.announcements import Finalized
 from node.consensus.authorities import epoch_for, voters_of
-from node.consensus.shell import BABE_KEY_TYPE
-from node.consensus.slots import author_of
+from node.consensus.shell import AuthoringKeys
+from node.consensus.slots import secondary_author_of, wins_slot
 from node.consensus.verification import slot_of
 from node.rpc.context import RpcContext
 from node.rpc.dispatch import Sink
@@ -23,8 +23,8 @@ __all__: list[str] = []
 
 NOT_FINAL: Final = 1
 NO_PROOF: Final = 2
-SLOTS_MAX: Final = 20_000
-"""Slots that ``babe_epochAuthorship`` looks at."""
+SLOTS_MAX: Final = 2_400
+"""Slots that ``babe_epochAuthorship`` looks at: 2 s of work for each authoring key."""
 
 
 @struct
@@ -101,7 +101,7 @@ async def subscribe_justifications(ctx: RpcContext, sink: Sink) -> None:
 @rpc_method("babe_epochAuthorship", unsafe=True)
 def epoch_authorship(ctx: RpcContext) -> Json:
     """For each authoring key of this node: the slots of the current epoch that are its own."""
-    own = set() if ctx.keystore is None else set(ctx.keystore.public_keys(BABE_KEY_TYPE))
+    keys = AuthoringKeys(ctx.keystore)
     best = ctx.chain.best_header()
     runtime = ctx.chain.runtime(best.hash())
     slot = max(slot_of(best), 1)
@@ -109,8 +109,18 @@ def epoch_authorship(ctx: RpcContext) -> Json:
     start = int(runtime.babe.current_epoch_start())
     end = start + min(int(runtime.babe.config.epoch_duration), SLOTS_MAX)
     found: dict[str, Json] = {}
-    for index, public in enumerate(epoch.authorities):
-        if public in own:
-            slots = [at for at in range(start, end) if author_of(at, epoch) == index]
-            found[ss58_encode(public)] = {"primary": [], "secondary": slots, "secondary_vrf": []}
+    for pair in keys.pairs(epoch.authorities):
+        index = epoch.authorities.index(pair.public)
+        primary = [at for at in range(start, end) if wins_slot(at, epoch, index, pair)]
+        won = frozenset(primary)
+        secondary = [
+            at
+            for at in range(start, end)
+            if at not in won and secondary_author_of(at, epoch) == index
+        ]
+        found[ss58_encode(pair.public)] = {
+            "primary": primary,
+            "secondary": [],
+            "secondary_vrf": secondary,
+        }
     return found

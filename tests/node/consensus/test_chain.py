@@ -140,7 +140,7 @@ def test_a_block_of_somebody_elses_slot_is_refused(net: Net, make_net: MakeNet) 
     stolen = PreRuntime(BABE_ENGINE, raw[:1] + b"\x05\x00\x00\x00" + raw[5:])
     logs = (stolen, *built.header.digest.logs[1:-1])
     header = seal(replace(built.header, digest=Digest(logs)))
-    with pytest.raises(InvalidBlock, match="belongs to authority 0, not 5"):
+    with pytest.raises(InvalidBlock, match="none of 1 authorities"):
         make_net().chain.import_block(header, built.body, now_ms=FIRST_SLOT * 1000)
 
 
@@ -157,7 +157,7 @@ def test_a_block_must_lie_after_its_parents_slot(net: Net, open_net: Net) -> Non
     net.import_(first)
     second, _ = open_net.author(slot=FIRST_SLOT + 6)
     raw = next(i for i in second.header.digest.logs if isinstance(i, PreRuntime)).data
-    early = PreRuntime(BABE_ENGINE, raw[:5] + (FIRST_SLOT + 5).to_bytes(8, "little"))
+    early = PreRuntime(BABE_ENGINE, raw[:5] + (FIRST_SLOT + 5).to_bytes(8, "little") + raw[13:])
     logs = (early, *second.header.digest.logs[1:-1])
     header = seal(replace(second.header, digest=Digest(logs)))
     with pytest.raises(InvalidBlock, match="not after its parent's"):

@@ -1,10 +1,31 @@
 """Whose slot it is, and when to work."""
 
+from dataclasses import replace
+
 import pytest
 
-from node.consensus.slots import Epoch, SlotCore, SlotWait, author_of, slot_at, slot_start
+from node.consensus.slots import (
+    Epoch,
+    SlotCore,
+    SlotWait,
+    claim_slot,
+    secondary_author_of,
+    slot_at,
+    slot_start,
+    wins_slot,
+)
+from pallets.babe import check_claim
+from primitives.crypto.keys import KeyPair
+from primitives.digest import Primary, SecondaryVrf
 
-EPOCH = Epoch((b"a" * 32, b"b" * 32, b"c" * 32), bytes(32))
+PAIRS = tuple(KeyPair.from_suri(f"//{name}") for name in ("Alice", "Bob", "Charlie"))
+EPOCH = Epoch(
+    index=2,
+    authorities=tuple(pair.public for pair in PAIRS),
+    weights=(1, 1, 1),
+    randomness=bytes(32),
+    c=(1, 4),
+)
 
 
 def test_a_slot_lasts_from_its_start_to_the_next_one() -> None:
@@ -42,19 +63,45 @@ def test_a_slot_ends_where_the_next_begins() -> None:
 
 
 def test_every_authority_gets_slots() -> None:
-    owners = [author_of(slot, EPOCH) for slot in range(300)]
+    owners = [secondary_author_of(slot, EPOCH) for slot in range(300)]
     assert set(owners) == {0, 1, 2}
-    assert author_of(5, Epoch((), bytes(32))) is None
+    nobody = replace(EPOCH, authorities=(), weights=())
+    assert secondary_author_of(5, nobody) is None
+    assert claim_slot(5, nobody, PAIRS) is None
 
 
-def test_only_the_owner_of_a_slot_claims_it() -> None:
-    core = SlotCore(1000)
+def test_a_slot_is_claimed_by_who_wins_it_and_by_its_owner() -> None:
     for slot in range(30):
-        claims = [core.claim(slot, EPOCH, {key}) for key in EPOCH.authorities]
-        assert sum(claim is not None for claim in claims) == 1
-        index = author_of(slot, EPOCH)
-        assert index is not None
-        assert claims[index] == (index, EPOCH.authorities[index])
+        for index, pair in enumerate(PAIRS):
+            claim = claim_slot(slot, EPOCH, [pair])
+            if wins_slot(slot, EPOCH, index, pair):
+                assert claim is not None
+                assert isinstance(claim.pre_digest, Primary)
+            elif secondary_author_of(slot, EPOCH) == index:
+                assert claim is not None
+                assert isinstance(claim.pre_digest, SecondaryVrf)
+            else:
+                assert claim is None
+                continue
+            assert (claim.slot, claim.authority_index, claim.pair) == (slot, index, pair)
+            checked = check_claim(claim.pre_digest, EPOCH)
+            assert checked.pre_output == claim.output.pre_output
+
+
+def test_with_all_keys_every_slot_is_claimed_once_and_a_win_comes_first() -> None:
+    for slot in range(30):
+        claim = claim_slot(slot, EPOCH, PAIRS)
+        assert claim is not None
+        winners = [at for at, pair in enumerate(PAIRS) if wins_slot(slot, EPOCH, at, pair)]
+        expected = winners[0] if winners else secondary_author_of(slot, EPOCH)
+        assert claim.authority_index == expected
+        assert isinstance(claim.pre_digest, Primary) == bool(winners)
+        check_claim(claim.pre_digest, EPOCH)
+
+
+def test_who_is_no_authority_claims_nothing() -> None:
+    assert claim_slot(7, EPOCH, [KeyPair.from_suri("//Mallory")]) is None
+    assert claim_slot(7, EPOCH, []) is None
 
 
 @pytest.mark.parametrize(("now", "moment"), [(6_999, 7_000), (7_400, 7_400), (8_000, 7_999)])

@@ -3,8 +3,8 @@
 from functools import cache
 
 from chain_spec.presets import dev
+from node.consensus.slots import claim_slot
 from node.runtime import VERSION, CessRuntime, apis, build_state, runtime_at
-from pallets.babe import secondary_author
 from pallets.frame import DictState, InherentData
 from pallets.frame.executive import Executive
 from primitives import trie
@@ -14,12 +14,11 @@ from primitives.digest import (
     BabePreDigest,
     Digest,
     PreRuntime,
-    SecondaryPlain,
 )
 from primitives.era import Era
 from primitives.extrinsic import Implicit, MultiAddressId, sign_extrinsic
 from primitives.header import Header
-from primitives.scale import U32, U64, encode
+from primitives.scale import encode
 from primitives.types import Balance, BlockNumber, Hash
 
 COIN = 10**18
@@ -87,9 +86,9 @@ class Chain:
 
     def pre_digest(self, slot: int) -> Digest:
         epoch = self.now().babe.authorities_at(slot)
-        author = secondary_author(slot, epoch.randomness, len(epoch.authorities))
-        claim = SecondaryPlain(authority_index=U32(author), slot=U64(slot))
-        return Digest((PreRuntime(BABE_ENGINE, encode(BabePreDigest, claim)),))
+        claim = claim_slot(slot, epoch, [pair("Alice")])
+        assert claim is not None, "because Alice is the only authority"
+        return Digest((PreRuntime(BABE_ENGINE, encode(BabePreDigest, claim.pre_digest)),))
 
     def author(self, *extrinsics: bytes, skip: int = 0) -> tuple[Header, list[bytes]]:
         """A block with ``extrinsics``, which is not imported yet."""

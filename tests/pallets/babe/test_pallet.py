@@ -4,27 +4,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pallets.babe import Babe, EpochAuthorities
-from pallets.babe.slots import secondary_author
+from pallets.babe import Babe
+from pallets.babe.slots import secondary_author, wins_primary
+from pallets.babe.types import SEGMENT_OUTPUTS_MAX
+from primitives.crypto.vrf import RANDOMNESS_CONTEXT, make_bytes
 from primitives.digest import (
     BABE_ENGINE,
     AllowedSlots,
     AuthorityKey,
     BabeConsensusLog,
-    BabePreDigest,
     Digest,
     NextEpochData,
+    Other,
     PreRuntime,
     Primary,
     Randomness,
+    SecondaryPlain,
+    SecondaryVrf,
     VrfPreOutput,
     VrfProof,
     VrfSignature,
 )
 from primitives.errors import InvalidBlock
 from primitives.hashing import blake2_256
-from primitives.scale import U32, U64, codec, decode
-from primitives.types import Moment
+from primitives.scale import U32, U64, decode
+from primitives.types import Hash, Moment
 from tests.pallets.small_chains import (
     ALICE,
     EPOCH_SLOTS,
@@ -32,8 +36,11 @@ from tests.pallets.small_chains import (
     VALIDATORS,
     SlotChain,
     claim,
+    digest_of,
     keys_of,
+    pair_of,
     raw_claim,
+    signature_of,
 )
 
 AUTHORITIES = tuple((keys.babe, U64(1)) for _, keys in VALIDATORS)
@@ -71,19 +78,61 @@ def test_only_the_owner_makes_the_block_of_a_slot(slots):
     owner = slots.owner(START)
     for author in {0, 1, 2} - {owner}:
         with pytest.raises(InvalidBlock, match="belongs to"):
-            slots.begin(claim(START, author))
+            slots.begin(slots.claim(START, author))
     with pytest.raises(InvalidBlock, match="none of 3"):
-        slots.begin(claim(START, 3))
-    slots.begin(claim(START, owner))
+        slots.begin(slots.claim(START, 3))
+    slots.begin(slots.claim(START, owner))
 
 
-def test_a_primary_claim_is_invalid(slots):
-    signature = VrfSignature(pre_output=VrfPreOutput(bytes(32)), proof=VrfProof(bytes(64)))
-    made = Primary(
-        authority_index=U32(slots.owner(START)), slot=U64(START), vrf_signature=signature
+def test_who_wins_a_slot_makes_its_block_too(slots):
+    won = [(at, who) for at in range(START, START + 60) for who in range(3) if wins(slots, at, who)]
+    slot, winner = next((at, who) for at, who in won if slots.owner(at) != who)
+    slots.begin(slots.claim(slot, winner, Primary))
+    assert slots.runtime.babe.author() == VALIDATORS[winner][0]
+
+
+def test_who_did_not_win_a_slot_cannot_say_so(slots):
+    for who in range(3):
+        slot = next(at for at in range(START, START + 60) if not wins(slots, at, who))
+        with pytest.raises(InvalidBlock, match="did not win"):
+            slots.begin(slots.claim(slot, who, Primary))
+
+
+def wins(chain: SlotChain, slot: int, author: int) -> bool:
+    epoch = chain.runtime.babe.authorities_at(slot)
+    return wins_primary(pair_of(author).vrf_key().evaluate(epoch.transcript(slot)), epoch, author)
+
+
+def test_a_claim_without_a_random_output_is_invalid(slots):
+    made = SecondaryPlain(authority_index=U32(slots.owner(START)), slot=U64(START))
+    with pytest.raises(InvalidBlock, match="must carry a random output"):
+        slots.begin(digest_of(made))
+
+
+def test_a_forged_random_output_is_invalid(slots):
+    owner, epoch = slots.owner(START), slots.runtime.babe.authorities_at(START)
+    other = signature_of(START + 1, owner, epoch)
+    made = SecondaryVrf(authority_index=U32(owner), slot=U64(START), vrf_signature=other)
+    with pytest.raises(InvalidBlock, match="not what its author's key gives"):
+        slots.begin(digest_of(made))
+
+
+def test_a_note_of_another_claim_does_not_spare_the_check(slots):
+    owner, epoch = slots.owner(START), slots.runtime.babe.authorities_at(START)
+    good = SecondaryVrf(
+        authority_index=U32(owner), slot=U64(START), vrf_signature=signature_of(START, owner, epoch)
     )
-    with pytest.raises(InvalidBlock, match="secondary plain"):
-        slots.begin(raw_claim(codec(BabePreDigest).encode(made)))
+    output = pair_of(owner).vrf_key().evaluate(epoch.transcript(START))
+    forged = SecondaryVrf(
+        authority_index=U32(owner),
+        slot=U64(START),
+        vrf_signature=signature_of(START + 1, owner, epoch),
+    )
+    runtime = slots.runtime
+    runtime.babe.note_checked(good, output)
+    assert runtime.babe._output(good, epoch) is output
+    with pytest.raises(InvalidBlock, match="not what its author's key gives"):
+        runtime.babe._output(forged, epoch)
 
 
 def test_slots_rise_from_block_to_block(slots):
@@ -98,7 +147,7 @@ def test_slots_rise_from_block_to_block(slots):
 def test_without_authorities_there_is_no_block():
     chain = SlotChain(validators=())
     with pytest.raises(InvalidBlock, match="none of 0"):
-        chain.begin(claim(START, 0))
+        chain.begin(claim(START, 0, chain.runtime.babe.authorities_at(START)))
 
 
 # Authors and times.
@@ -176,13 +225,61 @@ def test_each_epoch_is_what_was_announced(slots):
         assert babe.next_epoch().start_slot == babe.current_epoch().start_slot + EPOCH_SLOTS
 
 
-def test_randomness_mixes_what_was_before_with_the_index_and_the_parent(slots):
-    slots.block(START)
-    parent = slots.hash
-    slots.block(START + EPOCH_SLOTS)
-    expected = blake2_256(bytes(32) + (2).to_bytes(8, "little") + parent)
-    assert slots.runtime.babe.next_randomness.get() == expected
-    assert slots.runtime.babe.randomness.get() == bytes(32)
+def outputs(chain: SlotChain, slots: range) -> bytes:
+    """Make a block in each of ``slots``; their random outputs."""
+    found = []
+    for slot in slots:
+        epoch, owner = chain.runtime.babe.authorities_at(slot), chain.owner(slot)
+        chain.block(slot)
+        output = pair_of(owner).vrf_key().evaluate(epoch.transcript(slot))
+        found.append(make_bytes(output, RANDOMNESS_CONTEXT, 32))
+        assert chain.runtime.babe.author_vrf_randomness.get() == found[-1]
+    return b"".join(found)
+
+
+def test_randomness_mixes_what_was_before_with_the_index_and_all_outputs(slots):
+    before = bytes(32)
+    for index in range(3):
+        first = START + index * EPOCH_SLOTS
+        found = outputs(slots, range(first, first + EPOCH_SLOTS))
+        babe = slots.runtime.babe
+        assert b"".join(babe.under_construction.get(U32(0))) == found
+        before = babe.next_randomness.get()
+        slots.begin_at(first + EPOCH_SLOTS)
+        expected = blake2_256(before + (index + 2).to_bytes(8, "little") + found)
+        assert slots.runtime.babe.next_randomness.get() == expected
+        assert slots.runtime.babe.randomness.get() == before
+        slots.number -= 1  # that block is made in the next round
+        slots.runtime = type(slots.runtime)(slots.state)
+
+
+def test_one_more_or_one_less_output_changes_the_randomness(slots):
+    found = set()
+    for length in range(1, EPOCH_SLOTS + 1):
+        chain = SlotChain()
+        for slot in range(START, START + length):
+            chain.block(slot)
+        chain.block(START + EPOCH_SLOTS)
+        found.add(chain.runtime.babe.next_randomness.get())
+    assert len(found) == EPOCH_SLOTS
+
+
+def test_outputs_of_a_long_epoch_are_kept_in_segments_and_all_count():
+    chain = SlotChain()
+    chain.runtime.babe.config = Babe.Config(
+        **{**vars(chain.runtime.babe.config), "epoch_duration": U64(1 << 20)}
+    )
+    babe = chain.runtime.babe
+    made = [Randomness(blake2_256(bytes([n]))) for n in range(2 * SEGMENT_OUTPUTS_MAX + 1)]
+    for count, output in enumerate(made, 1):
+        babe._keep(output)
+        assert babe.segment_index.get() == (count - 1) // SEGMENT_OUTPUTS_MAX
+    assert len(babe.under_construction.get(U32(0))) == SEGMENT_OUTPUTS_MAX
+    assert len(babe.under_construction.get(U32(2))) == 1
+    assert babe._take_outputs() == b"".join(made)
+    assert babe.segment_index.get() == 0
+    assert babe._take_outputs() == b""
+    assert babe.under_construction.keys(limit=1) == []
 
 
 def test_genesis_chooses_the_first_randomness():
@@ -201,7 +298,21 @@ def test_epochs_without_a_block_are_skipped(slots):
     assert babe.current_epoch_start() == START + 7 * EPOCH_SLOTS
     assert len(announced(slots)) == 1
     slots.block(later + 1)
-    assert babe.epoch_index.get() == 7
+    assert slots.runtime.babe.epoch_index.get() == 7
+
+
+def test_every_epoch_has_randomness_of_its_own_after_skipped_ones_too(slots):
+    seen, slot = [bytes(32)], START
+    for skipped in (0, 3, 1, 0, 40):
+        slots.block(slot)
+        slot += (1 + skipped) * EPOCH_SLOTS
+        slots.block(slot)
+        babe = slots.runtime.babe
+        assert babe.epoch_index.get() == (slot - START) // EPOCH_SLOTS
+        assert babe.randomness.get() == seen[-1]
+        seen.append(babe.next_randomness.get())
+        slot += 1
+    assert len(set(seen)) == len(seen)
 
 
 def test_a_slot_of_the_next_epoch_is_drawn_with_its_randomness():
@@ -211,8 +322,11 @@ def test_a_slot_of_the_next_epoch_is_drawn_with_its_randomness():
     babe, slot = chain.runtime.babe, START + 2 * EPOCH_SLOTS
     before = babe.authorities_at(slot - 1)
     after = babe.authorities_at(slot)
-    assert before == EpochAuthorities(AUTHORITIES, babe.randomness.get())
-    assert after == EpochAuthorities(AUTHORITIES, babe.next_randomness.get())
+    assert before.randomness == babe.randomness.get()
+    assert after.randomness == babe.next_randomness.get()
+    assert before.authorities == after.authorities == tuple(key for key, _ in AUTHORITIES)
+    assert (before.index, after.index) == (1, 2)
+    assert babe.authorities_at(slot + 7 * EPOCH_SLOTS).index == 9
     assert before.randomness != after.randomness
     last = slot
     while secondary_author(last, before.randomness, 3) == secondary_author(
@@ -220,8 +334,11 @@ def test_a_slot_of_the_next_epoch_is_drawn_with_its_randomness():
     ):
         last += 1
     with pytest.raises(InvalidBlock, match="belongs to"):
-        chain.begin(claim(last, secondary_author(last, before.randomness, 3)))
-    chain.begin(claim(last, secondary_author(last, after.randomness, 3)))
+        chain.begin(claim(last, secondary_author(last, before.randomness, 3), before))
+    owner = secondary_author(last, after.randomness, 3)
+    with pytest.raises(InvalidBlock, match="not what its author's key gives"):
+        chain.begin(claim(last, owner, before))
+    chain.begin(claim(last, owner, after))
 
 
 @settings(max_examples=30, deadline=None)
@@ -246,21 +363,68 @@ def test_the_epoch_of_every_block_contains_its_slot(steps, start):
 
 
 def test_randomness_is_separated_by_subject_and_changes_with_every_block(slots):
-    slots.block(START)
-    babe, parent = slots.runtime.babe, slots.runtime.system.parent()
-    one = babe.random(b"one")
-    assert one == blake2_256(b"one" + bytes(32) + parent)
-    assert one == babe.random(b"one") != babe.random(b"two")
-    slots.block(START + 1)
-    assert slots.runtime.babe.random(b"one") != one
+    mixed = bytes(32)
+    for slot in (START, START + 1):
+        output = outputs(slots, range(slot, slot + 1))
+        babe = slots.runtime.babe
+        mixed = blake2_256(mixed + output)
+        one = babe.random(b"one")
+        assert one == blake2_256(b"one" + mixed)
+        assert one == babe.random(b"one") != babe.random(b"two")
 
 
-def test_randomness_changes_with_the_epoch(slots):
-    slots.begin_at(START)
-    babe = slots.runtime.babe
-    before = babe.random(b"one")
-    babe.randomness.put(Randomness(b"\x01" * 32))
-    assert babe.random(b"one") != before
+def test_what_a_block_holds_and_what_its_parent_held_changes_no_draw(slots):
+    """Grinding: the author of a block, or of two in a row, tries other contents."""
+    draws = set()
+    for contents in (b"one", b"other", b"third"):
+        chain = SlotChain()
+        chain.block(START)
+        chain.hash = Hash(blake2_256(contents))  # the parent holds something else
+        chain.begin_at(START + 1)
+        chain.runtime.system.deposit_log(Other(contents))
+        draws.add(chain.runtime.babe.random(b"draw"))
+    assert len(draws) == 1
+
+
+def test_the_kind_of_the_claim_changes_no_draw(slots):
+    slot = next(at for at in range(START, START + 200) if wins(slots, at, slots.owner(at)))
+    draws = set()
+    for kind in (Primary, SecondaryVrf):
+        chain = SlotChain()
+        chain.begin(chain.claim(slot, kind=kind))
+        draws.add((chain.runtime.babe.random(b"draw"), chain.runtime.babe.author()))
+    assert len(draws) == 1
+
+
+def test_another_proof_of_the_same_output_changes_no_draw(slots):
+    owner, epoch = slots.owner(START), slots.runtime.babe.authorities_at(START)
+    draws, proofs = set(), set()
+    for entropy in (bytes(32), b"\x01" * 32, b"\x02" * 32):
+        output, proof = pair_of(owner).vrf_key().sign(epoch.transcript(START), entropy=entropy)
+        signature = VrfSignature(pre_output=VrfPreOutput(output.pre_output), proof=VrfProof(proof))
+        chain = SlotChain()
+        chain.begin(
+            digest_of(
+                SecondaryVrf(authority_index=U32(owner), slot=U64(START), vrf_signature=signature)
+            )
+        )
+        proofs.add(proof)
+        draws.add(chain.runtime.babe.random(b"draw"))
+    assert len(proofs) == 3
+    assert len(draws) == 1
+
+
+def test_a_withheld_block_leaves_the_draw_to_the_next_author(slots):
+    """All that withholding gives: the draws of that block are not made, the next ones differ."""
+    with_it, without = SlotChain(), SlotChain()
+    for chain in (with_it, without):
+        chain.block(START)
+    with_it.block(START + 1)
+    with_it.block(START + 2)
+    without.block(START + 2)
+    one, other = with_it.runtime.babe, without.runtime.babe
+    assert one.author_vrf_randomness.get() == other.author_vrf_randomness.get()
+    assert one.random(b"draw") != other.random(b"draw")
 
 
 # The runtime API, genesis and configuration.
@@ -270,7 +434,7 @@ def test_the_configuration_tells_how_to_follow_the_chain(slots):
     found = slots.runtime.babe.configuration()
     assert (found.slot_duration, found.epoch_length) == (SLOT_MS, EPOCH_SLOTS)
     assert found.authorities == AUTHORITIES
-    assert found.allowed_slots is AllowedSlots.PrimaryAndSecondaryPlainSlots
+    assert found.allowed_slots is AllowedSlots.PrimaryAndSecondaryVRFSlots
     assert found.c == (1, 4)
     assert slots.runtime.babe.current_epoch().config.c == (1, 4)
 
