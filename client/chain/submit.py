@@ -52,8 +52,8 @@ ALREADY_IMPORTED = 1013
 PRIORITY_TOO_LOW = 1014
 
 _NO_NEWS = (INVALID_TRANSACTION, TEMPORARILY_BANNED, PRIORITY_TOO_LOW)
-"""Refusals that a transaction also gets once it was taken: when it was sent before, they say nothing
-about whether it is executed."""
+"""Refusals that a transaction also gets once it was taken: when it was sent before, they say
+nothing about whether it is executed."""
 
 _STALE = "outdated"
 """Of the text that goes with 1010 for a nonce that is used already."""

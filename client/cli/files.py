@@ -105,7 +105,7 @@ def get(
 ) -> None:
     """Read the file FID into OUT; any 4 of the 12 holders of each segment are enough."""
     from client.chain import ChainClient
-    from client.transfer.fetch import fetch_file, open_stored, read_range
+    from client.transfer.fetch import fetch_file, fetch_range, open_stored
     from client.transfer.http import HolderHttp
     from client.vault.keys import VaultKey
     from primitives.types import FileHash
@@ -120,15 +120,11 @@ def get(
             stored = await open_stored(chain, holders, file_hash)
             if bounds is not None:
                 start, end = bounds
-                if key is None:
-                    data = await stored.read(start, min(end, stored.size))
-                else:
-                    data = await read_range(stored, key, start, end)
-                out.write_bytes(data)
-                return {"size": len(data), "name": None, "sealed": key is not None}
-            found = await fetch_file(
-                stored, out, key=key, progress=partial(progress.update, "fetching")
-            )
+                found = await fetch_range(stored, out, key=key, start=start, end=end)
+            else:
+                found = await fetch_file(
+                    stored, out, key=key, progress=partial(progress.update, "fetching")
+                )
             return {"size": found.size, "name": found.name, "sealed": found.is_sealed}
 
     with Progress() as progress:

@@ -1,7 +1,8 @@
 """HTTP with holders of fragments, version 1 of the protocol (docs/specs/file-encoding.md).
 
 A holder is a stranger: whatever it answers is bounded in length and time, redirects are not
-followed, and bytes are believed only when their hash fits.
+followed, its texts are shown without control characters, and bytes are believed only when their
+hash fits. Whatever is wrong with a holder or its address is a ``HolderFailed``.
 """
 
 import hashlib
@@ -9,9 +10,10 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 
 from primitives.errors import CessError, DecodeError
@@ -34,6 +36,8 @@ RETRYABLE = frozenset({404, 408, 409, 425, 429, 500, 502, 503, 504})
 
 _MALFORMED = 0
 _UNREACHABLE = -1
+_FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, UnicodeError)
+"""UnicodeError: names that no resolver takes, such as ``a..b``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,10 @@ class TransferLimits:
     connect_timeout_s: float = 5.0
     transfer_timeout_s: float = 60.0
     """Between two pieces of a fragment, and for any short answer."""
+
+    pace_bytes_s_min: int = 16 << 10
+    """A transfer may take ``transfer_timeout_s`` and as long as its bytes need at this pace, so a
+    holder that drips bytes is given up."""
 
     opening_timeout_s: float = 180.0
     """The holder commits to the fragment first, which takes seconds and may have to queue."""
@@ -67,7 +75,7 @@ class HolderFailed(CessError):
     def __init__(
         self, endpoint: str, status: int, text: str, *, retry_after_s: float | None = None
     ) -> None:
-        super().__init__(f"the holder at {endpoint} failed: {text}")
+        super().__init__(f"the holder at {_printable(endpoint)} failed: {_printable(text)}")
         self.endpoint = endpoint
         self.status = status
         self.retry_after_s = retry_after_s
@@ -129,7 +137,13 @@ class HolderHttp:
 
     async def put_fragment(self, endpoint: str, fragment: FragmentHash, data: bytes) -> None:
         """Hand a fragment over; the holder has it on disk when this returns."""
-        await self._json("PUT", endpoint, f"/fragments/{fragment.hex()}", content=data)
+        await self._json(
+            "PUT",
+            endpoint,
+            f"/fragments/{fragment.hex()}",
+            content=data,
+            timeout_s=self._patience(len(data)),
+        )
 
     async def opening(self, endpoint: str, fragment: FragmentHash, nonce: bytes) -> OpeningReply:
         """The holder's commitments, opened for ``nonce``."""
@@ -150,7 +164,7 @@ class HolderHttp:
                     y=ScalarBytes(_unhex(reply["y"])), proof=Bytes48(_unhex(reply["proof"]))
                 ),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, DecodeError) as error:
             raise HolderFailed(endpoint, _MALFORMED, f"its opening is malformed: {error}") from None
 
     async def cosignature(
@@ -181,18 +195,21 @@ class HolderHttp:
         data = bytearray()
         digest = hashlib.sha256()
         try:
-            async with self._client.stream(
-                "GET", f"{endpoint}/fragments/{fragment.hex()}"
-            ) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise await self._failure(endpoint, response)
-                async for piece in response.aiter_raw():
-                    data += piece
-                    digest.update(piece)
-                    if len(data) > length:
-                        break
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            with anyio.fail_after(self._patience(length)):
+                async with self._client.stream(
+                    "GET", f"{endpoint}/fragments/{fragment.hex()}"
+                ) as response:
+                    if response.status_code != httpx.codes.OK:
+                        raise await self._failure(endpoint, response)
+                    async for piece in response.aiter_raw():
+                        data += piece
+                        digest.update(piece)
+                        if len(data) > length:
+                            break
+        except _FAILURES as error:
             raise _unreachable(endpoint, error) from None
+        except TimeoutError:
+            raise _too_slow(endpoint) from None
         if len(data) != length or digest.digest() != fragment:
             raise HolderFailed(
                 endpoint, _MALFORMED, f"its fragment {fragment.hex()} has other bytes"
@@ -211,18 +228,21 @@ class HolderHttp:
     ) -> dict[str, Any]:
         timeout = self.limits.transfer_timeout_s if timeout_s is None else timeout_s
         try:
-            async with self._client.stream(
-                method,
-                endpoint + path,
-                content=content,
-                json=body,
-                timeout=httpx.Timeout(timeout, connect=self.limits.connect_timeout_s),
-            ) as response:
-                if not response.is_success:
-                    raise await self._failure(endpoint, response)
-                text = await self._bounded(endpoint, response)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            with anyio.fail_after(timeout):
+                async with self._client.stream(
+                    method,
+                    endpoint + path,
+                    content=content,
+                    json=body,
+                    timeout=httpx.Timeout(timeout, connect=self.limits.connect_timeout_s),
+                ) as response:
+                    if not response.is_success:
+                        raise await self._failure(endpoint, response)
+                    text = await self._bounded(endpoint, response)
+        except _FAILURES as error:
             raise _unreachable(endpoint, error) from None
+        except TimeoutError:
+            raise _too_slow(endpoint) from None
         try:
             reply = json.loads(text) if text else {}
         except (ValueError, RecursionError):
@@ -230,6 +250,9 @@ class HolderHttp:
         if not isinstance(reply, dict):
             raise HolderFailed(endpoint, _MALFORMED, "its answer is no JSON object")
         return reply
+
+    def _patience(self, length: int) -> float:
+        return self.limits.transfer_timeout_s + length / self.limits.pace_bytes_s_min
 
     async def _bounded(self, endpoint: str, response: httpx.Response) -> bytes:
         text = bytearray()
@@ -257,6 +280,15 @@ class HolderHttp:
 
 def _unreachable(endpoint: str, error: Exception) -> HolderFailed:
     return HolderFailed(endpoint, _UNREACHABLE, str(error) or type(error).__name__)
+
+
+def _too_slow(endpoint: str) -> HolderFailed:
+    return HolderFailed(endpoint, _UNREACHABLE, "it was too slow")
+
+
+def _printable(text: str) -> str:
+    """A stranger's text without control characters, which fool terminals and logs."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _unhex(text: object) -> bytes:

@@ -203,10 +203,12 @@ class _Job:
 
     async def _look(self, at: Hash) -> "DealSeen | FileActive | DealGone":
         fid = self._prepared.fid
+        owner = self._signer.account_id
         deal = await self._chain.read(FileBank.deal_map, fid, at=at)
-        if deal is None:
+        if deal is None or deal.user.user != owner:  # anybody can declare our hashes as theirs
             stored = await self._chain.read(FileBank.file, fid, at=at)
-            return DealGone() if stored is None else FileActive()
+            is_ours = stored is not None and any(item.user == owner for item in stored.owner)
+            return FileActive() if is_ours else DealGone()
         header = await self._chain.header(at)
         pending = await self._chain.items(
             FileBank.deal_segments, fid, limit=SEGMENT_COUNT_MAX, at=at
@@ -221,6 +223,7 @@ class _Job:
         try:
             await self._deliver(order)
         except HolderFailed as failure:
+            self._endpoints.pop(order.miner, None)  # it may have moved
             log.info(
                 "holder did not take a fragment",
                 miner=order.miner.hex(),

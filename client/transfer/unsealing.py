@@ -19,7 +19,9 @@ from client.vault.envelope import (
 )
 from client.vault.keys import VaultKey
 
-__all__ = ["Unsealing"]
+__all__ = ["NEEDS_KEY", "Unsealing"]
+
+NEEDS_KEY = "the file is sealed: give the account that stored it with --keyfile or --suri"
 
 SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES
 
@@ -63,9 +65,9 @@ class Unsealing:
         self._write(out, at_end=True)
         if self._taken != self._size or self._waiting:
             raise EnvelopeTruncated(f"{self._taken} bytes came and {self._size} were stored")
-        if self._opener is not None and self.written != self._opener.size:
+        if self._opener is not None and self._taken != self._opener.envelope_bytes:
             raise EnvelopeTruncated(
-                f"the file has {self._opener.size} bytes and {self.written} were found"
+                f"the envelope has {self._opener.envelope_bytes} bytes and {self._taken} came"
             )
 
     def _begin(self, *, at_end: bool) -> None:
@@ -78,7 +80,7 @@ class Unsealing:
             self._is_open = True
             return
         if self._key is None:
-            raise WrongKey("the file is sealed: give the account that stored it with --suri")
+            raise WrongKey(NEEDS_KEY)
         self._opener = Opener(self._key, head)
         del self._waiting[:ENVELOPE_HEAD_BYTES]
 

@@ -1,11 +1,19 @@
 """HTTP with strangers: what is believed, what is bounded, what may be tried again."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
-from client.transfer.http import BadEndpoint, HolderFailed, checked_endpoint
+from client.transfer.http import (
+    BadEndpoint,
+    HolderFailed,
+    HolderHttp,
+    TransferLimits,
+    checked_endpoint,
+)
 from primitives.types import FragmentHash
 
 pytestmark = pytest.mark.anyio
@@ -94,3 +102,70 @@ async def test_network_failures_are_retryable(holder: Any) -> None:
     with pytest.raises(HolderFailed) as caught:
         await holder(fail).get_fragment("http://m0", HASH, 10)
     assert caught.value.is_retryable
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70, ".", "xn--a", "xn--zzzzzzzzzz99999"])
+@pytest.mark.parametrize("anyio_backend", ["trio", "asyncio"])
+async def test_names_that_no_resolver_takes_are_failures_of_their_holder(host: str) -> None:
+    """One miner with such an address must not end everybody's uploads and downloads."""
+    endpoint = checked_endpoint(f"http://{host}:80".encode())
+    async with HolderHttp.open() as holders:
+        with pytest.raises(HolderFailed):
+            await holders.get_fragment(endpoint, HASH, 10)
+        with pytest.raises(HolderFailed):
+            await holders.put_fragment(endpoint, HASH, b"data")
+
+
+class Dripping(httpx.AsyncByteStream):
+    """A byte now and then, always in time for the next read."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await anyio.sleep(0.01)
+
+
+async def test_a_holder_that_drips_bytes_is_given_up() -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Dripping()))
+    limits = TransferLimits(transfer_timeout_s=0.05, opening_timeout_s=0.05)
+    holders = HolderHttp(httpx.AsyncClient(transport=transport), limits)
+    with anyio.fail_after(5):
+        for ask in (
+            lambda: holders.get_fragment("http://m0", HASH, 1000),
+            lambda: holders.put_fragment("http://m0", HASH, b"data"),
+            lambda: holders.opening("http://m0", HASH, bytes(32)),
+        ):
+            with pytest.raises(HolderFailed, match="slow") as caught:
+                await ask()
+            assert caught.value.is_retryable
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {},
+        {"commitments": 1, "y": "", "proof": ""},
+        {"commitments": [], "y": None, "proof": "0x"},
+        {"commitments": [7], "y": "00" * 32, "proof": "00" * 48},
+        {"commitments": ["0x" + "00" * 47], "y": "00" * 32, "proof": "00" * 48},
+        {"commitments": ["0x" + "00" * 48], "y": "zz", "proof": "00" * 48},
+        {"commitments": ["0x" + "00" * 48], "y": "00" * 31, "proof": "00" * 48},
+    ],
+)
+async def test_openings_of_any_other_shape_are_failures_of_their_holder(
+    holder: Any, reply: Any
+) -> None:
+    with pytest.raises(HolderFailed, match="malformed") as caught:
+        await holder(lambda _: httpx.Response(200, json=reply)).opening(
+            "http://m0", HASH, bytes(32)
+        )
+    assert not caught.value.is_retryable
+
+
+async def test_a_holders_text_cannot_steer_the_terminal(holder: Any) -> None:
+    def refuse(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(400, json={"message": "\x1b]0;x\x07\x1b[2Jdone\r\n"})
+
+    with pytest.raises(HolderFailed) as caught:
+        await holder(refuse).put_fragment("http://m0", HASH, b"data")
+    assert str(caught.value).isprintable()

@@ -10,6 +10,7 @@ import pytest
 from client.transfer.place import DealDropped, place, public_name
 from pallets.file_bank import FileBank
 from pallets.sminer import Sminer
+from primitives.crypto.keys import KeyPair
 from primitives.errors import StorageCorrupt
 from primitives.scale import U32
 
@@ -28,6 +29,17 @@ async def placed(network: Any, file: Any, **more: Any) -> list[Any]:
             **more,
         )
     return told
+
+
+async def placed_until(network: Any, file: Any, expected: set[int]) -> None:
+    """Place until ``expected`` are signed for, and long enough to see that nobody else is."""
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: placed(network, file))
+            while not expected <= signed_by(network):
+                await anyio.sleep(0.01)
+            await anyio.sleep(0.3)
+            tasks.cancel_scope.cancel()
 
 
 def signed_by(network: Any) -> set[int]:
@@ -100,8 +112,7 @@ async def test_an_old_opening_does_not_answer_a_new_nonce(network: Any, small_fi
 
     network.twist[0] = replay
     network.declare(small_file)
-    with anyio.move_on_after(1.5):
-        await placed(network, small_file)
+    await placed_until(network, small_file, set(range(1, 12)))
     assert signed_by(network) == set(range(1, 12))
 
 
@@ -222,6 +233,32 @@ async def test_signed_is_enough_when_that_is_asked(network: Any, small_file: Any
     assert (told[-1].signed, told[-1].reported) == (12, 0)
 
 
+@pytest.mark.parametrize("is_active", [False, True])
+async def test_a_deal_or_file_of_somebody_else_is_not_taken_for_ours(
+    network: Any, small_file: Any, is_active: bool
+) -> None:
+    """The attack: when our deal ends, declare its hashes, so that we wait or lose our spool."""
+    mallory = KeyPair.from_suri("//Mallory")
+    owner, network.owner = network.owner, mallory
+    if is_active:
+        network.store(small_file)
+    else:
+        network.declare(small_file)
+    network.owner = owner
+
+    async def blocks() -> None:
+        while True:
+            await anyio.sleep(0.01)
+            network.chain.advance()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(blocks)
+        with pytest.raises(DealDropped):
+            await placed(network, small_file)
+        tasks.cancel_scope.cancel()
+    assert network.log == []
+
+
 async def test_a_damaged_spool_stops_the_upload(network: Any, small_file: Any) -> None:
     part = small_file.segments[0].fragments[4]
     small_file.fragment_path(part).write_bytes(b"damaged")
@@ -235,8 +272,7 @@ async def test_an_address_that_is_none_is_not_called(network: Any, small_file: A
     fragment = network.chain.state[FileBank.deal_segments.key(small_file.fid, U32(0))][2]
     victim = fragment.fragments[0].miner
     network.chain.put(Sminer.miner_items, victim, network.info("file:///etc/passwd"))
-    with anyio.move_on_after(1.5):
-        await placed(network, small_file)
+    await placed_until(network, small_file, set(range(1, 12)))
     assert signed_by(network) == set(range(1, 12))
     assert {number for _, number, _ in network.log} == set(range(1, 12))
 
