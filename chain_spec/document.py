@@ -25,7 +25,12 @@ Json: TypeAlias = bool | int | str | list["Json"] | dict[str, "Json"] | None
 SPEC_BYTES_MAX: Final = 64 * 1024**2
 """Raw specs hold the whole state of block 0: those of large networks have about 10 MiB."""
 
+DEPTH_MAX: Final = 32
+"""Objects and lists within one another; a spec has six."""
+
 SHOWN_CHARS_MAX: Final = 60
+# Strings and brackets; a string that does not end reaches to the end of the text.
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,77}")
 _ACCOUNT_HEX: Final = re.compile(r"0x[0-9a-fA-F]{64}")
 
@@ -127,19 +132,38 @@ def parse_document(data: bytes, source: str) -> Node:
     if len(data) > SPEC_BYTES_MAX:
         raise ChainSpecError(source, f"has more than {SPEC_BYTES_MAX} bytes: it is no chain spec")
     try:
+        text = data.decode()
+        if _depth(text) > DEPTH_MAX:
+            raise ChainSpecError(source, "is nested too deeply: it is no chain spec")
         value = json.loads(
-            data.decode(),
+            text,
             object_pairs_hook=_object,
             parse_float=_refuse_number,
             parse_constant=_refuse_number,
         )
-    except RecursionError:
-        raise ChainSpecError(source, "is nested too deeply: it is no chain spec") from None
     except UnicodeDecodeError:
         raise ChainSpecError(source, "is not text in UTF-8: it is no chain spec") from None
     except ValueError as error:
         raise ChainSpecError(source, f"is not JSON: {error}") from None
     return Node(value, "")
+
+
+def _depth(text: str) -> int:
+    """How deep brackets stand within one another, as far as it matters.
+
+    Counted before parsing: the parser recurses, and how deep it may differs between processes.
+    """
+    depth = deepest = 0
+    for found in _TOKEN.finditer(text):
+        first = text[found.start()]
+        if first in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > DEPTH_MAX:
+                break
+        elif first in "]}":
+            depth -= 1
+    return deepest
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -28,6 +28,8 @@ def node(value: object) -> Node:
         (b'{"a": -Infinity}', "not an integer"),
         (b"\xff", "UTF-8"),
         (b"[" * 100_000, "nested"),
+        (b'{"a":' * 33 + b"1" + b"}" * 33, "nested"),
+        (b'{"a": "' + b'\\"[' * 100_000, "not JSON"),
         (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
     ],
 )
@@ -133,3 +135,8 @@ def test_long_values_are_cut_in_errors() -> None:
     with pytest.raises(ChainSpecError) as caught:
         node("x" * 5000).integer(1)
     assert len(str(caught.value)) < 200
+
+
+def test_depth_is_counted_up_to_the_limit_and_not_in_strings() -> None:
+    deep = b'{"a":' * 32 + b'"' + b"[{" * 50 + b'"' + b"}" * 32
+    assert list(parse_document(deep, "a spec").members()) == ["a"]
