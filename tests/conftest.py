@@ -4,10 +4,19 @@
 which is printed where one fails.
 """
 
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import is_hypothesis_test, settings
+
+_RECURSION_LIMIT = sys.getrecursionlimit()
+
+import py_ecc.optimized_bls12_381  # noqa: E402, F401
+
+# py_ecc raises the limit for the whole process when it is imported. With it a parser that recurses
+# ends in a crash where every process of ours raises RecursionError.
+sys.setrecursionlimit(_RECURSION_LIMIT)
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
