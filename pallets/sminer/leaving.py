@@ -109,6 +109,7 @@ def _leave(sminer: "Sminer", who: AccountId, info: MinerInfo, state: MinerState)
     sminer.miner_items[who] = replace(
         info, state=state, idle_space=U128(0), space_proof_info=replace(plots, front=plots.rear)
     )
+    listing.leave_if_empty(sminer, who)
     sminer.deposit_event(
         sminer.MinerExited(miner=who, state=state, service_space=info.service_space)
     )

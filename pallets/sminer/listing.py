@@ -1,9 +1,8 @@
 """The list of miners that can be drawn, without gaps, for deals and for audits.
 
-A miner enters it with its first certified plots and leaves it when it is thrown out or withdraws.
-So accounts that have proved no space do not thin out the draws. A miner that announced its exit, or
-has left with fragments that nobody restored yet, stays listed: it is audited for them, and deals
-ask for its state.
+A miner enters it with its first certified plots. It leaves it when it is thrown out, or when it has
+left and holds and owes no fragment any more. So accounts that have nothing to prove do not thin out
+the draws, and a miner that left with fragments is audited until others have restored them.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from primitives.types import AccountId
 if TYPE_CHECKING:
     from pallets.sminer.pallet import Sminer
 
-__all__ = ["enter", "leave"]
+__all__ = ["enter", "leave", "leave_if_empty"]
 
 
 def enter(sminer: "Sminer", who: AccountId) -> None:
@@ -38,3 +37,12 @@ def leave(sminer: "Sminer", who: AccountId) -> None:
         sminer.all_miner[index] = moved
         sminer.miner_index[moved] = index
     sminer.miner_count.put(last)
+
+
+def leave_if_empty(sminer: "Sminer", who: AccountId) -> None:
+    """Take out a miner that has left and holds, or promised, no fragment. Never raises."""
+    info = sminer.miner_items.get(who)
+    if info is None or not sminer.is_leaving(who):
+        return
+    if info.service_space == 0 and info.lock_space == 0:
+        leave(sminer, who)

@@ -11,7 +11,7 @@ Invariants, tested as properties:
 - ``collaterals`` of a miner is reserved on its staking account; a fine moves it to
   ``punish_treasury`` to the planck, and what is missing becomes ``debt``;
 - ``all_miner`` is dense in ``0..miner_count`` and ``miner_index`` is its inverse; a miner is in it
-  from its first certified plots until it is thrown out or withdraws.
+  from its first certified plots until it is thrown out, or has left and holds nothing more.
 
 Leaving: ``miner_exit_prep`` announces, the exit follows after ``exit_lock_block`` blocks. A miner
 that left answers for its fragments, and is audited, until others have restored all of them; only
@@ -58,7 +58,7 @@ from pallets.frame import (
     ensure_signed,
     event,
 )
-from pallets.sminer import certification, leaving, punctuality
+from pallets.sminer import certification, leaving, listing, punctuality
 from pallets.sminer.collateral import fine_of, limit_of, power_of
 from pallets.sminer.endpoint import is_endpoint
 from pallets.sminer.ports import Audits, Currency, NetworkSpace, Randomness, Rewards
@@ -581,6 +581,7 @@ class Sminer(Pallet):
         )
         if gone:
             self.config.space.sub_total_idle_space(size)
+            listing.leave_if_empty(self, who)
 
     def lock_to_service(self, who: AccountId, size: U128) -> None:
         """The miner holds what it was promised for: ``size`` bytes of plots are displaced."""
@@ -608,6 +609,7 @@ class Sminer(Pallet):
             idle_space=U128(info.idle_space + returned),
         )
         self.config.space.sub_total_service_space(size)
+        listing.leave_if_empty(self, who)
         if returned > 0:
             self.put_pending(who, U128(pending - returned))
             self.config.space.add_total_idle_space(returned)

@@ -197,7 +197,9 @@ class Miners(RuleBasedStateMachine):
         wanted = {
             who
             for who, info in sminer.miner_items.items(limit=10)
-            if info.state != MinerState.Offline and info.space_proof_info.rear > 0
+            if info.state != MinerState.Offline
+            and info.space_proof_info.rear > 0
+            and (not sminer.is_leaving(who) or info.service_space + info.lock_space > 0)
         }
         assert set(listed) == wanted
 

@@ -73,9 +73,23 @@ def test_a_miner_that_left_gives_up_its_plots_and_keeps_its_fragments(world):
 def test_a_miner_that_left_is_still_drawn_for_audits_but_takes_nothing_new(world):
     world.register()
     world.certify()
+    world.store()
+    world.sminer.lock_space(ALICE, U128(FRAGMENT))
     world.leave()
     assert world.sminer.miner_at(0) == ALICE
     assert not world.sminer.can_hold(ALICE, 0)
+    world.sminer.release_service(ALICE, U128(FRAGMENT))
+    assert world.sminer.count() == 1, "it is promised for another fragment"
+    world.sminer.unlock_space(ALICE, U128(FRAGMENT))
+    assert world.sminer.count() == 0
+
+
+def test_a_miner_that_left_without_fragments_is_drawn_no_more(world):
+    world.register()
+    world.certify()
+    world.leave()
+    assert world.sminer.count() == 0
+    assert ALICE in world.sminer.miner_items
 
 
 def test_promises_of_a_miner_that_left_end_as_service_space_or_as_nothing(world):
