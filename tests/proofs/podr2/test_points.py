@@ -105,3 +105,36 @@ def test_no_points_are_no_proof(holdings: Holdings) -> None:
         verify_points([], [], asked.z, proof)
     with pytest.raises(ValueError, match="coefficients"):
         verify_points([G1Point()], [], asked.z, proof)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.binary(min_size=0, max_size=200))
+def test_any_bytes_are_kept_only_as_the_points_that_they_are(data: bytes) -> None:
+    """Never an accepted forgery: what is kept gives the very bytes back, or nothing is kept."""
+    try:
+        kept = checked_points([data])
+    except ProofRejected:
+        return
+    assert kept.commitments() == (data,)
+
+
+@settings(max_examples=200, deadline=None)
+@given(flip=st.integers(0, 383), scalar=st.integers(1, 2**64))
+def test_a_commitment_with_a_flipped_bit_is_another_or_none(flip: int, scalar: int) -> None:
+    data = bytearray(commitment(scalar))
+    data[flip // 8] ^= 1 << flip % 8
+    try:
+        kept = checked_points([bytes(data)])
+    except ProofRejected:
+        return
+    assert kept.commitment(0) == bytes(data) != commitment(scalar)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(min_size=0, max_size=200))
+def test_any_stored_bytes_load_or_are_called_corrupt(data: bytes) -> None:
+    try:
+        load_point(data)
+    except StorageCorrupt:
+        return
+    assert len(data) == POINT_BYTES
