@@ -1,9 +1,10 @@
 """A chain in memory whose blocks are built by the real code at times that the test chooses."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
+from chain_spec.genesis import Authority, GenesisConfig
 from chain_spec.presets import dev
 from node.consensus.authorities import epoch_for
 from node.consensus.authorship import BuiltBlock
@@ -20,7 +21,7 @@ from primitives.era import Era
 from primitives.extrinsic import Implicit, MultiAddressId, extrinsic_hash, sign_extrinsic
 from primitives.header import Header
 from primitives.scale import U32
-from primitives.types import Balance
+from primitives.types import AccountId, Balance
 
 ALICE = KeyPair.from_suri("//Alice")
 ALICE_GRANDPA = KeyPair.from_suri("//Alice", "ed25519")
@@ -58,12 +59,13 @@ class Net:
         parent: Header | None = None,
         slot: int | None = None,
         is_late: Callable[[], bool] = lambda: False,
+        pair: KeyPair = ALICE,
     ) -> tuple[BuiltBlock, Imported]:
         parent = parent or self.chain.best_header()
         slot = slot or max(FIRST_SLOT, slot_of(parent) + 1)
         return self.chain.build(
             parent,
-            self.claim(parent, slot),
+            self.claim(parent, slot, pair),
             self.judged(extrinsics),
             now_ms=slot * self.duration_ms,
             is_late=is_late,
@@ -107,7 +109,26 @@ class Net:
         return self.chain.import_block(built.header, built.body, now_ms=moment)
 
 
-def new_net(*, finalizes: bool = True, keys: Sequence[KeyPair] = (ALICE_GRANDPA,)) -> Net:
+@cache
+def state_of(authorities: tuple[KeyPair, ...]) -> dict[bytes, bytes]:
+    """The state of block 0 of a development chain with these authors; none of them finalises."""
+    spec = dev()
+    assert isinstance(spec.genesis, GenesisConfig)
+    made = tuple(
+        Authority(pair.account_id, AccountId(pair.public), AccountId(bytes([at]) * 32))
+        for at, pair in enumerate(authorities, 1)
+    )
+    return genesis_state(replace(spec, genesis=replace(spec.genesis, authorities=made)))
+
+
+def new_net(
+    *,
+    finalizes: bool = True,
+    keys: Sequence[KeyPair] = (ALICE_GRANDPA,),
+    authorities: tuple[KeyPair, ...] | None = None,
+) -> Net:
+    """A chain at block 0: the development chain, or one like it with other authors."""
+    state = dev_state() if authorities is None else state_of(authorities)
     database = ChainDatabase(MemoryKv(), state_pruning=256)
-    database.initialise(genesis_header(genesis_state_root(dev_state())), dev_state())
+    database.initialise(genesis_header(genesis_state_root(state)), state)
     return Net(Chain(database, FinalityKeys(None, keys), finalizes=finalizes))
