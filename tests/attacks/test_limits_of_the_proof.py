@@ -94,7 +94,7 @@ def test_a_party_saves_what_more_than_four_of_twelve_are_worth(per_cent, least, 
     assert least <= spared <= most
 
 
-# A producer that chooses which block becomes the parent.
+# A producer that chooses which blocks there are; it cannot choose their randomness.
 
 LOST_PER_MILLE, SAMPLE, TRIALS = 10, 100, 1500
 
@@ -125,7 +125,7 @@ def test_withholding_a_block_gives_one_more_try():
         assert abs(escapes(tries) - expected(tries)) < Fraction(4, 100)
 
 
-def test_a_producer_that_also_chooses_the_contents_escapes_nearly_always():
-    """Before a VRF (docs/adr/0015): the randomness hashes the parent, whose contents its author
-    chooses. Nine contents make 37 % into 98 %. An author with data to hide is not audited."""
+def test_a_producer_of_all_blocks_withholds_until_it_escapes():
+    """Who makes all blocks tries again in each slot (docs/adr/0019): eight empty slots make 37 %
+    into 98 %. A miner that is the only author is audited when it likes; everybody sees the gaps."""
     assert escapes(9) > Fraction(95, 100)
