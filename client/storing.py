@@ -1,26 +1,38 @@
 """Storing a file from beginning to end, in steps that survive being interrupted.
 
-An upload has a spool directory of its own, named after what is stored: path, size, time of change,
-account, chain and whether it is public. The same command again finds it and goes on. When the file
-is active the spool is removed.
+An upload has a spool directory of its own, named after what is stored: the path, which file is
+there and when it was changed, account, chain and whether it is public. The same command again finds
+it and goes on; one command at a time works on it. When the file is active the spool is removed.
+
+Whoever sees a declaration on its way can declare the same hashes first, without having the bytes.
+A sealed file is then sealed anew, which gives it other hashes, and declared again.
 """
 
+import fcntl
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 
-from client.chain import ChainClient
+from client.chain import CallFailed, ChainClient, Receipt
 from client.transfer.http import HolderHttp
-from client.transfer.place import declare, is_declared, place
+from client.transfer.place import DealDropped, declare, is_declared, place
 from client.transfer.placing import PlacingStatus
-from client.transfer.prepare import PreparedFile, load_prepared, prepare_file
+from client.transfer.prepare import (
+    MANIFEST,
+    PreparedFile,
+    load_prepared,
+    prepare_file,
+    stored_bytes,
+)
 from client.vault.keys import VaultKey
 from pallets.file_bank import FileBank
 from pallets.storage_handler import StorageHandler
@@ -29,10 +41,22 @@ from primitives.crypto.keys import KeyPair
 from primitives.errors import CessError
 from primitives.types import AccountId, Hash
 
-__all__ = ["NoTerritory", "StoredReceipt", "Until", "default_spool", "store_file"]
+__all__ = [
+    "AlreadyStoring",
+    "NoTerritory",
+    "StoredReceipt",
+    "Until",
+    "default_spool",
+    "store_file",
+]
 
 FRAGMENTS = 12
 FINAL_POLL_S = 0.5
+SEALINGS_MAX = 3
+"""How often a file is sealed when its hashes are taken by others."""
+
+_LOCK = ".lock"
+_TAKEN = frozenset({"Existed", "BeingRemoved"})
 
 Report = Callable[[str, int, int], None]
 """Told the stage and how much of how much of it is done."""
@@ -40,6 +64,10 @@ Report = Callable[[str, int, int], None]
 
 class NoTerritory(CessError):
     """The account has no territory that could take the file; nothing was spent."""
+
+
+class AlreadyStoring(CessError):
+    """Another upload of the same content is under way; nothing was spent on this one."""
 
 
 class Until(StrEnum):
@@ -79,47 +107,139 @@ async def store_file(
 ) -> StoredReceipt:
     """Store ``path`` in a territory of ``signer``; everything that is not public is sealed.
 
-    Raises: NoTerritory, CannotPrepare, CallFailed, DealDropped, ChainUnreachable.
+    Raises: NoTerritory, AlreadyStoring, CannotPrepare, CallFailed, DealDropped, ChainUnreachable.
     """
-    key = None if is_public else VaultKey.of(signer)
     tell = report if report is not None else _silent
     directory = (spool if spool is not None else default_spool()) / _upload_name(
         chain, path, signer, is_public=is_public
     )
-    prepared = await anyio.to_thread.run_sync(load_prepared, directory)
-    if prepared is None:
-        segment_bytes = int(await chain.constant("FileBank", "SegmentBytes"))
-        await _require_territory(chain, signer.account_id, territory, 0)
-        prepared = await anyio.to_thread.run_sync(
+    job = _Storing(chain, path, directory, signer, territory, is_public=is_public, tell=tell)
+    if not (directory / MANIFEST).exists():
+        await job.require_space_for(path.stat().st_size)
+    with _claimed(directory):
+        prepared, receipt = await job.declared()
+
+        def placed(status: PlacingStatus) -> None:
+            given = status.reported + (status.signed if until is Until.STORED else 0)
+            tell("placing", given, status.total)
+
+        await place(
+            chain, holders, prepared, signer, report=placed, until_signed=until is Until.STORED
+        )
+        if until is Until.FINALIZED:
+            await _wait_finalized(chain, prepared)
+        if until is not Until.STORED:
+            await anyio.to_thread.run_sync(partial(shutil.rmtree, directory, ignore_errors=True))
+    return StoredReceipt(
+        prepared=prepared,
+        territory=territory,
+        declared_in=None if receipt is None else receipt.block_hash,
+        state=until,
+    )
+
+
+class _Storing:
+    """One file until it is declared."""
+
+    def __init__(
+        self,
+        chain: ChainClient,
+        path: Path,
+        directory: Path,
+        signer: KeyPair,
+        territory: str,
+        *,
+        is_public: bool,
+        tell: Report,
+    ) -> None:
+        self._chain = chain
+        self._path = path
+        self._directory = directory
+        self._signer = signer
+        self._territory = territory
+        self._key = None if is_public else VaultKey.of(signer)
+        self._tell = tell
+
+    async def require_space_for(self, size: int) -> None:
+        """Before the work of preparing. Raises: NoTerritory, CannotPrepare."""
+        segment_bytes = int(await self._chain.constant("FileBank", "SegmentBytes"))
+        stored = stored_bytes(size, segment_bytes, is_sealed=self._key is not None)
+        await self._require_space(-(-stored // segment_bytes))
+
+    async def declared(self) -> tuple[PreparedFile, Receipt | None]:
+        """The prepared file, which the chain knows as ours; the receipt if it is new there."""
+        owner = self._signer.account_id
+        prepared = await anyio.to_thread.run_sync(load_prepared, self._directory)
+        for _ in range(SEALINGS_MAX):
+            if prepared is None:
+                prepared = await self._prepare()
+            if await is_declared(self._chain, prepared, owner):
+                return prepared, None
+            await self._require_space(len(prepared.segments))
+            if await self._chain.read(FileBank.deal_map, prepared.fid) is None:
+                try:
+                    receipt = await declare(
+                        self._chain, prepared, self._signer, self._territory, key=self._key
+                    )
+                except CallFailed as failure:
+                    if failure.pallet != "FileBank" or failure.name not in _TAKEN:
+                        raise
+                else:
+                    return prepared, receipt
+            if self._key is None:
+                raise AlreadyStoring(
+                    f"the same public file {self._path} is being stored or removed by somebody "
+                    "just now; run the command again in a while"
+                )
+            prepared = None
+        raise AlreadyStoring(
+            f"the hashes of {self._path} were declared by somebody else {SEALINGS_MAX} times, "
+            "each time before ours; run the command again, over another node with --rpc"
+        )
+
+    async def _prepare(self) -> PreparedFile:
+        segment_bytes = int(await self._chain.constant("FileBank", "SegmentBytes"))
+
+        def progress(done: int, total: int) -> None:
+            anyio.from_thread.check_cancelled()  # so that Ctrl-C does not wait for a large file
+            self._tell("preparing", done, total)
+
+        return await anyio.to_thread.run_sync(
             partial(
                 prepare_file,
-                path,
-                directory,
+                self._path,
+                self._directory,
                 segment_bytes=segment_bytes,
-                key=key,
-                progress=partial(tell, "preparing"),
+                key=self._key,
+                progress=progress,
             )
         )
-    declared_in = None
-    if not await is_declared(chain, prepared, signer.account_id):
-        fragment_bytes = int(await chain.constant("FileBank", "FragmentBytes"))
-        space = FRAGMENTS * fragment_bytes * len(prepared.segments)
-        await _require_territory(chain, signer.account_id, territory, space)
-        receipt = await declare(chain, prepared, signer, territory, key=key)
-        declared_in = receipt.block_hash
 
-    def placed(status: PlacingStatus) -> None:
-        given = status.reported + (status.signed if until is Until.STORED else 0)
-        tell("placing", given, status.total)
+    async def _require_space(self, segments: int) -> None:
+        fragment_bytes = int(await self._chain.constant("FileBank", "FragmentBytes"))
+        space = FRAGMENTS * fragment_bytes * segments
+        await _require_territory(self._chain, self._signer.account_id, self._territory, space)
 
-    await place(chain, holders, prepared, signer, report=placed, until_signed=until is Until.STORED)
-    if until is Until.FINALIZED:
-        await _wait_finalized(chain, prepared)
-    if until is not Until.STORED:
-        await anyio.to_thread.run_sync(partial(shutil.rmtree, directory, ignore_errors=True))
-    return StoredReceipt(
-        prepared=prepared, territory=territory, declared_in=declared_in, state=until
-    )
+
+@contextmanager
+def _claimed(directory: Path) -> Iterator[None]:
+    """Hold a spool for this process; one with nothing to go on from is removed at the end.
+
+    Raises: AlreadyStoring.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (directory / _LOCK).open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyStoring(
+                "another `cess put` is storing the same file; wait for its end, or stop it"
+            ) from None
+        try:
+            yield
+        finally:
+            if not (directory / MANIFEST).exists():
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 async def _require_territory(chain: ChainClient, owner: AccountId, name: str, space: int) -> None:
@@ -148,6 +268,11 @@ async def _require_territory(chain: ChainClient, owner: AccountId, name: str, sp
 
 async def _wait_finalized(chain: ChainClient, prepared: PreparedFile) -> None:
     while await chain.read(FileBank.file, prepared.fid, at=await chain.finalized_head()) is None:
+        if await chain.read(FileBank.file, prepared.fid) is None:
+            raise DealDropped(
+                f"the file 0x{prepared.fid.hex()} was given up, or its block was, before it was "
+                "final; run the command again"
+            )
         await anyio.sleep(FINAL_POLL_S)
 
 
@@ -158,6 +283,8 @@ def _upload_name(chain: ChainClient, path: Path, signer: KeyPair, *, is_public: 
             str(path.resolve()),
             str(facts.st_size),
             str(facts.st_mtime_ns),
+            str(facts.st_ctime_ns),  # a size and a time of change can be set back; this cannot
+            f"{facts.st_dev}:{facts.st_ino}",
             signer.account_id.hex(),
             chain.genesis_hash.hex(),
             str(is_public),

@@ -4,7 +4,9 @@
 
 The fragments lie in a spool directory, each under its hash, until all of them are with their
 holders; ``manifest.json`` beside them says which belong where, so an interrupted upload goes on
-where it stopped. Preparing is synchronous and heavy: run it in a worker thread.
+where it stopped. Preparing is synchronous and heavy: run it in a worker thread. When it fails,
+nothing is left; a file that changes while it is read is refused, not stored half old, half new.
+The directory is open to its owner only: the manifest has the file's name.
 
 Bounds: memory holds one segment and its fragments, whatever the size of the file; the disk takes
 three times the stored bytes.
@@ -13,12 +15,20 @@ three times the stored bytes.
 import hashlib
 import json
 import os
+import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from client.vault.envelope import MAGIC, NAME_BYTES_MAX, Sealer, padded_content_bytes
+from client.vault.envelope import (
+    MAGIC,
+    NAME_BYTES_MAX,
+    Sealer,
+    envelope_bytes,
+    padded_content_bytes,
+)
 from client.vault.keys import VaultKey
 from pallets.file_bank.types import SEGMENT_COUNT_MAX
 from primitives.errors import CessError, StorageCorrupt
@@ -32,11 +42,21 @@ from proofs.erasure.segments import (
     segment_hash,
 )
 
-__all__ = ["CannotPrepare", "PreparedFile", "PreparedSegment", "load_prepared", "prepare_file"]
+__all__ = [
+    "MANIFEST",
+    "CannotPrepare",
+    "PreparedFile",
+    "PreparedSegment",
+    "load_prepared",
+    "prepare_file",
+    "stored_bytes",
+]
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 READ_BYTES = 1 << 20
+
+_SPOOLED = re.compile(r"[0-9a-f]{64}|manifest\.json(\.part)?")
 
 Progress = Callable[[int, int], None]
 """Told how many stored bytes of how many are done."""
@@ -84,6 +104,17 @@ class PreparedFile:
         return data
 
 
+def stored_bytes(size: int, segment_bytes: int, *, is_sealed: bool) -> int:
+    """How many bytes are stored of a file of ``size``. Raises: CannotPrepare, EnvelopeError."""
+    stored = envelope_bytes(padded_content_bytes(size, segment_bytes)) if is_sealed else size
+    if segment_count(stored, segment_bytes) > SEGMENT_COUNT_MAX:
+        raise CannotPrepare(
+            f"the file has {size} bytes and one can have at most "
+            f"{SEGMENT_COUNT_MAX * segment_bytes}; split it"
+        )
+    return stored
+
+
 def prepare_file(
     source: Path,
     directory: Path,
@@ -94,36 +125,54 @@ def prepare_file(
 ) -> PreparedFile:
     """Cut ``source`` into fragments under ``directory``; without ``key`` it is stored openly.
 
-    Raises: CannotPrepare, SourceChanged; OSError of the disk.
+    What an earlier run left there is removed. Raises: CannotPrepare, SourceChanged; OSError of the
+    disk.
     """
     name = source.name
     if len(os.fsencode(name)) > NAME_BYTES_MAX:
         raise CannotPrepare(f"the name of {source} is longer than {NAME_BYTES_MAX} bytes")
-    directory.mkdir(parents=True, exist_ok=True)
-    with source.open("rb") as stream:
-        plain_size = os.fstat(stream.fileno()).st_size
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        _clear(directory)
+        prepared = _prepare(source, name, directory, segment_bytes, key, progress)
+        _write_manifest(prepared)
+    except BaseException:
+        _clear(directory)
+        raise
+    return prepared
+
+
+def _prepare(
+    source: Path,
+    name: str,
+    directory: Path,
+    segment_bytes: int,
+    key: VaultKey | None,
+    progress: Progress | None,
+) -> PreparedFile:
+    with _open_regular(source) as stream:
+        before = os.fstat(stream.fileno())
+        plain_size = before.st_size
+        size = stored_bytes(plain_size, segment_bytes, is_sealed=key is not None)
         if key is None:
             if plain_size == 0:
                 raise CannotPrepare(f"{source} is empty: there is nothing to store openly")
-            if stream.peek(len(MAGIC)).startswith(MAGIC):
+            begins = stream.read(len(MAGIC))
+            stream.seek(0)
+            if begins == MAGIC:
                 raise CannotPrepare(
                     f"{source} begins like a sealed file; store it without --public"
                 )
-            size = plain_size
             pieces = _exactly(iter(lambda: stream.read(READ_BYTES), b""), size, source)
         else:
             content = padded_content_bytes(plain_size, segment_bytes)
             sealer = Sealer(key, name=name, size=plain_size, content_bytes=content)
-            size = sealer.envelope_bytes
             pieces = sealer.seal(stream)
-        if segment_count(size, segment_bytes) > SEGMENT_COUNT_MAX:
-            raise CannotPrepare(
-                f"{source} has {size} bytes and a file at most "
-                f"{SEGMENT_COUNT_MAX * segment_bytes}; split it"
-            )
         segments = _spool(pieces, size, segment_bytes, directory, progress)
+        if _version(os.fstat(stream.fileno())) != _version(before):
+            raise CannotPrepare(f"{source} changed while it was read; try again")
     fid = file_id(size, [(item.hash, item.fragments) for item in segments])
-    prepared = PreparedFile(
+    return PreparedFile(
         fid=fid,
         name=name,
         size=size,
@@ -132,8 +181,6 @@ def prepare_file(
         segments=segments,
         directory=directory,
     )
-    _write_manifest(prepared)
-    return prepared
 
 
 def load_prepared(directory: Path) -> PreparedFile | None:
@@ -162,6 +209,26 @@ def load_prepared(directory: Path) -> PreparedFile | None:
     ):
         return None
     return prepared
+
+
+def _open_regular(source: Path) -> BinaryIO:
+    """Open a file, but nothing that never ends or never begins. Raises: CannotPrepare."""
+    handle = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise CannotPrepare(f"{source} is no ordinary file; copy what it gives into one first")
+    return os.fdopen(handle, "rb")
+
+
+def _version(facts: os.stat_result) -> tuple[int, int, int]:
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
+def _clear(directory: Path) -> None:
+    """Remove fragments and manifest; other files in the directory are not ours."""
+    for path in directory.iterdir():
+        if _SPOOLED.fullmatch(path.name):
+            path.unlink()
 
 
 def _exactly(pieces: Iterator[bytes], size: int, source: Path) -> Iterator[bytes]:

@@ -1,16 +1,21 @@
 """Storing from beginning to end: what is asked before anything is spent, and going on."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
 import pytest
 
-from client.storing import NoTerritory, Until, store_file
+from client.chain import CallFailed
+from client.storing import AlreadyStoring, NoTerritory, Until, store_file
 from client.transfer.prepare import load_prepared
 from client.vault import unseal_name
+from pallets.file_bank import FileBank
 from pallets.storage_handler import StorageHandler
 from pallets.storage_handler.types import TerritoryInfo, TerritoryState, TerrName
+from primitives.crypto.keys import KeyPair
 from primitives.scale import U128
 from primitives.types import BlockNumber, Hash
 
@@ -116,3 +121,131 @@ async def test_an_interrupted_upload_goes_on_without_a_second_declaration(
     receipt = await stored(network, source, tmp_path / "spool")
     assert len(network.chain.submitted) == 1
     assert receipt.declared_in is None
+
+
+def copy_declarations(network: Any, spool: Path, times: int) -> None:
+    """Somebody sees our declarations on their way and has theirs executed first, ``times``."""
+    left = times
+
+    def declare(_call: Any) -> None:
+        nonlocal left
+        file = next(found for path in spool.iterdir() if (found := load_prepared(path)))
+        if left == 0:
+            network.declare(file)
+            return
+        left -= 1
+        owner, network.owner = network.owner, KeyPair.from_suri("//Mallory")
+        network.declare(file)
+        network.owner = owner
+        raise CallFailed("FileBank", "Existed", "open already")
+
+    network.chain.on_submit = declare
+
+
+async def test_a_file_whose_declaration_was_copied_is_sealed_anew(
+    network: Any, source: Path, tmp_path: Path
+) -> None:
+    lease(network, 1 << 30)
+    copy_declarations(network, tmp_path / "spool", 2)
+    with anyio.move_on_after(5):
+        await stored(network, source, tmp_path / "spool", until=Until.STORED)
+    hashes = [call.arguments["file_hash"] for call in network.chain.submitted]
+    assert len(set(hashes)) == 3
+    owner = network.owner.account_id
+    deals = [
+        value for entry, _, value in network.chain.state.values() if entry is FileBank.deal_map
+    ]
+    assert [deal.user.user for deal in deals].count(owner) == 1
+
+
+async def test_a_copier_who_is_always_first_is_told_of(
+    network: Any, source: Path, tmp_path: Path
+) -> None:
+    lease(network, 1 << 30)
+    copy_declarations(network, tmp_path / "spool", 99)
+    with pytest.raises(AlreadyStoring, match="--rpc"):
+        await stored(network, source, tmp_path / "spool")
+    assert len(network.chain.submitted) == 3
+    assert network.log == []
+
+
+async def test_a_public_file_that_others_store_just_now_is_waited_for(
+    network: Any, source: Path, tmp_path: Path
+) -> None:
+    lease(network, 1 << 30)
+    copy_declarations(network, tmp_path / "spool", 1)
+    for _ in range(2):  # the second time it is seen before anything is spent
+        with pytest.raises(AlreadyStoring, match="public"):
+            await stored(network, source, tmp_path / "spool", is_public=True)
+    assert len(network.chain.submitted) == 1
+
+
+async def test_other_failures_of_a_declaration_are_told_as_they_are(
+    network: Any, source: Path, tmp_path: Path
+) -> None:
+    lease(network, 1 << 30)
+
+    def fail(_call: Any) -> None:
+        raise CallFailed("FileBank", "MinerPowerInsufficient", "too few miners")
+
+    network.chain.on_submit = fail
+    with pytest.raises(CallFailed, match="MinerPowerInsufficient"):
+        await stored(network, source, tmp_path / "spool")
+    assert len(network.chain.submitted) == 1
+
+
+async def test_a_file_changed_behind_its_size_and_time_is_not_taken_for_the_old_one(
+    network: Any, source: Path, tmp_path: Path, key: Any
+) -> None:
+    lease(network, 1 << 30)
+
+    def fail(_call: Any) -> None:
+        raise CallFailed("FileBank", "MinerPowerInsufficient", "too few miners")
+
+    network.chain.on_submit = fail
+    before = source.stat()
+    spools = []
+    for data in (b"a", b"b"):
+        source.write_bytes(data * before.st_size)
+        os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+        with pytest.raises(CallFailed):
+            await stored(network, source, tmp_path / "spool")
+        spools.append(len(list((tmp_path / "spool").iterdir())))
+    assert spools == [1, 2]
+
+
+async def test_two_uploads_of_one_file_at_a_time_do_not_spoil_each_other(
+    network: Any, source: Path, tmp_path: Path
+) -> None:
+    lease(network, 1 << 30)
+    refused: list[Exception] = []
+
+    def second(_stage: str, _done: int, _total: int) -> None:
+        if not refused:
+            try:
+                anyio.from_thread.run(lambda: stored(network, source, tmp_path / "spool"))
+            except AlreadyStoring as failure:
+                refused.append(failure)
+
+    declare_on_submit(network, tmp_path / "spool")
+    network.report = lambda *_: None
+    await stored(network, source, tmp_path / "spool", report=second, until=Until.STORED)
+    assert "another `cess put`" in str(refused[0])
+    assert len(network.chain.submitted) == 1
+
+
+async def test_preparing_stops_when_it_is_cancelled(
+    network: Any, source: Path, tmp_path: Path
+) -> None:
+    lease(network, 1 << 30)
+    told: list[int] = []
+    with anyio.CancelScope() as scope:
+
+        def report(_stage: str, done: int, _total: int) -> None:
+            told.append(done)
+            anyio.from_thread.run_sync(scope.cancel)
+
+        await stored(network, source, tmp_path / "spool", report=report)
+    assert len(told) == 1
+    assert list((tmp_path / "spool").iterdir()) == []
+    assert network.chain.submitted == []

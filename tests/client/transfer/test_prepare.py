@@ -1,6 +1,8 @@
 """From a file to fragments on disk and back, without holders."""
 
 import json
+import os
+import stat
 import tracemalloc
 from pathlib import Path
 
@@ -128,3 +130,52 @@ def test_progress_is_told_up_to_the_end(source: Path) -> None:
     )
     assert told[-1] == (file.size, file.size)
     assert told == sorted(told)
+
+
+def test_what_is_no_ordinary_file_is_refused_at_once(tmp_path: Path) -> None:
+    """A pipe would be waited for without end, a device be read without end."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(CannotPrepare, match="no ordinary file"):
+            prepare_file(path, tmp_path / "spool", segment_bytes=SEGMENT, key=KEY)
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_a_file_that_is_written_while_it_is_read_is_not_stored_half_old_half_new(
+    source: Path, key: VaultKey | None
+) -> None:
+    def write(_done: int, _total: int) -> None:
+        with source.open("r+b") as out:
+            out.write(b"new")
+
+    with pytest.raises(CannotPrepare, match="changed"):
+        prepare_file(
+            source, source.parent / "spool", segment_bytes=SEGMENT, key=key, progress=write
+        )
+    assert list((source.parent / "spool").iterdir()) == []
+
+
+def test_an_interrupted_preparation_leaves_nothing_and_touches_no_strange_file(
+    source: Path,
+) -> None:
+    spool = source.parent / "spool"
+    spool.mkdir()
+    (spool / "mine.txt").write_text("not of this program")
+    (spool / ("ab" * 32)).write_bytes(b"of an earlier run")
+
+    def interrupt(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_file(source, spool, segment_bytes=SEGMENT, key=KEY, progress=interrupt)
+    assert [path.name for path in spool.iterdir()] == ["mine.txt"]
+
+
+def test_the_spool_is_open_to_its_owner_only(source: Path) -> None:
+    before = os.umask(0)
+    try:
+        file = prepared(source, key=KEY)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file.directory.stat().st_mode) == 0o700
