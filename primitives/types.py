@@ -3,7 +3,7 @@
 Each is a class of its own, so that a type checker tells an amount from a height.
 """
 
-from .scale import U32, U64, U128, FixedBytes
+from .scale import U32, U64, U128, BoundedBytes, FixedBytes
 
 __all__ = [
     "AccountId",
@@ -16,6 +16,7 @@ __all__ = [
     "Moment",
     "Nonce",
     "SegmentHash",
+    "TerrName",
 ]
 
 
@@ -41,6 +42,10 @@ class FragmentHash(FixedBytes, length=32, path="cp_cess_common::FragmentHash"):
 
 class Bytes48(FixedBytes, length=48):
     """A compressed point of BLS12-381's first group: a commitment or an opening."""
+
+
+class TerrName(BoundedBytes, limit=63):
+    """The name that an owner gives to a territory; StorageHandler says which names it takes."""
 
 
 class BlockNumber(U32):

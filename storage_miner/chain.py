@@ -36,9 +36,6 @@ from pallets.file_bank.types import (
     RowCommitments,
     order_id,
 )
-from pallets.file_bank.types import IdleAnswer as CertificateAnswer
-from pallets.file_bank.types import IdleAnswers as CertificateAnswers
-from pallets.file_bank.types import IdleProofBytes as CertificateProof
 from pallets.frame import StorageEntry
 from pallets.sminer import Sminer
 from pallets.sminer.types import EndPoint, MinerInfo
@@ -530,8 +527,8 @@ class ClientChain:
         """See `MinerChain`."""
         call = self.client.call(
             FileBank.prove_idle_space,
-            answers=CertificateAnswers(
-                CertificateAnswer(t=U16(t), proof=CertificateProof(proof)) for t, proof in answers
+            answers=IdleAnswers(
+                IdleAnswer(t=U16(t), proof=IdleProofBytes(proof)) for t, proof in answers
             ),
         )
         return await self.submit(call)

@@ -1,10 +1,12 @@
 """What an audit is on the wire. Space is in bytes, times are block numbers."""
 
-from primitives.scale import U8, U16, U32, U64, U128, BoundedBytes, BoundedVec, ScaleEnum, struct
+from primitives.scale import U8, U16, U32, U64, U128, BoundedVec, ScaleEnum, struct
 from primitives.types import BlockNumber, FileHash, FragmentHash, Hash
 from proofs.podr2.points import RowPoints
+from proofs.pois.wire import IDLE_ANSWERS_MAX, IdleAnswer, IdleAnswers, IdleProofBytes
 
 __all__ = [
+    "IDLE_ANSWERS_MAX",
     "AuditRecord",
     "ChallengeInfo",
     "FaultKind",
@@ -18,9 +20,6 @@ __all__ = [
 
 POSITIONS_MAX = 460
 """The most rows that one service round samples: 1 % loss is found with 99 %."""
-
-IDLE_ANSWERS_MAX = 256
-"""The most draws that one idle round asks."""
 
 
 class FaultKind(ScaleEnum):
@@ -38,22 +37,6 @@ class FaultKind(ScaleEnum):
 
 class FaultyPositions(BoundedVec[U16], limit=POSITIONS_MAX):
     """Indexes into a round's sampled positions whose rows are lost, ascending."""
-
-
-class IdleProofBytes(BoundedBytes, limit=512):
-    """One proof of space: 8 x k bytes."""
-
-
-@struct(path="pallet_audit::types::IdleAnswer")
-class IdleAnswer:
-    """The proof that the plot of draw ``t`` has for its challenge."""
-
-    t: U16
-    proof: IdleProofBytes
-
-
-class IdleAnswers(BoundedVec[IdleAnswer], limit=IDLE_ANSWERS_MAX):
-    """Answers to an idle round, at most one for each draw."""
 
 
 @struct(path="pallet_audit::types::Holding")

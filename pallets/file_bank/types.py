@@ -6,7 +6,7 @@ a file's segments are separate entries, so no entry grows with the file.
 
 from primitives.extrinsic import MultiSignature
 from primitives.hashing import blake2_256
-from primitives.scale import U8, U16, U32, U128, BoundedBytes, BoundedVec, ScaleEnum, struct
+from primitives.scale import U8, U32, U128, BoundedBytes, BoundedVec, ScaleEnum, struct
 from primitives.types import (
     AccountId,
     BlockNumber,
@@ -15,8 +15,10 @@ from primitives.types import (
     FragmentHash,
     Hash,
     SegmentHash,
+    TerrName,
 )
 from proofs.podr2.params import FRAGMENT_ROWS_MAX
+from proofs.pois.wire import IdleAnswer, IdleAnswers, IdleProofBytes
 
 __all__ = [
     "FRAGMENT_COUNT",
@@ -67,18 +69,11 @@ REPORTS_MAX = 16
 ASSIGNED_MORE_MAX = 16
 """Further places that a miner can be drawn for while it is drawn for the same fragment hash."""
 
-IDLE_ANSWERS_MAX = 256
-"""Draws that one certification asks at most."""
-
 ORDER_TAG = b"cess/restoral-order/v1"
 
 
 class FileName(BoundedBytes, limit=63):
     """The name of a file, for its owner."""
-
-
-class TerrName(BoundedBytes, limit=63):
-    """The name of a territory."""
 
 
 class FragmentHashes(BoundedVec[FragmentHash], limit=FRAGMENT_COUNT):
@@ -238,22 +233,6 @@ class FragmentReport:
 
 class FragmentReports(BoundedVec[FragmentReport], limit=REPORTS_MAX):
     """Reports of one miner for one deal."""
-
-
-class IdleProofBytes(BoundedBytes, limit=512):
-    """One proof of space: 8 x k bytes."""
-
-
-@struct(path="pallet_file_bank::types::IdleAnswer")
-class IdleAnswer:
-    """The proof that the plot of draw ``t`` has for its challenge."""
-
-    t: U16
-    proof: IdleProofBytes
-
-
-class IdleAnswers(BoundedVec[IdleAnswer], limit=IDLE_ANSWERS_MAX):
-    """Answers to a certification, at most one for each draw."""
 
 
 @struct(path="pallet_file_bank::types::RestoralOrderInfo")

@@ -4,14 +4,10 @@ Sizes are bytes, prices planck, times block numbers. Nothing here grows: every t
 largest encoding.
 """
 
-from primitives.scale import U128, BoundedBytes, ScaleEnum, struct
-from primitives.types import BlockNumber, Hash
+from primitives.scale import U128, ScaleEnum, struct
+from primitives.types import BlockNumber, Hash, TerrName
 
 __all__ = ["TerrName", "TerritoryInfo", "TerritoryState"]
-
-
-class TerrName(BoundedBytes, limit=63):
-    """The name that an owner gives to a territory: 1 to 63 bytes, see ``names``."""
 
 
 class TerritoryState(ScaleEnum):
