@@ -274,6 +274,8 @@ class ChainClient:
         Raises: CallFailed, TransactionRefused, TransactionLost, SubmitTimeout, ChainUnreachable;
         their classes say when nothing can have been executed.
         """
+        if timeout_s is None:
+            timeout_s = self._limits.submit_timeout_s
         return await self._submitter.submit(call, signer, wait=wait, timeout_s=timeout_s, tip=tip)
 
 

@@ -23,6 +23,7 @@ from substrateinterface import SubstrateInterface
 from substrateinterface.exceptions import SubstrateRequestException
 from websocket import WebSocketException
 
+from client.chain.bounded_socket import bounded_class
 from client.chain.errors import ChainMismatch, ChainUnreachable, RpcFailed
 from client.chain.limits import ChainLimits
 from primitives.crypto.ss58 import CESS_PREFIX
@@ -144,7 +145,7 @@ class Connections:
             ss58_format=CESS_PREFIX,
             ws_options={
                 "timeout": self.limits.request_timeout_s,
-                "max_size": self.limits.message_bytes_max,
+                "class_": bounded_class(self.limits.message_bytes_max),
             },
             auto_reconnect=False,
             auto_discover=False,

@@ -20,6 +20,7 @@ import websocket
 from websocket import WebSocket, WebSocketException
 
 from client.chain.blocks import BlockHead, header_of_json
+from client.chain.bounded_socket import bounded_class
 from client.chain.errors import ChainUnreachable
 from client.chain.limits import ChainLimits
 from primitives.errors import DecodeError
@@ -102,7 +103,11 @@ class Heads:
         return head
 
     def _subscribe(self) -> WebSocket:
-        stream = websocket.create_connection(self._url, timeout=self._limits.silence_s)
+        stream = websocket.create_connection(
+            self._url,
+            timeout=self._limits.silence_s,
+            class_=bounded_class(self._limits.message_bytes_max),
+        )
         request = {"jsonrpc": "2.0", "id": _SUBSCRIBE_ID, "method": self._method, "params": []}
         stream.send(json.dumps(request))
         return stream

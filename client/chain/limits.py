@@ -43,5 +43,8 @@ class ChainLimits:
     era_blocks: int = 64
     """For so many blocks a transaction is valid."""
 
+    submit_timeout_s: float | None = None
+    """How long a submitted call is watched when its sender does not say; None: to its end."""
+
     nonce_retries: int = 8
     """Signatures that are tried when other programs use the same account at the same time."""

@@ -4,8 +4,9 @@ Groups of other packages (``node``, ``miner``, ``chain-spec``) come from the ent
 ``cess.commands``, so the client imports none of them.
 """
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Final
@@ -39,7 +40,36 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are invoked."""
+    """A group whose commands are imported when they are invoked.
+
+    With ``--json`` wrong usage is told in a document too.
+    """
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and leave the program, as click does."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        if not standalone_mode:
+            return super().main(arguments, prog_name, complete_var, standalone_mode=False, **extra)
+        as_json = "--json" in arguments
+        try:
+            code = super().main(arguments, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as failure:
+            failure.show()
+            _tell(type(failure).__name__, failure.format_message(), as_json=as_json)
+            sys.exit(failure.exit_code)
+        except click.Abort:
+            text = "aborted: nothing was typed"
+            click.echo(text, err=True)
+            _tell("Aborted", text, as_json=as_json)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         """Our commands in the order in which one meets them, then the others."""
@@ -59,6 +89,12 @@ class LazyGroup(click.Group):
         rows += [(name, DESCRIPTIONS.get(name, "")) for name in sorted(_others())]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _tell(error: str, message: str, *, as_json: bool) -> None:
+    from client.cli.session import tell_failure
+
+    tell_failure(error, message, as_json=as_json)
 
 
 def _others() -> dict[str, Any]:
@@ -83,6 +119,10 @@ def cess() -> None:
 def main() -> None:
     """The program ``cess``."""
     try:
-        cess.main(prog_name="cess", standalone_mode=True)
+        try:
+            cess.main(prog_name="cess", standalone_mode=True)
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

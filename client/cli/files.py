@@ -12,11 +12,13 @@ from client.cli.session import (
     account_of,
     chain_options,
     key_options,
+    open_chain,
     parse_hash,
     read_key,
     run_async,
     size_text,
     tell,
+    territory_name,
     with_errors,
 )
 
@@ -49,14 +51,14 @@ def put(
     as_json: bool,
 ) -> None:
     """Encrypt PATH, cut it into fragments and store them; run it again to go on after a break."""
-    from client.chain import ChainClient
     from client.storing import StoredReceipt, Until, store_file
     from client.transfer.http import HolderHttp
 
     signer = read_key(suri, keyfile, password_file)
+    territory_name(territory)
 
     async def work() -> StoredReceipt:
-        async with ChainClient.open(rpc) as chain, HolderHttp.open() as holders:
+        async with open_chain(rpc) as chain, HolderHttp.open() as holders:
             return await store_file(
                 chain,
                 holders,
@@ -104,7 +106,6 @@ def get(
     as_json: bool,
 ) -> None:
     """Read the file FID into OUT; any 4 of the 12 holders of each segment are enough."""
-    from client.chain import ChainClient
     from client.transfer.fetch import fetch_file, fetch_range, open_stored
     from client.transfer.http import HolderHttp
     from client.vault.keys import VaultKey
@@ -116,7 +117,7 @@ def get(
     bounds = None if span is None else _range(span)
 
     async def work() -> dict[str, Any]:
-        async with ChainClient.open(rpc) as chain, HolderHttp.open() as holders:
+        async with open_chain(rpc) as chain, HolderHttp.open() as holders:
             stored = await open_stored(chain, holders, file_hash)
             if bounds is not None:
                 start, end = bounds
@@ -147,7 +148,6 @@ def ls(
     as_json: bool,
 ) -> None:
     """List the files of an account; sealed names are shown to their owner."""
-    from client.chain import ChainClient
     from client.overview import files_document
     from client.vault.keys import VaultKey
 
@@ -158,7 +158,7 @@ def ls(
         owner, key = pair.account_id, VaultKey.of(pair)
 
     async def work() -> list[dict[str, Any]]:
-        async with ChainClient.open(rpc) as chain:
+        async with open_chain(rpc) as chain:
             return await files_document(chain, owner, key)
 
     files = run_async(work)
@@ -184,7 +184,6 @@ def rm(
     as_json: bool,
 ) -> None:
     """Give up the file FID; with its last owner the network forgets it. Cancels an open upload."""
-    from client.chain import ChainClient
     from pallets.file_bank import FileBank
     from primitives.types import FileHash
 
@@ -192,7 +191,7 @@ def rm(
     file_hash = FileHash(parse_hash(fid))
 
     async def work() -> str:
-        async with ChainClient.open(rpc) as chain:
+        async with open_chain(rpc) as chain:
             call = chain.call(FileBank.delete_file, owner=signer.account_id, file_hash=file_hash)
             receipt = await chain.submit(call, signer)
             assert receipt.block_hash is not None, "because it waited for inclusion"
@@ -216,7 +215,6 @@ def show_file(
     as_json: bool,
 ) -> None:
     """Show each segment and fragment of FID: who holds it, where, and when it was audited."""
-    from client.chain import ChainClient
     from client.overview import file_document
     from client.vault.keys import VaultKey
     from primitives.types import FileHash
@@ -226,7 +224,7 @@ def show_file(
     file_hash = FileHash(parse_hash(fid))
 
     async def work() -> dict[str, Any]:
-        async with ChainClient.open(rpc) as chain:
+        async with open_chain(rpc) as chain:
             return await file_document(chain, file_hash, key)
 
     document = run_async(work)

@@ -97,6 +97,11 @@ def inspect(
         from client.cli.session import parse_hash
 
         document = _account(parse_hash(what))
+    elif what is not None and len(what.split()) > 1:
+        raise CommandFailed(
+            "this looks like a phrase, and others can read the command line: write - in its place "
+            "and it is asked for; take a new key if this one holds anything"
+        )
     else:
         document = _account(ss58_decode(what or ""))
     tell(document, as_json=as_json, text=_lines(document))

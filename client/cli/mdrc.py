@@ -10,6 +10,7 @@ from client.cli.session import (
     chain_options,
     json_option,
     key_options,
+    open_chain,
     parse_hash,
     read_key,
     run_async,
@@ -66,7 +67,6 @@ def claim(
     as_json: bool,
 ) -> None:
     """Claim to be the first owner of the work PATH, which you have stored before."""
-    from client.chain import ChainClient
     from client.works import claim_work, fingerprint_file
     from primitives.types import FileHash
 
@@ -74,7 +74,7 @@ def claim(
     found = fingerprint_file(path)
 
     async def work() -> dict[str, Any]:
-        async with ChainClient.open(rpc) as chain:
+        async with open_chain(rpc) as chain:
             named = (
                 FileHash(parse_hash(fid))
                 if fid is not None
@@ -114,14 +114,13 @@ def claim(
 @with_errors
 def show(certificate: str, rpc: str, as_json: bool) -> None:
     """Show a certificate."""
-    from client.chain import ChainClient
     from client.works import show_certificate
     from primitives.types import Hash
 
     number = Hash(parse_hash(certificate))
 
     async def work() -> dict[str, Any]:
-        async with ChainClient.open(rpc) as chain:
+        async with open_chain(rpc) as chain:
             return await show_certificate(chain, number)
 
     document = run_async(work)
@@ -134,13 +133,12 @@ def show(certificate: str, rpc: str, as_json: bool) -> None:
 @with_errors
 def search(path: Path, rpc: str, as_json: bool) -> None:
     """Find certificates of the work PATH and of works near to it; only band numbers are asked."""
-    from client.chain import ChainClient
     from client.works import Search, certificate_document, fingerprint_file, search_works
 
     found = fingerprint_file(path)
 
     async def work() -> Search:
-        async with ChainClient.open(rpc) as chain:
+        async with open_chain(rpc) as chain:
             return await search_works(chain, found)
 
     result = run_async(work)

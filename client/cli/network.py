@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from client.cli.session import chain_options, run_async, size_text, tell, with_errors
+from client.cli.session import chain_options, open_chain, run_async, size_text, tell, with_errors
 
 __all__ = ["network"]
 
@@ -14,11 +14,10 @@ __all__ = ["network"]
 @with_errors
 def network(rpc: str, as_json: bool) -> None:
     """Show the best and the finalized block, and every registered miner."""
-    from client.chain import ChainClient
     from client.overview import network_document
 
     async def work() -> dict[str, Any]:
-        async with ChainClient.open(rpc) as chain:
+        async with open_chain(rpc) as chain:
             return await network_document(chain)
 
     document = run_async(work)

@@ -9,7 +9,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
@@ -19,6 +20,8 @@ import click
 from primitives.errors import CessError
 
 if TYPE_CHECKING:
+    from client.chain import ChainClient, ChainLimits
+    from pallets.storage_handler.types import TerrName
     from primitives.crypto.keys import KeyPair
     from primitives.types import AccountId
 
@@ -29,14 +32,18 @@ __all__ = [
     "account_of",
     "amount",
     "chain_options",
+    "command_limits",
     "configure_logs",
     "json_option",
     "key_options",
+    "open_chain",
     "parse_hash",
     "read_key",
     "run_async",
     "size_text",
     "tell",
+    "tell_failure",
+    "territory_name",
     "with_errors",
 ]
 
@@ -44,6 +51,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 DEFAULT_RPC: Final = "ws://127.0.0.1:9944"
+OUTAGE_S: Final = 120.0
+"""For so long a command waits for a node that went away; a daemon waits for ever."""
+SUBMIT_TIMEOUT_S: Final = 600.0
+"""For so long a command waits until its call is in a block."""
+
 PASSWORD_VARIABLE: Final = "CESS_KEYFILE_PASSWORD"  # noqa: S105 - the name of a variable
 PASSWORD_BYTES_MAX: Final = 1024
 TOKEN: Final = 10**18
@@ -51,6 +63,7 @@ TOKEN: Final = 10**18
 
 _FRACTION_DIGITS = 6
 _HASH_BYTES = 32
+INTERRUPTED: Final = 130
 
 
 class CommandFailed(CessError):
@@ -122,7 +135,8 @@ def read_password(password_file: Path | None, *, is_new: bool = False) -> str:
             data = source.read(PASSWORD_BYTES_MAX + 1)
         if len(data) > PASSWORD_BYTES_MAX:
             raise CommandFailed(f"{password_file} is too long to be a password file")
-        return data.decode("utf-8", "replace").rstrip("\r\n")
+        # As the environment gives it: different bytes stay different passwords.
+        return data.decode("utf-8", "surrogateescape").rstrip("\r\n")
     found = os.environ.get(PASSWORD_VARIABLE)
     if found is not None:
         return found
@@ -158,6 +172,19 @@ def parse_hash(text: str) -> bytes:
     return data
 
 
+def territory_name(text: str) -> "TerrName":
+    """A territory's name as the chain takes it. Raises: CommandFailed."""
+    from pallets.storage_handler.types import TerrName
+
+    try:
+        raw = text.encode()
+    except UnicodeError:
+        raise CommandFailed("the name of a territory is text in UTF-8") from None
+    if len(raw) > TerrName.LIMIT:
+        raise CommandFailed(f"the name of a territory has at most {TerrName.LIMIT} bytes")
+    return TerrName(raw)
+
+
 def with_errors(command: F) -> F:
     """Turn expected failures into a message and exit code 1."""
 
@@ -166,15 +193,33 @@ def with_errors(command: F) -> F:
         configure_logs(verbose=bool(kwargs.pop("verbose", False)))
         try:
             return command(*args, **kwargs)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
         except BaseExceptionGroup as group:
             failure: BaseException = group
             while isinstance(failure, BaseExceptionGroup):
                 failure = failure.exceptions[0]
             _fail(failure, as_json=bool(kwargs.get("as_json")))
-        except (CessError, OSError, KeyboardInterrupt) as failure:
+        except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - raised again if unexpected
             _fail(failure, as_json=bool(kwargs.get("as_json")))
 
     return guarded  # type: ignore[return-value]
+
+
+@asynccontextmanager
+async def open_chain(rpc: str) -> "AsyncIterator[ChainClient]":
+    """A client of the node at ``rpc`` with a person's patience."""
+    from client.chain import ChainClient
+
+    async with ChainClient.open(rpc, limits=command_limits()) as chain:
+        yield chain
+
+
+def command_limits() -> "ChainLimits":
+    """How long commands wait."""
+    from client.chain import ChainLimits
+
+    return ChainLimits(outage_s=OUTAGE_S, submit_timeout_s=SUBMIT_TIMEOUT_S)
 
 
 def run_async(work: Callable[[], Awaitable[T]]) -> T:
@@ -205,16 +250,29 @@ def size_text(count: int) -> str:
 
 
 def _fail(failure: BaseException, *, as_json: bool) -> NoReturn:
+    if isinstance(failure, BrokenPipeError):
+        raise failure  # nobody reads: `main` ends quietly
     if isinstance(failure, KeyboardInterrupt):
-        click.echo("interrupted; run the command again to go on", err=True)
-        sys.exit(130)
+        text = "interrupted; run the command again to go on"
+        tell_failure("Interrupted", text, as_json=as_json)
+        click.echo(text, err=True)
+        sys.exit(INTERRUPTED)
+    tell_failure(type(failure).__name__, str(failure), as_json=as_json)
     if not isinstance(failure, CessError | OSError):
-        raise failure
-    if as_json:
-        document = {"error": type(failure).__name__, "message": str(failure)}
-        click.echo(json.dumps(document))
-    click.echo(f"error: {failure}", err=True)
+        raise failure  # a mistake of this program: its trace goes to standard error
+    click.echo(f"error: {_one_screen(str(failure))}", err=True)
     sys.exit(1)
+
+
+def tell_failure(error: str, message: str, *, as_json: bool) -> None:
+    """Write the one document of a command that failed, if it has to write one."""
+    if as_json:
+        click.echo(json.dumps({"error": error, "message": message}))
+
+
+def _one_screen(text: str) -> str:
+    """A message without control characters: parts of it may come from strangers."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 def configure_logs(*, verbose: bool) -> None:

@@ -11,10 +11,12 @@ from client.cli.session import (
     amount,
     chain_options,
     key_options,
+    open_chain,
     read_key,
     run_async,
     size_text,
     tell,
+    territory_name,
     with_errors,
 )
 
@@ -39,7 +41,6 @@ def territory() -> None:
 def mint(name: str, size: int, days: int, **options: Any) -> None:
     """Lease SIZE units of space for DAYS; the price is paid at once."""
     from pallets.storage_handler import StorageHandler
-    from pallets.storage_handler.types import TerrName
     from primitives.scale import U32
 
     _submit(
@@ -47,7 +48,7 @@ def mint(name: str, size: int, days: int, **options: Any) -> None:
         name,
         StorageHandler.mint_territory,
         gib_count=U32(size),
-        territory_name=TerrName(name.encode()),
+        territory_name=territory_name(name),
         days=U32(days),
     )
 
@@ -61,14 +62,13 @@ def mint(name: str, size: int, days: int, **options: Any) -> None:
 def expand(name: str, size: int, **options: Any) -> None:
     """Add SIZE units to a territory for the days that it has left."""
     from pallets.storage_handler import StorageHandler
-    from pallets.storage_handler.types import TerrName
     from primitives.scale import U32
 
     _submit(
         options,
         name,
         StorageHandler.expanding_territory,
-        territory_name=TerrName(name.encode()),
+        territory_name=territory_name(name),
         gib_count=U32(size),
     )
 
@@ -82,14 +82,13 @@ def expand(name: str, size: int, **options: Any) -> None:
 def renew(name: str, days: int, **options: Any) -> None:
     """Extend a territory by DAYS; a frozen one becomes active again."""
     from pallets.storage_handler import StorageHandler
-    from pallets.storage_handler.types import TerrName
     from primitives.scale import U32
 
     _submit(
         options,
         name,
         StorageHandler.renewal_territory,
-        territory_name=TerrName(name.encode()),
+        territory_name=territory_name(name),
         days_count=U32(days),
     )
 
@@ -108,7 +107,6 @@ def list_territories(
     as_json: bool,
 ) -> None:
     """List the territories of an account."""
-    from client.chain import ChainClient
     from client.overview import territories_document
 
     owner = (
@@ -118,7 +116,7 @@ def list_territories(
     )
 
     async def work() -> list[dict[str, Any]]:
-        async with ChainClient.open(rpc) as chain:
+        async with open_chain(rpc) as chain:
             return await territories_document(chain, owner)
 
     found = run_async(work)
@@ -136,11 +134,10 @@ def list_territories(
 @with_errors
 def price(rpc: str, as_json: bool) -> None:
     """Show the price of a unit of space and its size."""
-    from client.chain import ChainClient
     from pallets.storage_handler import StorageHandler
 
     async def work() -> dict[str, Any]:
-        async with ChainClient.open(rpc) as chain:
+        async with open_chain(rpc) as chain:
             planck = await chain.read(StorageHandler.unit_price)
             return {
                 "unit_bytes": int(await chain.constant("StorageHandler", "SpaceUnitBytes")),
@@ -159,12 +156,10 @@ def price(rpc: str, as_json: bool) -> None:
 def _submit(
     options: dict[str, Any], name: str, function: Callable[..., Any], **arguments: Any
 ) -> None:
-    from client.chain import ChainClient
-
     signer = read_key(options["suri"], options["keyfile"], options["password_file"])
 
     async def work() -> dict[str, Any]:
-        async with ChainClient.open(options["rpc"]) as chain:
+        async with open_chain(options["rpc"]) as chain:
             receipt = await chain.submit(chain.call(function, **arguments), signer)
             assert receipt.block_hash is not None, "because it waited for inclusion"
             paid = sum(

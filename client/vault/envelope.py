@@ -174,9 +174,10 @@ class Span:
 
 
 class Sealer:
-    """Seals one file. Use it once: its salt, and so its keys, are fresh.
+    """Seals one file, once: sealing other content under the same keys would repeat nonces.
 
-    ``content_bytes`` is the padded length, see ``padded_content_bytes``.
+    ``content_bytes`` is the padded length, see ``padded_content_bytes``. ``salt`` is random; it is
+    given only to compute known answers.
     """
 
     def __init__(
@@ -203,6 +204,7 @@ class Sealer:
         header = fields + hmac.digest(keys.header, fields, "sha256")
         self._bound = hashlib.sha256(header).digest()
         self._cipher = AESGCM(keys.content)
+        self._is_used = False
         metadata = _encode_metadata(name, size)
         self.head = header + AESGCM(keys.metadata).encrypt(_NO_NONCE, metadata, self._bound)
         self._chunks = _chunk_count(content_bytes)
@@ -212,8 +214,7 @@ class Sealer:
         """The length of the whole envelope."""
         return envelope_bytes(self.content_bytes)
 
-    def seal_chunk(self, index: int, plain: bytes) -> bytes:
-        """Chunk ``index``, sealed; all but the last have ``CHUNK_BYTES``."""
+    def _seal_chunk(self, index: int, plain: bytes) -> bytes:
         is_last = index == self._chunks - 1
         nonce = _nonce(index, is_last=is_last)
         return self._cipher.encrypt(nonce, plain, self._bound)
@@ -221,8 +222,12 @@ class Sealer:
     def seal(self, source: BinaryIO) -> Iterator[bytes]:
         """The whole envelope of ``source``, in pieces of at most one sealed chunk.
 
-        Raises: SourceChanged when the source does not give exactly ``size`` bytes.
+        Raises: SourceChanged when the source does not give exactly ``size`` bytes; EnvelopeError
+        the second time.
         """
+        if self._is_used:
+            raise EnvelopeError("a sealer seals once; make a new one, with keys of its own")
+        self._is_used = True
         yield self.head
         left = self.size
         for index in range(self._chunks):
@@ -232,7 +237,7 @@ class Sealer:
                 raise SourceChanged("the file became shorter while it was read; try again")
             left -= wanted
             length = min(CHUNK_BYTES, self.content_bytes - index * CHUNK_BYTES)
-            yield self.seal_chunk(index, plain.ljust(length, b"\0"))
+            yield self._seal_chunk(index, plain.ljust(length, b"\0"))
         if source.read(1):
             raise SourceChanged("the file became longer while it was read; try again")
 
@@ -333,6 +338,8 @@ class Opener:
             if left > 0:
                 yield plain[:left]
                 left -= min(left, len(plain))
+        if source.read(1):
+            raise EnvelopeTruncated("bytes follow the last chunk: the envelope was extended")
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def test_an_unreachable_node_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import client.chain.limits
 
     quick = client.chain.limits.ChainLimits(connect_timeout_s=0.3)
-    monkeypatch.setattr("client.chain.client.ChainLimits", lambda: quick)
+    monkeypatch.setattr("client.cli.session.command_limits", lambda: quick)
     result = run("network", *NOWHERE, "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["error"] == "ChainUnreachable"
@@ -75,6 +75,86 @@ def test_a_phrase_on_the_command_line_is_refused_and_not_repeated() -> None:
     result = run("ls", "--suri", "bottom drive obey lake", *NOWHERE)
     assert result.exit_code == 1
     assert "bottom" not in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["put"],
+        ["put", "/no/such/file"],
+        ["put", __file__, "--wait", "forever"],
+        ["get", "abc", "out", *NOWHERE],
+        ["put", __file__, *NOWHERE],
+        ["put", __file__, "--suri", "bottom drive", *NOWHERE],
+        ["territory", "mint", "--size", "1", "--days", "1", "--name", "x" * 99, "--suri", "//A"],
+        ["territory", "mint", "--size", "1", "--days", "1", "--name", "\udcff", "--suri", "//A"],
+        ["key", "inspect", "-"],
+        ["put", __file__, "--territory", "x" * 99, "--suri", "//A"],
+        ["key", "insert", "--key-type", "babe", "--scheme", "ed25519", "--keystore-path", "/dev"],
+    ],
+)  # fmt: skip
+def test_with_json_every_failure_is_one_document_and_nothing_else(arguments: list[str]) -> None:
+    result = run(*arguments, "--json")
+    assert result.exit_code in (1, 2)
+    document = json.loads(result.stdout)
+    assert document["error"]
+    assert document["message"]
+    assert result.stderr
+
+
+def test_with_json_an_interruption_is_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_work: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("client.cli.network.run_async", interrupt)
+    result = run("network", "--json")
+    assert result.exit_code == 130
+    assert json.loads(result.stdout)["error"] == "Interrupted"
+
+
+def test_a_mistake_of_the_program_is_a_document_and_a_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_work: object) -> None:
+        raise LookupError("a mistake")
+
+    monkeypatch.setattr("client.cli.network.run_async", fail)
+    result = run("network", "--json")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, LookupError)
+    assert json.loads(result.stdout) == {"error": "LookupError", "message": "a mistake"}
+
+
+def test_a_reader_that_goes_away_is_no_crash() -> None:
+    code = (
+        "import os, sys; r, w = os.pipe(); os.dup2(w, 1); os.close(w); os.close(r); "
+        "sys.argv = ['cess', 'key', 'inspect', '//Alice']; from client.cli.app import main; main()"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 1
+    assert found.stderr == ""
+
+
+def test_a_phrase_typed_for_inspection_is_not_repeated() -> None:
+    result = run("key", "inspect", "bottom drive obey", "--json")
+    assert result.exit_code == 1
+    assert "bottom" not in result.output
+    assert "write -" in result.stderr
+
+
+def test_passwords_of_any_bytes_are_different_passwords(tmp_path: Path) -> None:
+    """Random bytes are no UTF-8; taken as one replacement character they would all be equal."""
+    password = tmp_path / "password"
+    options = ["--keyfile", str(tmp_path / "key"), "--password-file", str(password)]
+    password.write_bytes(b"\xff\xfe\xfd")
+    made = run("key", "generate", "--out", str(tmp_path / "key"), *options[2:])
+    assert made.exit_code == 0
+    assert run("key", "inspect", *options).exit_code == 0
+    password.write_bytes(b"\xfc\xfb\xfa")
+    assert run("key", "inspect", *options).exit_code == 1
 
 
 def test_start_up_imports_nothing_heavy() -> None:

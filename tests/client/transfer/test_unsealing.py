@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.transfer.unsealing import Unsealing
-from client.vault.envelope import MAGIC, ChunkDamaged, EnvelopeTruncated, Sealer, WrongKey
+from client.vault.envelope import (
+    CHUNK_BYTES,
+    ENVELOPE_HEAD_BYTES,
+    MAGIC,
+    TAG_BYTES,
+    ChunkDamaged,
+    EnvelopeTruncated,
+    Sealer,
+    WrongKey,
+)
 from client.vault.keys import VaultKey
 
 KEY = VaultKey(bytes(range(32)))
@@ -55,3 +64,11 @@ def test_missing_and_surplus_bytes_are_refused() -> None:
         written(stored + b"x", 9999, size=len(stored) + 1)
     with pytest.raises(EnvelopeTruncated):
         written(b"public", 10, size=7)
+
+
+def test_an_envelope_without_its_padding_is_refused() -> None:
+    """Every byte of the file is there; still it is not the envelope that was stored."""
+    stored = sealed(b"short", padding=4 * CHUNK_BYTES)
+    cut = stored[: ENVELOPE_HEAD_BYTES + 2 * (CHUNK_BYTES + TAG_BYTES)]
+    with pytest.raises(EnvelopeTruncated):
+        written(cut, 9999)

@@ -232,3 +232,19 @@ def test_a_known_answer_does_not_change() -> None:
     assert hashlib.sha256(envelope).hexdigest() == (
         "ee5dcac1de5c7865f46ee3ca355894489e598dc3110a439951d0c89a51460218"
     )
+
+
+def test_a_sealer_seals_once() -> None:
+    """A second content under the same keys and nonces would give both away."""
+    sealer = Sealer(KEY, name="name", size=5, content_bytes=70_000)
+    assert len(b"".join(sealer.seal(io.BytesIO(b"first")))) == sealer.envelope_bytes
+    with pytest.raises(EnvelopeError, match="once"):
+        list(sealer.seal(io.BytesIO(b"other")))
+
+
+def test_a_stream_with_bytes_behind_its_end_is_refused() -> None:
+    sealer = Sealer(KEY, name="name", size=5, content_bytes=70_000)
+    envelope = b"".join(sealer.seal(io.BytesIO(b"first"))) + b"x" * SEALED
+    opener = Opener(KEY, envelope[:ENVELOPE_HEAD_BYTES])
+    with pytest.raises(EnvelopeTruncated):
+        list(opener.open_stream(io.BytesIO(envelope[ENVELOPE_HEAD_BYTES:])))
