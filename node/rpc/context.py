@@ -1,6 +1,10 @@
 """What RPC methods may use of the node. Everything readable here may be read from any thread."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import trio
 
 from chain_spec.spec import CHAIN_TYPES, ChainSpec
 from node.consensus.announcements import Announcements
@@ -14,7 +18,13 @@ from primitives.header import Header
 from primitives.keystore import Keystore
 from primitives.types import Hash
 
-__all__ = ["RpcContext", "client_error"]
+__all__ = ["READERS_MAX", "RpcContext", "client_error"]
+
+T = TypeVar("T")
+
+READERS_MAX: Final = 4
+"""Threads in which calls and subscriptions of all connections read: one thread computes at a time,
+so more of them would only slow down the one that makes blocks."""
 
 STATE_CLIENT_ERROR = 4003
 
@@ -40,6 +50,14 @@ class RpcContext:
     listen_addresses: tuple[str, ...] = ()
     peer_id: str | None = None
     """None while the node has no peer-to-peer network."""
+    readers: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(READERS_MAX))
+    """Threads of callers are their own, so that consensus never waits for one of them."""
+
+    async def read(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run ``function`` in one of the readers' threads; a caller who is gone does not wait."""
+        return await trio.to_thread.run_sync(
+            function, *arguments, limiter=self.readers, abandon_on_cancel=True
+        )
 
     @property
     def chain_type(self) -> Json:

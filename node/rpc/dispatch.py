@@ -3,8 +3,9 @@
 ``Dispatcher.answer`` serves HTTP and WebSocket alike; only a session (a WebSocket) can subscribe.
 A session's ``nursery`` holds its subscriptions, so they end with it.
 
-Bounds: reading calls of all connections share one limiter of threads; see ``subscriptions`` and
-``jsonrpc`` for the rest.
+Bounds: reading calls of all connections share ``context.READERS_MAX`` threads; a batch ends with
+an error as soon as its answers are longer than one may be; see ``subscriptions`` and ``jsonrpc``
+for the rest.
 """
 
 from collections.abc import Awaitable, Callable
@@ -36,12 +37,9 @@ from pallets.frame.dispatch import RuntimePanic
 from pallets.frame.runtime_api import UnknownRuntimeApi
 from primitives.errors import CessError, DecodeError, RpcError, StorageCorrupt
 
-__all__ = ["READERS_MAX", "Caller", "Dispatcher", "Session", "Sink", "encode_health", "unexpected"]
+__all__ = ["Caller", "Dispatcher", "Session", "Sink", "encode_health", "unexpected"]
 
 log = structlog.get_logger("rpc")
-
-READERS_MAX: Final = 8
-"""Threads that answer reading calls."""
 
 SERVER_ERROR: Final = -32000
 
@@ -110,6 +108,8 @@ class Session:
         """What ``chainHead`` subscriptions of this connection have pinned and started."""
         self.broadcasts: dict[str, trio.CancelScope] = {}
         """Transactions that this connection has broadcast, by operation."""
+        self.watched_count = 0
+        """Storage keys in the subscriptions of this connection."""
         self._ready = trio.Event()
         self._taken = trio.Event()
 
@@ -183,7 +183,6 @@ class Dispatcher:
         self._registry = registry
         self._context = context
         self._deny_unsafe = deny_unsafe
-        self._readers = trio.CapacityLimiter(READERS_MAX)
         self._discovery: Json = None
         self.calls_count = 0
         """Calls answered so far."""
@@ -202,11 +201,26 @@ class Dispatcher:
         asked = jsonrpc.parse(data, self.limits)
         released = trio.Event()
         if isinstance(asked, Batch):
-            answers = [await self._one(entry, session, released, rate) for entry in asked.entries]
-            push(jsonrpc.batch([entry for entry in answers if entry is not None], self.limits))
+            push(await self._batch(asked, session, released, rate))
         else:
             push(await self._one(asked, session, released, rate))
         released.set()
+
+    async def _batch(
+        self, asked: Batch, session: Session | None, released: trio.Event, rate: RateLimit | None
+    ) -> bytes | None:
+        """The answers in one message; what follows one too many is not called any more."""
+        answers: list[bytes] = []
+        size = 0
+        for entry in asked.entries:
+            answer = await self._one(entry, session, released, rate)
+            if answer is None:
+                continue
+            answers.append(answer)
+            size += len(answer) + 1
+            if size > self.limits.response_bytes:
+                break
+        return jsonrpc.batch(answers, self.limits)
 
     async def _one(
         self,
@@ -249,9 +263,7 @@ class Dispatcher:
         if method.is_async:
             result: Json = await method.function(self._context, *arguments)
             return result
-        return await trio.to_thread.run_sync(
-            self._read, method, arguments, limiter=self._readers, abandon_on_cancel=True
-        )
+        return await self._context.read(self._read, method, arguments)
 
     def _document(self) -> Json:
         if self._discovery is None:

@@ -106,11 +106,11 @@ async def storage(
     asked = parse_items(items, paginated=True)
     await sink.accept()
     try:
-        state = await trio.to_thread.run_sync(ctx.state, hash_)
+        state = await ctx.read(ctx.state, hash_)
         for item in asked if child_trie is None else ():
             at = item
             while True:
-                page = await trio.to_thread.run_sync(read_page, state, at)
+                page = await ctx.read(read_page, state, at)
                 for entry in page.entries:
                     await sink.send_when_room({"event": "storage", **entry})
                 if page.after is None:
@@ -211,10 +211,10 @@ async def storage_diff(
     asked = _parse_asked(items)
     await sink.accept()
     try:
-        earlier = await trio.to_thread.run_sync(_check_ancestor, ctx, hash_, previous_hash)
+        earlier = await ctx.read(_check_ancestor, ctx, hash_, previous_hash)
         for one in asked:
             found = _difference(ctx, hash_, earlier, one)
-            while page := await trio.to_thread.run_sync(lambda: list(islice(found, PAGE_ITEMS))):  # noqa: B023
+            while page := await ctx.read(lambda: list(islice(found, PAGE_ITEMS))):  # noqa: B023
                 for event in page:
                     await sink.send_when_room(event)
     except SubscriptionClosed:

@@ -52,8 +52,12 @@ async def submit_and_watch_extrinsic(ctx: RpcContext, sink: Sink, extrinsic: byt
 @rpc_method("author_pendingExtrinsics")
 async def pending_extrinsics(ctx: RpcContext) -> Json:
     """All transactions that could be in the next block."""
-    await trio.lowlevel.checkpoint()
-    return [to_hex(data) for data in ctx.pool.pending()]
+    return await ctx.read(_all_hex, ctx.pool.pending())
+
+
+def _all_hex(found: list[bytes]) -> Json:
+    """In a thread, for a full pool has many megabytes."""
+    return [to_hex(data) for data in found]
 
 
 @rpc_method("author_removeExtrinsic", unsafe=True)

@@ -2,8 +2,9 @@
 
 For block 0 the whole state is a change. Child tries of this chain are empty. The extension's
 ``ces_getMqNextSequence`` is not here: this runtime has no message queue.
-Bounds: ``BLOCKS_MAX`` blocks and ``CHANGES_MAX`` changed keys in one answer, which is below what
-CESS's node allows (10,000 blocks), because an answer is held in memory.
+Bounds: ``BLOCKS_MAX`` blocks, ``CHANGES_MAX`` changed keys and ``CHANGES_BYTES_MAX`` of keys and
+values in one answer, which is below what CESS's node allows (10,000 blocks), because an answer is
+held in memory.
 """
 
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ from primitives.header import Header
 from primitives.scale import encode, struct
 from primitives.types import Hash
 
-__all__ = ["BLOCKS_MAX", "CHANGES_MAX", "StorageChanges"]
+__all__ = ["BLOCKS_MAX", "CHANGES_BYTES_MAX", "CHANGES_MAX", "StorageChanges"]
 
 BLOCKS_MAX: Final = 1000
 CHANGES_MAX: Final = 100_000
+CHANGES_BYTES_MAX: Final = 16 << 20
 
 BAD_RANGE: Final = 20_003
 RESOURCE_LIMIT: Final = 20_004
@@ -72,14 +74,18 @@ def _blocks(ctx: RpcContext, first: Hash, last: Hash) -> list[tuple[Header, Hash
 
 def _collect(ctx: RpcContext, first: Hash, last: Hash) -> list[tuple[Header, list[Pair]]]:
     found: list[tuple[Header, list[Pair]]] = []
-    count = 0
+    count, size = 0, 0
     for header, hash_ in _blocks(ctx, first, last):
         pairs: list[Pair] = []
         for pair in _changes(ctx, header, hash_):
             pairs.append(pair)
             count += 1
-            if count > CHANGES_MAX:
-                raise RpcError(RESOURCE_LIMIT, f"more than {CHANGES_MAX} changes: ask for less")
+            size += len(pair[0]) + len(pair[1] or b"")
+            if count > CHANGES_MAX or size > CHANGES_BYTES_MAX:
+                raise RpcError(
+                    RESOURCE_LIMIT,
+                    f"more than {CHANGES_MAX} changes or {CHANGES_BYTES_MAX} bytes: ask for less",
+                )
         found.append((header, pairs))
     return found
 

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import trio
-
 from node.consensus.announcements import Finalized
 from node.rpc.context import RpcContext
 from node.rpc.dispatch import Sink
@@ -84,7 +82,7 @@ def get_finalized_head(ctx: RpcContext) -> Json:
 
 
 async def _header(ctx: RpcContext, hash_: Hash) -> Json:
-    header = await trio.to_thread.run_sync(ctx.database.header, hash_)
+    header = await ctx.read(ctx.database.header, hash_)
     return None if header is None else header_json(header)
 
 
@@ -138,7 +136,7 @@ async def subscribe_finalized_heads(ctx: RpcContext, sink: Sink) -> None:
             if not isinstance(event, Finalized):
                 continue
             for hash_ in event.hashes:
-                header = await trio.to_thread.run_sync(ctx.database.header, hash_)
+                header = await ctx.read(ctx.database.header, hash_)
                 if header is not None and int(header.number) > height:
                     height = int(header.number)
                     sink.send(header_json(header))

@@ -133,7 +133,7 @@ async def follow(ctx: RpcContext, sink: Sink, with_runtime: bool) -> None:
     try:
         with ctx.announcements.listen() as events:
             await sink.accept()
-            found = await trio.to_thread.run_sync(lambda: _snapshot(ctx, with_runtime=with_runtime))
+            found = await ctx.read(lambda: _snapshot(ctx, with_runtime=with_runtime))
             await sink.send_when_room(core.begin(found.final, found.runtime))
             for block in found.blocks:
                 for event in core.report(block):
@@ -157,7 +157,7 @@ async def _react(ctx: RpcContext, core: Follow, happened: ChainEvent) -> list[di
     header, hash_ = happened.header, happened.hash
     block = Reported(hash_, header.parent_hash, int(header.number))
     if core.with_runtime and not core.knows(hash_):
-        runtime = await trio.to_thread.run_sync(_new_runtime, ctx, hash_, header.parent_hash)
+        runtime = await ctx.read(_new_runtime, ctx, hash_, header.parent_hash)
         block = replace(block, runtime=runtime)
     events = core.report(block)
     if happened.is_best:
@@ -188,7 +188,7 @@ async def header(ctx: RpcContext, caller: Caller, follow_subscription: str, hash
     if core is None:
         return None
     core.check_pinned(hash_)
-    found = await trio.to_thread.run_sync(ctx.database.header, hash_)
+    found = await ctx.read(ctx.database.header, hash_)
     if found is None:
         raise BlockUnpinned
     return to_hex(encode(type(found), found))
@@ -200,7 +200,10 @@ async def header(ctx: RpcContext, caller: Caller, follow_subscription: str, hash
 class _Work:
     """An operation and the subscription that its events belong to."""
 
-    def __init__(self, session: Session, subscription: str, core: Follow, made: Operation) -> None:
+    def __init__(
+        self, ctx: RpcContext, session: Session, subscription: str, core: Follow, made: Operation
+    ) -> None:
+        self._ctx = ctx
         self._session = session
         self._subscription = subscription
         self._core = core
@@ -224,7 +227,7 @@ class _Work:
     async def read(self, ask: Callable[[], T]) -> T:
         """Ask in a thread, once the reader has room for the answer."""
         await self._session.wait_room(self._subscription)
-        return await trio.to_thread.run_sync(ask, abandon_on_cancel=True)
+        return await self._ctx.read(ask)
 
     async def wait_continue(self) -> None:
         """Say that there is more, and wait until the client wants it."""
@@ -251,7 +254,11 @@ class _Work:
 
 
 def _begin(
-    caller: Caller, subscription: str, wanted: int, work: Callable[[_Work], Awaitable[None]]
+    ctx: RpcContext,
+    caller: Caller,
+    subscription: str,
+    wanted: int,
+    work: Callable[[_Work], Awaitable[None]],
 ) -> dict[str, Json]:
     """Start an operation of a subscription that is alive; the answer to the call."""
     core = caller.session.follows[subscription]
@@ -259,7 +266,7 @@ def _begin(
     if started is None:
         return LIMIT_REACHED
     operation, _ = started
-    doing = _Work(caller.session, subscription, core, operation)
+    doing = _Work(ctx, caller.session, subscription, core, operation)
     operation.scope = caller.start(lambda: doing.run(work))
     return {"result": "started", "operationId": operation.id}
 
@@ -280,7 +287,7 @@ async def body(ctx: RpcContext, caller: Caller, follow_subscription: str, hash_:
         else:
             await doing.finish("operationBodyDone", value=[to_hex(data) for data in found])
 
-    return _begin(caller, follow_subscription, 1, work)
+    return _begin(ctx, caller, follow_subscription, 1, work)
 
 
 @rpc_method("chainHead_v1_call", per_connection=True)
@@ -304,7 +311,7 @@ async def call(
         output = await doing.read(lambda: apis(ctx.runtime(hash_)).call(function, call_parameters))
         await doing.finish("operationCallDone", output=to_hex(output))
 
-    return _begin(caller, follow_subscription, 1, work)
+    return _begin(ctx, caller, follow_subscription, 1, work)
 
 
 @rpc_method("chainHead_v1_storage", per_connection=True)
@@ -331,7 +338,7 @@ async def storage(
             await _tell_item(doing, state, item)
         await doing.finish("operationStorageDone")
 
-    answer = _begin(caller, follow_subscription, max(1, len(asked)), work)
+    answer = _begin(ctx, caller, follow_subscription, max(1, len(asked)), work)
     if answer is LIMIT_REACHED:
         return answer
     chosen += asked[: core.operations[str(answer["operationId"])].weight]

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import trio
-
 from node.consensus.announcements import Finalized
 from node.consensus.authorities import epoch_for, voters_of
 from node.consensus.shell import AuthoringKeys
@@ -93,7 +91,7 @@ async def subscribe_justifications(ctx: RpcContext, sink: Sink) -> None:
             if not isinstance(event, Finalized):
                 continue
             for hash_ in event.hashes:
-                found = await trio.to_thread.run_sync(ctx.database.justification, hash_)
+                found = await ctx.read(ctx.database.justification, hash_)
                 if found is not None:
                     sink.send(to_hex(found))
 

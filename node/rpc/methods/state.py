@@ -1,18 +1,17 @@
 """``state_*``: storage, metadata, runtime calls and proofs.
 
-Bounds: ``KEYS_MAX`` keys in a page or a query, ``BLOCKS_MAX`` blocks in a range. Methods that read
-without a bound are unsafe.
+Bounds: ``KEYS_MAX`` keys in a page or a query, ``BLOCKS_MAX`` blocks in a range, ``WATCHED_MAX``
+keys in all storage subscriptions of a connection. Methods that read without a bound are unsafe.
 """
 
 from typing import Final
 
-import trio
-
 from node.consensus.announcements import Finalized
 from node.rpc.context import RpcContext, client_error
 from node.rpc.dispatch import Sink
-from node.rpc.jsonrpc import Json
+from node.rpc.jsonrpc import TOO_MANY_SUBSCRIPTIONS, Json
 from node.rpc.registry import rpc_method, rpc_subscription, to_hex
+from node.rpc.subscriptions import TOO_MANY
 from node.runtime import apis
 from pallets.frame.version import RuntimeVersion
 from primitives.errors import RpcError
@@ -24,6 +23,8 @@ __all__ = ["version_json"]
 KEYS_MAX: Final = 1000
 PAIRS_MAX: Final = 100_000
 BLOCKS_MAX: Final = 128
+WATCHED_MAX: Final = 4096
+"""Each is read again after every block."""
 
 CHILD_PREFIX: Final = b":child_storage:default:"
 
@@ -100,12 +101,12 @@ async def subscribe_runtime_version(ctx: RpcContext, sink: Sink) -> None:
 
     with ctx.announcements.listen() as events:
         await sink.accept()
-        last = await trio.to_thread.run_sync(read, None)
+        last = await ctx.read(read, None)
         sink.send(last)
         async for event in events:
             if isinstance(event, Finalized) or not event.is_best:
                 continue
-            now = await trio.to_thread.run_sync(read, event.hash)
+            now = await ctx.read(read, event.hash)
             if now != last:
                 last = now
                 sink.send(now)
@@ -234,14 +235,27 @@ def query_storage(
 async def subscribe_storage(ctx: RpcContext, sink: Sink, keys: list[bytes]) -> None:
     """The values under several keys, and whenever the best block changes one of them."""
     _check_count(len(keys))
+    session = sink.session
+    if session.watched_count + len(keys) > WATCHED_MAX:
+        raise RpcError(
+            TOO_MANY_SUBSCRIPTIONS, TOO_MANY, f"Exceeded max limit of {WATCHED_MAX} storage keys"
+        )
+    session.watched_count += len(keys)
+    try:
+        await _watch(ctx, sink, keys)
+    finally:
+        session.watched_count -= len(keys)
+
+
+async def _watch(ctx: RpcContext, sink: Sink, keys: list[bytes]) -> None:
     with ctx.announcements.listen() as events:
         await sink.accept()
-        shown, before = await trio.to_thread.run_sync(_changes, ctx, keys, ctx.at(None), None)
+        shown, before = await ctx.read(_changes, ctx, keys, ctx.at(None), None)
         sink.send(shown)
         async for event in events:
             if isinstance(event, Finalized) or not event.is_best:
                 continue
-            shown, before = await trio.to_thread.run_sync(_changes, ctx, keys, event.hash, before)
+            shown, before = await ctx.read(_changes, ctx, keys, event.hash, before)
             if shown["changes"]:
                 sink.send(shown)
 

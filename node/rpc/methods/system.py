@@ -105,7 +105,7 @@ async def account_next_index(ctx: RpcContext, account: AccountId) -> Json:
     def read() -> int:
         return int(ctx.runtime(None).system.nonce_of(account) or 0)
 
-    nonce = await trio.to_thread.run_sync(read)
+    nonce = await ctx.read(read)
     core = ctx.pool.core
     while core.provides(bytes(account) + nonce.to_bytes(4, "little")):
         nonce += 1

@@ -139,7 +139,7 @@ async def _event(ctx: RpcContext, hash_: Hash, status: Json) -> dict[str, Json] 
         return {"event": "bestChainBlockIncluded", "block": None}
     if kind in ("inBlock", "finalized") and isinstance(status, Mapping):
         block = str(status[kind])
-        index = await trio.to_thread.run_sync(_index_in, ctx, Hash.fromhex(block[2:]), hash_)
+        index = await ctx.read(_index_in, ctx, Hash.fromhex(block[2:]), hash_)
         name = "finalized" if kind == "finalized" else "bestChainBlockIncluded"
         return {"event": name, "block": {"hash": block, "index": index}}
     return None

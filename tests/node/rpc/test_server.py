@@ -78,12 +78,19 @@ MODULE = types.ModuleType("t")
 MODULE.__dict__.update(echo=echo, large=large, fail=fail, unsafe=unsafe, count=count)
 
 
+class Threads:
+    """All that the dispatcher needs of a node here."""
+
+    async def read(self, function: Callable[..., Json], *arguments: object) -> Json:
+        return await trio.to_thread.run_sync(function, *arguments)
+
+
 @asynccontextmanager
 async def serving(deny_unsafe: bool = True, **changes: Any):  # type: ignore[no-untyped-def]
     config = ServerConfig(**{"port": 0, **changes})
     dispatcher = Dispatcher(
         Registry.of([MODULE]),
-        None,  # type: ignore[arg-type]
+        Threads(),  # type: ignore[arg-type]
         limits=Limits(request_bytes=LIMIT, response_bytes=LIMIT, batch_count=5),
         deny_unsafe=deny_unsafe,
     )
@@ -187,6 +194,18 @@ def test_a_batch_is_answered_in_order() -> None:
             ]
 
     run(main)
+
+
+def test_a_batch_of_large_answers_stops_at_the_limit() -> None:
+    async def test() -> None:
+        async with serving() as server:
+            entry = call("t_large", LIMIT * 2 // 5).decode()
+            status, found = await post(server, f"[{','.join([entry] * 5)}]".encode())
+            assert status == 200
+            assert found["error"]["code"] == -32008
+            assert server.dispatcher.calls_count == 3  # the third is one too many
+
+    run(test)
 
 
 def test_failures_have_codes_and_keep_their_secrets() -> None:

@@ -67,3 +67,15 @@ def test_a_range_is_bounded(net: Net) -> None:
             assert caught.value.code == 20004
 
     run(net, test)
+
+
+def test_an_answer_is_bounded_in_bytes(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        genesis = text(net.chain.database.genesis_hash)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("node.rpc.methods.ces.CHANGES_BYTES_MAX", 1000)
+            with pytest.raises(RpcError) as caught:
+                await bench.ask("ces_getStorageChanges", genesis, genesis)
+            assert caught.value.code == 20004
+
+    run(net, test)

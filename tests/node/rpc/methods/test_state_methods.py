@@ -1,6 +1,8 @@
 """``state_*``: values, pages, proofs and runtime calls over real states."""
 
 import pytest
+import trio
+import trio.testing
 
 from node.runtime import VERSION
 from primitives import trie
@@ -212,5 +214,39 @@ def test_child_tries_are_empty_and_their_keys_checked(net: Net) -> None:
                 with pytest.raises(RpcError) as caught:
                     await bench.ask(f"childstate_{name}", *params)
                 assert caught.value.code == 4003
+
+    run(net, test)
+
+
+def test_the_keys_that_a_connection_watches_are_bounded(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        keys = [hex_of(number.to_bytes(2, "big")) for number in range(1000)]
+        first = await bench.ask("state_subscribeStorage", keys)
+        for _ in range(3):
+            await bench.ask("state_subscribeStorage", keys)
+        with pytest.raises(RpcError) as caught:
+            await bench.ask("state_subscribeStorage", keys)
+        assert caught.value.code == -32006
+        assert await bench.ask("state_unsubscribeStorage", first)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        await bench.ask("state_subscribeStorage", keys)
+
+    run(net, test)
+
+
+def test_callers_do_not_use_the_threads_of_consensus(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        await bench.author()
+        limiter = trio.to_thread.current_default_thread_limiter()
+        tokens = range(int(limiter.total_tokens))
+        for token in tokens:
+            limiter.acquire_on_behalf_of_nowait(token)
+        key = hex_of(NUMBER)
+        assert await bench.ask("state_getStorage", key) == "0x01000000"
+        await bench.ask("state_subscribeStorage", [key])
+        assert (await bench.event())["changes"] == [[key, "0x01000000"]]
+        assert await bench.ask("system_accountNextIndex", hex_of(ALICE.account_id)) == 0
+        for token in tokens:
+            limiter.release_on_behalf_of(token)
 
     run(net, test)
