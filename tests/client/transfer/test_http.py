@@ -1,7 +1,9 @@
 """HTTP with strangers: what is believed, what is bounded, what may be tried again."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, ClassVar
 
 import anyio
 import httpx
@@ -64,16 +66,44 @@ async def test_only_what_may_pass_later_is_retryable(
     assert caught.value.is_retryable is is_retryable
 
 
-async def test_a_redirect_is_a_failure_and_is_not_followed(holder: Any) -> None:
-    asked: list[str] = []
+class Redirecting(BaseHTTPRequestHandler):
+    """Sends everybody elsewhere and remembers what was asked."""
 
-    def redirect(request: httpx.Request) -> httpx.Response:
-        asked.append(str(request.url))
-        return httpx.Response(307, headers={"location": "http://169.254.169.254/secrets"})
+    asked: ClassVar[list[str]] = []
 
-    with pytest.raises(HolderFailed):
-        await holder(redirect).put_fragment("http://m0", HASH, b"data")
-    assert len(asked) == 1
+    def answer(self) -> None:
+        self.asked.append(self.path)
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(307)
+        self.send_header("location", "/secrets")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_GET = do_PUT = answer  # noqa: N815 - the server's interface
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+async def test_a_redirect_is_a_failure_and_is_not_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Over a real connection, which goes to the holder and to no proxy that the system names."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setattr(Redirecting, "asked", [])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    try:
+        async with HolderHttp.open() as holders:
+            with pytest.raises(HolderFailed, match="307"):
+                await holders.put_fragment(endpoint, HASH, b"data")
+            with pytest.raises(HolderFailed, match="307"):
+                await holders.get_fragment(endpoint, HASH, 10)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert Redirecting.asked == [f"/fragments/{HASH.hex()}"] * 2
 
 
 @pytest.mark.parametrize("text", [b"{" * 1000, b"[1]", b"nothing", b"x" * (1 << 20)])

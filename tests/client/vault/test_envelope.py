@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import client.vault.envelope as envelope_module
 from client.vault.envelope import (
     CHUNK_BYTES,
     ENVELOPE_HEAD_BYTES,
@@ -248,3 +249,11 @@ def test_a_stream_with_bytes_behind_its_end_is_refused() -> None:
     opener = Opener(KEY, envelope[:ENVELOPE_HEAD_BYTES])
     with pytest.raises(EnvelopeTruncated):
         list(opener.open_stream(io.BytesIO(envelope[ENVELOPE_HEAD_BYTES:])))
+
+
+def test_a_size_beyond_the_content_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a program with the key can write one; a reader would wait for bytes without end."""
+    encode = envelope_module._encode_metadata
+    monkeypatch.setattr(envelope_module, "_encode_metadata", lambda name, _: encode(name, 10**12))
+    with pytest.raises(HeaderDamaged, match="more bytes"):
+        opened(sealed(b"short"))
