@@ -39,7 +39,7 @@ from pallets.storage_handler import StorageHandler
 from pallets.storage_handler.types import TerritoryState, TerrName
 from primitives.crypto.keys import KeyPair
 from primitives.errors import CessError
-from primitives.types import AccountId, Hash
+from primitives.types import AccountId, FileHash, Hash
 
 __all__ = [
     "AlreadyStoring",
@@ -47,6 +47,7 @@ __all__ = [
     "StoredReceipt",
     "Until",
     "default_spool",
+    "forget_upload",
     "store_file",
 ]
 
@@ -86,6 +87,18 @@ class StoredReceipt:
     territory: str
     declared_in: Hash | None
     state: Until
+
+
+def forget_upload(fid: FileHash, spool: Path | None = None) -> None:
+    """Remove what waits on this machine for an upload that was given up; blocks."""
+    spool = spool if spool is not None else default_spool()
+    for manifest in spool.glob(f"*/{MANIFEST}"):
+        try:
+            found = load_prepared(manifest.parent)
+        except CessError:
+            continue  # damaged: the next upload of that file says so
+        if found is not None and found.fid == fid:
+            shutil.rmtree(manifest.parent, ignore_errors=True)
 
 
 def default_spool() -> Path:

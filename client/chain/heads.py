@@ -129,7 +129,8 @@ def _head(message: Any) -> BlockHead | None:
         raise DecodeError("the node sent a message that is no object")
     if "error" in message:
         raise DecodeError(f"the node refused the subscription: {message['error']}")
-    result = message.get("params", {}).get("result")
+    params = message.get("params")
+    result = params.get("result") if isinstance(params, dict) else None
     if not isinstance(result, dict):
         return None
     header = header_of_json(result)

@@ -184,6 +184,7 @@ def rm(
     as_json: bool,
 ) -> None:
     """Give up the file FID; with its last owner the network forgets it. Cancels an open upload."""
+    from client.storing import forget_upload
     from pallets.file_bank import FileBank
     from primitives.types import FileHash
 
@@ -198,6 +199,7 @@ def rm(
             return f"0x{receipt.block_hash.hex()}"
 
     document = {"fid": f"0x{file_hash.hex()}", "block_hash": run_async(work)}
+    forget_upload(file_hash)
     tell(document, as_json=as_json, text=f"given up {document['fid']}")
 
 

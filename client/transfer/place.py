@@ -237,6 +237,9 @@ class _Job:
                 is_final=not failure.is_retryable,
                 retry_after_s=failure.retry_after_s,
             )
+        except ChainError as failure:
+            log.warning("cannot read a holder's address", reason=str(failure))
+            fact = SendFailed(place=order.place, miner=order.miner, now=anyio.current_time())
         except (ProofRejected, BadEndpoint) as failure:
             log.warning(
                 "holder cannot be trusted with a fragment",

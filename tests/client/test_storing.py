@@ -9,7 +9,7 @@ import anyio.from_thread
 import pytest
 
 from client.chain import CallFailed
-from client.storing import AlreadyStoring, NoTerritory, Until, store_file
+from client.storing import AlreadyStoring, NoTerritory, Until, forget_upload, store_file
 from client.transfer.prepare import load_prepared
 from client.vault import unseal_name
 from pallets.file_bank import FileBank
@@ -17,7 +17,7 @@ from pallets.storage_handler import StorageHandler
 from pallets.storage_handler.types import TerritoryInfo, TerritoryState, TerrName
 from primitives.crypto.keys import KeyPair
 from primitives.scale import U128
-from primitives.types import BlockNumber, Hash
+from primitives.types import BlockNumber, FileHash, Hash
 
 pytestmark = pytest.mark.anyio
 
@@ -249,3 +249,17 @@ async def test_preparing_stops_when_it_is_cancelled(
     assert len(told) == 1
     assert list((tmp_path / "spool").iterdir()) == []
     assert network.chain.submitted == []
+
+
+async def test_an_upload_that_was_given_up_leaves_nothing_on_this_machine(
+    network: Any, source: Path, tmp_path: Path
+) -> None:
+    lease(network, 1 << 30)
+    declare_on_submit(network, tmp_path / "spool")
+    network.report = lambda *_: None
+    receipt = await stored(network, source, tmp_path / "spool", until=Until.STORED)
+    forget_upload(FileHash(bytes(32)), tmp_path / "spool")
+    assert len(list((tmp_path / "spool").iterdir())) == 1
+    forget_upload(receipt.prepared.fid, tmp_path / "spool")
+    assert list((tmp_path / "spool").iterdir()) == []
+    forget_upload(receipt.prepared.fid, tmp_path / "none")

@@ -7,6 +7,7 @@ import anyio
 import httpx
 import pytest
 
+from client.chain import ChainUnreachable
 from client.transfer.place import DealDropped, place, public_name
 from pallets.file_bank import FileBank
 from pallets.sminer import Sminer
@@ -257,6 +258,24 @@ async def test_a_deal_or_file_of_somebody_else_is_not_taken_for_ours(
             await placed(network, small_file)
         tasks.cancel_scope.cancel()
     assert network.log == []
+
+
+async def test_a_node_that_fails_for_a_moment_does_not_end_the_upload(
+    network: Any, small_file: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, failed = network.chain.read, []
+
+    async def fail_once(entry: Any, *keys: Any, at: Any = None) -> Any:
+        if entry is Sminer.miner_items and not failed:
+            failed.append(keys)
+            raise ChainUnreachable("ws://node", "restarting")
+        return await read(entry, *keys, at=at)
+
+    monkeypatch.setattr(network.chain, "read", fail_once)
+    network.declare(small_file)
+    await placed(network, small_file)
+    assert signed_by(network) == set(range(12))
+    assert failed
 
 
 async def test_a_damaged_spool_stops_the_upload(network: Any, small_file: Any) -> None:
