@@ -33,10 +33,18 @@ class StorageCorrupt(CessError):
     """Bytes on disk that fail their checksum or their layout; the disk is at fault."""
 
 
+class StateUnreadable(CessError):
+    """The machine could not read a state now: nothing is said about whoever asked for it.
+
+    What is executed meanwhile is neither valid nor invalid, so this is never taken for a failure of
+    a call or of a block.
+    """
+
+
 class RpcError(CessError):
     """A JSON-RPC error reply.
 
-    ``code`` is the JSON-RPC error code, ``message`` the short text and ``data`` the optional detail.
+    ``code`` is the JSON-RPC error code, ``message`` the short text, ``data`` the optional detail.
     """
 
     def __init__(self, code: int, message: str, data: str | None = None) -> None:

@@ -35,7 +35,7 @@ from primitives.digest import (
     PreRuntime,
     Seal,
 )
-from primitives.errors import DecodeError, StorageCorrupt
+from primitives.errors import DecodeError, StateUnreadable, StorageCorrupt
 from primitives.header import Header
 from primitives.scale import encode
 from primitives.types import BlockNumber, Hash
@@ -135,7 +135,7 @@ def _fill(
                     return
             elif not isinstance(error.reason, Future):  # those wait for one that was passed over
                 chosen.invalid.append(transaction.hash)
-        except StorageCorrupt:
+        except (StorageCorrupt, StateUnreadable):
             raise
         except (TransactionUnknown, DecodeError, RuntimePanic):
             chosen.invalid.append(transaction.hash)

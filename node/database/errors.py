@@ -4,7 +4,7 @@
 
 from typing import Final
 
-from primitives.errors import CessError, StorageCorrupt
+from primitives.errors import CessError, StateUnreadable, StorageCorrupt
 
 __all__ = [
     "ADVICE",
@@ -28,7 +28,7 @@ def corrupt(what: str) -> StorageCorrupt:
     return StorageCorrupt(f"the chain database is damaged: {what}; {ADVICE}")
 
 
-class DatabaseClosed(CessError):
+class DatabaseClosed(StateUnreadable):
     """The database was closed while somebody still used it; the node is stopping."""
 
 
@@ -36,7 +36,7 @@ class DatabaseEmpty(CessError):
     """The database has no genesis block yet; the caller must give it one."""
 
 
-class DatabaseFailed(CessError):
+class DatabaseFailed(StateUnreadable):
     """The disk refused an operation (full, read-only, broken). Fatal: nothing more is written."""
 
 
@@ -56,7 +56,7 @@ class UnknownBlock(CessError):
     """No block with this hash is known; it may have been on a fork that lost."""
 
 
-class StateDiscarded(CessError):
+class StateDiscarded(StateUnreadable):
     """The state of this block was pruned; an archive node has it."""
 
 

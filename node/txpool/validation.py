@@ -1,6 +1,7 @@
 """Asking the runtime about transactions, upon the best block. Runs in a worker thread.
 
 One executive judges all transactions upon one block and is replaced when the best block changes.
+Bounds: it judges ``JUDGED_MAX`` before it is replaced too, for it remembers what it has read.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Final
 import structlog
 
 from node.consensus.chain import Chain
-from node.database import StateDiscarded
+from node.database import DatabaseFailed, StateDiscarded, UnknownBlock
 from node.txpool import errors
 from node.txpool.pool import Transaction
 from pallets.frame.dispatch import RuntimePanic
@@ -19,12 +20,22 @@ from pallets.frame.validity import (
     TransactionSource,
     TransactionUnknown,
 )
-from primitives.errors import ArithmeticOverflow, CessError, DecodeError, RpcError, StorageCorrupt
+from primitives.errors import (
+    ArithmeticOverflow,
+    CessError,
+    DecodeError,
+    RpcError,
+    StateUnreadable,
+    StorageCorrupt,
+)
 from primitives.types import Hash
 
-__all__ = ["Judged", "Validator", "check_envelope"]
+__all__ = ["JUDGED_MAX", "Judged", "Validator", "check_envelope"]
 
 log = structlog.get_logger("txpool")
+
+JUDGED_MAX: Final = 16_384
+"""Transactions of one executive: on a chain that stands still they would be without end."""
 
 _U64_MAX: Final = (1 << 64) - 1
 
@@ -57,6 +68,7 @@ class Validator:
         self._chain = chain
         self._at: Hash | None = None
         self._height = 0
+        self._judged = 0
         self._executive: Executive | None = None
         self._runtime = chain.runtime(chain.database.best().hash)
 
@@ -70,12 +82,14 @@ class Validator:
 
     def _judge(self, batch: list[tuple[Hash, bytes, TransactionSource]]) -> list[Judged]:
         best = self._chain.database.best()
-        if self._executive is None or self._at != best.hash:
+        self._judged += len(batch)
+        if self._executive is None or self._at != best.hash or self._judged > JUDGED_MAX:
             verifier = self._chain.verifier
             self._runtime = self._chain.runtime(best.hash)
             self._executive = Executive(self._runtime, verifier=verifier, expect=verifier.expect)
             self._at = best.hash
             self._height = int(best.number)
+            self._judged = len(batch)
         self._executive.expect_transactions([data for _, data, _ in batch], best.hash)
         return [self._one(self._executive, best.hash, *entry) for entry in batch]
 
@@ -87,16 +101,18 @@ class Validator:
         """What the signed extrinsics of a block provided: judged upon its parent."""
         if not body:
             return []
-        parent = self._chain.header(block).parent_hash
         try:
+            parent = self._chain.header(block).parent_hash
             runtime = self._chain.runtime(parent)
-        except StateDiscarded:
+        except (StateDiscarded, UnknownBlock):
             return []  # such transactions leave the pool by validation
         executive = Executive(runtime, verifier=self._chain.verifier)
         tags: list[bytes] = []
         for data in body:
             try:
                 verdict = executive.examine_transaction(data, parent)
+            except (StorageCorrupt, DatabaseFailed):
+                raise
             except (CessError, ArithmeticError):
                 continue
             tags.extend(verdict.validity.provides)
@@ -114,7 +130,7 @@ class Validator:
             return Judged(hash_, None, errors.unknown(error))
         except (DecodeError, ArithmeticOverflow, RuntimePanic) as error:
             return Judged(hash_, None, errors.unverifiable(str(error)))
-        except (StorageCorrupt, StateDiscarded):
+        except (StorageCorrupt, StateUnreadable):
             raise
         except Exception as error:
             log.error("validation trapped", extrinsic=f"0x{hash_.hex()}", exc_info=error)

@@ -8,8 +8,8 @@ A ``Call`` is a method with its arguments. Which index its pallet has, only a ru
 calls are encoded and decoded by the runtime's ``CallTable``. A parameter may itself be a ``Call``
 or a ``tuple[Call, ...]``.
 
-Bounds: calls nest at most ``CALL_DEPTH_MAX`` deep and a vector holds at most ``NESTED_CALLS_MAX``
-of them; anything beyond does not decode.
+Bounds: calls nest at most ``CALL_DEPTH_MAX`` deep, a vector holds at most ``NESTED_CALLS_MAX`` of
+them and a call with all that are in it is at most ``CALLS_MAX``; anything beyond does not decode.
 """
 
 import inspect
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pallets.frame.pallet import Pallet
 
 __all__ = [
+    "CALLS_MAX",
     "CALL_DEPTH_MAX",
     "NESTED_CALLS_MAX",
     "Call",
@@ -42,6 +43,10 @@ CALL_DEPTH_MAX: Final = 16
 
 NESTED_CALLS_MAX: Final = 1_000
 """Calls that one vector of calls may hold, whatever its pallet allows."""
+
+CALLS_MAX: Final = 10_000
+"""Calls in one call, itself included: vectors of vectors of empty vectors would be a million in a
+few megabytes, which cost seconds before anything is known of who pays for them."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -128,11 +133,12 @@ def call_specs(namespace: Mapping[str, object]) -> tuple[CallSpec, ...]:
 class Call:
     """A call with its arguments, as one runtime knows it. Immutable."""
 
-    __slots__ = ("args", "bound")
+    __slots__ = ("_info", "args", "bound")
 
     def __init__(self, bound: "BoundCall", args: tuple[Any, ...]) -> None:
         self.bound = bound
         self.args = args
+        self._info: DispatchInfo | None = None
 
     @property
     def pallet(self) -> str:
@@ -150,8 +156,11 @@ class Call:
         return dict(zip(names, self.args, strict=True))
 
     def info(self) -> DispatchInfo:
-        """What the call may cost."""
-        return self.bound.spec.info(self.args)
+        """What the call may cost: found once, for each of nested calls asks those within it."""
+        found = self._info
+        if found is None:
+            found = self._info = self.bound.spec.info(self.args)
+        return found
 
     def encode(self) -> bytes:
         """The call on the wire: pallet, variant, arguments."""
@@ -176,7 +185,17 @@ class Call:
 RuntimeCall = Call
 """The name under which pallets take calls as arguments."""
 
-Decoder = Callable[[bytes, int, int], tuple[Any, int]]
+
+class _Room:
+    """How many calls may still be in the call that is being decoded."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = CALLS_MAX
+
+
+Decoder = Callable[[bytes, int, int, _Room], tuple[Any, int]]
 """Reads an argument at an offset, at a nesting depth."""
 
 
@@ -226,17 +245,23 @@ class CallTable:
             raise DecodeError(f"{len(data) - at} bytes after the end of the call")
         return found
 
-    def decode_from(self, data: bytes, at: int, depth: int = 0) -> tuple[Call, int]:
+    def decode_from(self, data: bytes, at: int) -> tuple[Call, int]:
         """The call at ``at`` and the offset after it."""
+        return self._decode(data, at, 0, _Room())
+
+    def _decode(self, data: bytes, at: int, depth: int, room: _Room) -> tuple[Call, int]:
         if depth >= CALL_DEPTH_MAX:
             raise DecodeError(f"calls are nested more than {CALL_DEPTH_MAX} deep")
+        room.left -= 1
+        if room.left < 0:
+            raise DecodeError(f"more than {CALLS_MAX} calls in one")
         bound = self._by_head.get(data[at : at + 2])
         if bound is None:
             raise DecodeError(f"no call has the index {data[at : at + 2].hex()}")
         at += 2
         args = []
         for read in bound.decoders:
-            value, at = read(data, at, depth)
+            value, at = read(data, at, depth, room)
             args.append(value)
         return Call(bound, tuple(args)), at
 
@@ -248,18 +273,18 @@ class CallTable:
             return self._encode_calls, self._decode_calls
         made = codec(kind)
         decode_from = made.decode_from
-        return made.encode, lambda data, at, _depth: decode_from(data, at)
+        return made.encode, lambda data, at, _depth, _room: decode_from(data, at)
 
-    def _decode_nested(self, data: bytes, at: int, depth: int) -> tuple[Any, int]:
-        return self.decode_from(data, at, depth + 1)
+    def _decode_nested(self, data: bytes, at: int, depth: int, room: _Room) -> tuple[Any, int]:
+        return self._decode(data, at, depth + 1, room)
 
-    def _decode_calls(self, data: bytes, at: int, depth: int) -> tuple[Any, int]:
+    def _decode_calls(self, data: bytes, at: int, depth: int, room: _Room) -> tuple[Any, int]:
         count, at = self.count.decode_from(data, at)
         if count > NESTED_CALLS_MAX:
             raise DecodeError(f"a vector of {count} calls; at most {NESTED_CALLS_MAX}")
         calls = []
         for _ in range(count):
-            found, at = self.decode_from(data, at, depth + 1)
+            found, at = self._decode(data, at, depth + 1, room)
             calls.append(found)
         return tuple(calls), at
 

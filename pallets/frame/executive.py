@@ -11,7 +11,8 @@ event ``ExtrinsicFailed`` stay and nothing else. What is not used of the fee is 
 
 Guarantees: whatever ``apply_extrinsic`` raises, nothing is changed. A pallet that breaks its own
 assumptions raises ``RuntimePanic``: the extrinsic is dropped as where a Wasm runtime traps.
-``StorageCorrupt`` passes through, because a bad disk must stop a node, not fail a call.
+``StorageCorrupt``, ``StateUnreadable`` and ``MemoryError`` pass through: what this machine could
+not do says nothing about a call or a block, and other nodes can do it.
 Bounds: ``ExecutiveConfig.weights`` and ``.length`` for a block.
 """
 
@@ -53,7 +54,7 @@ from pallets.frame.validity import (
 from pallets.frame.weight import Weight, WeightV2
 from primitives import trie
 from primitives.digest import Digest, PreRuntime, Seal
-from primitives.errors import DecodeError, InvalidBlock, StorageCorrupt
+from primitives.errors import DecodeError, InvalidBlock, StateUnreadable, StorageCorrupt
 from primitives.extrinsic import (
     Implicit,
     SignedExtra,
@@ -730,7 +731,9 @@ def _panics(what: str, *, by_author: bool = True) -> Iterator[None]:
     """
     try:
         yield
-    except (TransactionInvalid, TransactionUnknown, StorageCorrupt, RuntimePanic):
+    except (TransactionInvalid, TransactionUnknown, RuntimePanic):
+        raise
+    except (StorageCorrupt, StateUnreadable, MemoryError):
         raise
     except Exception as error:
         if by_author and isinstance(error, InvalidBlock):

@@ -3,7 +3,7 @@
 import pytest
 
 from pallets.frame import CALL_DEPTH_MAX, Call, DictState, DispatchClass, Pallet, Weight, call
-from pallets.frame.call import NESTED_CALLS_MAX
+from pallets.frame.call import CALLS_MAX, NESTED_CALLS_MAX
 from pallets.frame.error import BadOrigin
 from pallets.frame.origin import Origin
 from primitives.errors import DecodeError
@@ -114,3 +114,26 @@ def test_an_index_is_used_once() -> None:
 def test_an_index_is_one_byte() -> None:
     with pytest.raises(AssertionError, match="one byte"):
         call(index=256, weight=Weight())
+
+
+def test_calls_in_one_are_bounded_however_they_are_nested() -> None:
+    assert CALLS_MAX == 10_000
+    leaves = (sign(b""),) * NESTED_CALLS_MAX
+
+    def tree(branches: int, rest: tuple[Call, ...]) -> Call:
+        inner = TABLE.make("GuestBook", "both", first=sign(b""), rest=leaves)
+        return TABLE.make("GuestBook", "both", first=sign(b""), rest=(*(inner,) * branches, *rest))
+
+    size = NESTED_CALLS_MAX + 2
+    left = CALLS_MAX - 2 - 9 * size
+    at_limit = tree(9, leaves[:left])
+    assert TABLE.decode(at_limit.encode()) == at_limit
+    with pytest.raises(DecodeError, match="more than 10000 calls"):
+        TABLE.decode(tree(9, leaves[: left + 1]).encode())
+    with pytest.raises(DecodeError, match="more than 10000 calls"):
+        TABLE.decode(tree(10, ()).encode())
+
+
+def test_what_a_call_may_cost_is_found_once() -> None:
+    made = sign(b"x")
+    assert made.info() is made.info()

@@ -35,7 +35,7 @@ from pallets.transaction_payment import TransactionPayment
 from primitives import trie
 from primitives.digest import BABE_ENGINE, Consensus, Digest, Other, PreRuntime, Seal
 from primitives.era import Era
-from primitives.errors import DecodeError, InvalidBlock, StorageCorrupt
+from primitives.errors import DecodeError, InvalidBlock, StateUnreadable, StorageCorrupt
 from primitives.extrinsic import (
     MultiAddressId,
     MultiAddressRaw,
@@ -323,14 +323,23 @@ def test_a_weight_that_cannot_be_told_is_a_panic_in_block_and_pool() -> None:
         pool().validate_transaction(LOCAL, ext, GENESIS_HASH)
 
 
-def test_a_bad_disk_is_not_a_failed_call() -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        StorageCorrupt("a node is missing"),
+        StateUnreadable("the disk is gone"),
+        MemoryError(),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_bad_disk_is_not_a_failed_call(failure: Exception) -> None:
     class Broken:
         def __init__(self, state: DictState) -> None:
             self.state, self.is_broken = state, False
 
         def get(self, key: bytes) -> bytes | None:
             if self.is_broken:
-                raise StorageCorrupt("a node is missing")
+                raise failure
             return self.state.get(key)
 
         def next_key(self, key: bytes) -> bytes | None:
@@ -341,7 +350,7 @@ def test_a_bad_disk_is_not_a_failed_call() -> None:
     block.put_inherents()
     block.apply(transfer("Alice", 0, "Bob", COIN))
     state.is_broken = True
-    with pytest.raises(StorageCorrupt):
+    with pytest.raises(type(failure)):
         block.apply(signed("Alice", 1, "GuestBook", "sign", note=Note(b"x")))
 
 
