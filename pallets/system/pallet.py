@@ -3,7 +3,10 @@
 An account exists while somebody *provides* for it: its own money (at least the existential deposit)
 is one provider. A *consumer* is a pallet that keeps something under the account, such as a
 reserve, and needs it to stay. A provider may not leave while consumers remain; when the last
-provider is gone, the account is removed with its nonce.
+provider is gone, the account is removed with its nonce. If it is created again, its nonce begins at
+0, as on any Substrate chain: extrinsics that it signed before can then be sent again by anybody,
+those with an immortal era for ever. So wallets sign with mortal eras, and the refund of a fee
+never brings an account back.
 
 The executive drives a block: ``initialize``, for every extrinsic ``note_applied_extrinsic``,
 ``note_finished_extrinsics``, the hooks, ``finalize``. What describes the block (events, weight,

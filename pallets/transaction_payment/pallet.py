@@ -45,6 +45,10 @@ PERCENT: Final = 100
 class Currency(Protocol):
     """Balances: a fee is out of circulation from ``withdraw`` until ``deposit``."""
 
+    def free(self, who: AccountId) -> Balance:
+        """Balance that ``who`` may spend; 0 only where the account does not exist."""
+        ...
+
     def can_withdraw(self, who: AccountId, amount: Balance) -> bool:
         """Whether ``withdraw`` would not raise."""
         ...
@@ -156,11 +160,13 @@ class TransactionPayment(Pallet):
     ) -> None:
         """Refund what ``actual`` is cheaper, pay the rest on. Never raises.
 
-        A payer that is gone after its call gets no refund.
+        A payer that is gone after its call gets no refund, however large: it would bring the
+        account back with nonce 0, and everybody could send its immortal extrinsics again.
         """
         currency = self.config.currency
         paid = min(self.compute_fee(length, actual, tip), withdrawn)
-        if not currency.deposit(who, Balance(withdrawn - paid)):
+        is_gone = currency.free(who) == 0
+        if is_gone or not currency.deposit(who, Balance(withdrawn - paid)):
             paid = withdrawn
         author = self.config.authors.author()
         to_author = Balance(0)

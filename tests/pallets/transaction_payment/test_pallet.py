@@ -236,3 +236,16 @@ def test_real_calls_have_a_price(world):
     )
     fee = world.runtime.transaction_payment.compute_fee(len(made.encode()), made.info())
     assert fee > BASE_FEE
+
+
+def test_a_large_refund_does_not_bring_a_removed_payer_back(world):
+    """It would come back with nonce 0, and its old immortal extrinsics with it."""
+    payment, balances = world.runtime.transaction_payment, world.runtime.balances
+    heavy = DispatchInfo(Weight(10**12, 0))
+    taken = payment.withdraw_fee(ALICE, heavy, 10, 0)
+    refund = taken - payment.compute_fee(10, CALL)
+    assert refund >= balances.config.existential_deposit
+    balances.transfer(ALICE, BOB, balances.free(ALICE), keep_alive=False)
+    payment.correct_and_deposit_fee(ALICE, CALL, 10, 0, taken)
+    assert world.runtime.system.nonce_of(ALICE) is None
+    assert world.events()[-1].actual_fee == taken
