@@ -15,6 +15,7 @@ from typing import Final, TextIO
 from node.config import NodeConfig
 from node.consensus.chain import Chain
 from node.consensus.finality import FinalityKeys
+from node.database import DatabaseFailed, LevelDb
 from node.genesis import load_spec
 from node.service import open_database
 from primitives.errors import CessError, DecodeError, InvalidBlock
@@ -27,13 +28,21 @@ LINE_CHARS_MAX: Final = 32 << 20
 
 
 def purge(config: NodeConfig) -> Path | None:
-    """Remove the database of a chain; its path, None if there was none."""
+    """Remove the database of a chain, damaged or not; its path, None if there was none.
+
+    Raises: DatabaseLocked if a node has it open, DatabaseFailed.
+    """
     path = config.database_path(load_spec(config.chain).id)
+    if path.is_symlink():
+        raise DatabaseFailed(f"{path} is a symbolic link: remove what it leads to yourself")
     if not path.exists():
         return None
-    with open_database(config, load_spec(config.chain)):
-        pass  # raises if a node has it open
-    shutil.rmtree(path)
+    LevelDb.destroy(path)
+    try:
+        if path.exists():
+            shutil.rmtree(path)
+    except OSError as error:
+        raise DatabaseFailed(f"{path} cannot be removed: {error.strerror}") from error
     return path
 
 
@@ -73,9 +82,18 @@ def _bytes(value: object, line: int) -> bytes:
     raise InvalidBlock(f"line {line}: expected hex with 0x")
 
 
+def _line(source: TextIO, number: int) -> str:
+    try:
+        return source.readline(LINE_CHARS_MAX)
+    except UnicodeDecodeError as error:
+        raise InvalidBlock(
+            f"line {number} is no text: the file must come from export-blocks"
+        ) from error
+
+
 def _blocks(source: TextIO) -> Iterator[tuple[int, Header, tuple[bytes, ...], bytes | None]]:
     number = 0
-    while text := source.readline(LINE_CHARS_MAX):
+    while text := _line(source, number + 1):
         number += 1
         if len(text) == LINE_CHARS_MAX:
             raise InvalidBlock(f"line {number} is longer than {LINE_CHARS_MAX} characters")

@@ -55,7 +55,7 @@ class LevelDb:
         except plyvel.CorruptionError as error:
             raise corrupt(f"LevelDB cannot open {path}: {error}") from error
         except (plyvel.Error, OSError) as error:
-            if "lock" in str(error).lower():
+            if _is_lock(error):
                 raise DatabaseLocked(
                     f"{path} is open already: another node uses this directory: stop it or choose "
                     "another --base-path"
@@ -164,6 +164,11 @@ class LevelDb:
         try:
             plyvel.destroy_db(str(path))
         except plyvel.Error as error:
-            if "lock" in str(error).lower():
+            if _is_lock(error):
                 raise DatabaseLocked(f"{path} is in use: stop the node first") from error
             raise DatabaseFailed(f"{path} cannot be deleted: {error}") from error
+
+
+def _is_lock(error: Exception) -> bool:
+    """Whether somebody has the directory; its path may have any words in it, as in blockchain."""
+    return str(error).removeprefix("b'").startswith("IO error: lock ")

@@ -10,7 +10,7 @@ from chain_spec.presets import dev
 from node.config import NodeConfig
 from node.consensus.chain import Chain
 from node.consensus.finality import FinalityKeys
-from node.database import DatabaseLocked
+from node.database import DatabaseFailed, DatabaseLocked
 from node.maintenance import export, import_, purge, revert
 from node.service import open_database
 from primitives.errors import CessError, InvalidBlock
@@ -93,3 +93,34 @@ def test_purging_removes_the_database_only(tmp_path: Path) -> None:
     assert purge(place) == place.database_path("cess_dev")
     assert purge(place) is None
     assert keys.exists()
+
+
+def test_an_archive_and_a_damaged_database_can_be_purged(tmp_path: Path) -> None:
+    place = config(tmp_path)
+    with open_database(config(tmp_path, state_pruning=None), dev()):
+        pass
+    assert purge(place) is not None
+    grow(tmp_path, 1)
+    path = place.database_path("cess_dev")
+    (path / "CURRENT").write_text("rubbish")
+    with pytest.raises(CessError, match="purge-chain"), open_database(place, dev()):
+        pass
+    assert purge(place) == path
+    assert not path.exists()
+
+
+def test_purging_removes_nothing_beside_the_database(tmp_path: Path) -> None:
+    grow(tmp_path, 1)
+    place = config(tmp_path)
+    path, elsewhere = place.database_path("cess_dev"), tmp_path / "elsewhere"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    with pytest.raises(DatabaseFailed, match="symbolic link"):
+        purge(place)
+    assert list(elsewhere.iterdir())
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_line(tmp_path: Path) -> None:
+    source = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\x00"), encoding="utf-8")
+    with pytest.raises(InvalidBlock, match="line 1 is no text"):
+        import_(config(tmp_path), source)

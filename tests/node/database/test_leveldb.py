@@ -145,3 +145,10 @@ def test_destroying_deletes_a_damaged_store(tmp_path: Path) -> None:
     LevelDb.destroy(path)
     assert not (path / "CURRENT").exists()
     LevelDb(path).close()
+
+
+def test_a_path_with_lock_in_its_name_is_not_taken_for_a_locked_one(tmp_path: Path) -> None:
+    path = tmp_path / "blockchain"
+    (path / "LOCK").mkdir(parents=True)
+    with pytest.raises(DatabaseFailed, match="check the path"):
+        LevelDb(path)
