@@ -1,6 +1,7 @@
 """What README and the guides tell a newcomer to type, typed: commands, programs, the demo."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,11 +45,15 @@ def network() -> Iterator[None]:
     walk = next(block for block in blocks(ROOT.joinpath("README.md"), "sh") if "devnet up" in block)
     *before, down = walk.strip().splitlines()
     assert "devnet down" in down
+    base = Path(down.split()[-1])
+    # A network of an earlier version of the chain would be refused, as it must be.
+    shutil.rmtree(base, ignore_errors=True)
     try:
         run_all("\n".join(before))
         yield
     finally:
         run_all(down)
+        shutil.rmtree(base)
 
 
 def test_the_walk_of_the_readme_works(network: None) -> None:
