@@ -32,6 +32,7 @@ __all__ = [
     "DispatchToken",
     "DispatchTooManyConsumers",
     "DispatchTransactional",
+    "KeyTooLong",
     "LookupFailed",
     "ModuleError",
     "NoProviders",
@@ -203,6 +204,12 @@ class TooManyConsumers(DispatchFailure):
 
 class CallTooDeep(DispatchFailure):
     """Calls are nested too deep, or too many weigh too much; send them one by one."""
+
+    error = DispatchExhausted()
+
+
+class KeyTooLong(DispatchFailure):
+    """A raw key is longer than the state can hold; use a shorter one."""
 
     error = DispatchExhausted()
 

@@ -40,13 +40,20 @@ from pallets.frame import (
     Twox64Concat,
     Weight,
     call,
+    ensure,
     ensure_root,
     ensure_signed,
     event,
 )
 from pallets.frame.account import AccountData
 from pallets.frame.dispatch import DispatchInfoV2
-from pallets.frame.error import ConsumerRemaining, LookupFailed, NoProviders, TooManyConsumers
+from pallets.frame.error import (
+    ConsumerRemaining,
+    KeyTooLong,
+    LookupFailed,
+    NoProviders,
+    TooManyConsumers,
+)
 from pallets.frame.limits import BlockLength, BlockWeights, DbWeight, PerClassWeight
 from pallets.frame.storage import EventsEntry
 from pallets.frame.version import RuntimeVersion
@@ -56,6 +63,7 @@ from primitives.digest import Digest, DigestItem
 from primitives.extrinsic import MultiAddress, MultiAddressId
 from primitives.hashing import blake2_256
 from primitives.scale import U16, U32, U64
+from primitives.trie import KEY_BYTES_MAX
 from primitives.types import AccountId, BlockNumber, Hash, Nonce
 
 __all__ = ["CONSUMERS_MAX", "PREFIX_KEYS_MAX", "System"]
@@ -189,12 +197,13 @@ class System(Pallet):
 
     @call(index=4, weight=_items_weight, dispatch_class="operational")
     def set_storage(self, origin: Origin, items: tuple[tuple[bytes, bytes], ...]) -> None:
-        """Write raw values under raw keys. *Origin*: root.
+        """Write raw values under raw keys. *Origin*: root. *Errors*: Exhausted (a key's length).
 
-        Nothing is checked: a value that its pallet cannot decode makes the pallet unusable.
+        Nothing else is checked: a value that its pallet cannot decode makes the pallet unusable.
         """
         ensure_root(origin)
         for key, value in items:
+            ensure(len(key) <= KEY_BYTES_MAX, KeyTooLong)
             self.overlay.put(key, value)
 
     @call(index=5, weight=_keys_weight, dispatch_class="operational")

@@ -9,6 +9,7 @@ from pallets.frame import BadOrigin, DictState, DispatchClass, DispatchInfo, Ori
 from pallets.frame.error import (
     ConsumerRemaining,
     DispatchBadOrigin,
+    KeyTooLong,
     LookupFailed,
     NoProviders,
     TooManyConsumers,
@@ -21,6 +22,7 @@ from primitives.digest import Digest, Other
 from primitives.extrinsic import MultiAddressIndex, MultiAddressRaw
 from primitives.hashing import blake2_256, twox_128
 from primitives.scale import U32, encode
+from primitives.trie import KEY_BYTES_MAX
 from primitives.types import Balance, BlockNumber, Hash
 from tests.pallets.small_chains import ALICE, BOB, CHARLIE, HASHES_KEPT, VERSION, Money, signed, to
 
@@ -282,6 +284,17 @@ def test_root_writes_and_removes_raw_keys(money):
     assert (overlay.get(b"a"), overlay.get(b"b")) == (b"1", b"2")
     money.call("System", "kill_storage", Origin.root(), keys=(b"a",))
     assert (overlay.get(b"a"), overlay.get(b"b")) == (None, b"2")
+
+
+def test_a_key_that_the_state_cannot_hold_is_refused(money):
+    """A block with it could never be finished, and its author would stop."""
+    for length in (KEY_BYTES_MAX, KEY_BYTES_MAX + 1):
+        items = ((b"a", b"1"), (bytes(length), b"1"))
+        if length == KEY_BYTES_MAX:
+            money.call("System", "set_storage", Origin.root(), items=items)
+        else:
+            with pytest.raises(KeyTooLong), money.no_trace():
+                money.call("System", "set_storage", Origin.root(), items=items)
 
 
 def test_a_raw_write_is_seen_by_the_pallet_that_reads_it(money):
