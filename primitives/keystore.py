@@ -206,8 +206,26 @@ def save_keyfile(
         raise InvalidKey("a key file needs a password: an empty one protects nothing")
     if not SCRYPT_LOG_N_MIN <= scrypt_log_n <= SCRYPT_LOG_N_MAX:
         raise InvalidKey(f"scrypt's cost is from {SCRYPT_LOG_N_MIN} to {SCRYPT_LOG_N_MAX}")
-    if target.exists():
-        raise InvalidKey(f"{target} exists and is not overwritten: choose another name")
+    _reserve(target)
+    try:
+        _write(target, _sealed_keyfile(suri, password, scheme, scrypt_log_n))
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return pair
+
+
+def _reserve(target: Path) -> None:
+    """Take a name that nobody has, not even by a link; two programs cannot both."""
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        raise InvalidKey(f"{target} exists and is not overwritten: choose another name") from None
+    except OSError as error:
+        raise InvalidKey(_cannot("write", target, error)) from None
+
+
+def _sealed_keyfile(suri: str, password: str, scheme: Scheme, scrypt_log_n: int) -> bytes:
     text = suri.encode()
     plain = bytes((SCHEMES.index(scheme),)) + len(text).to_bytes(2, "little") + text
     plain += bytes(-len(plain) % _PADDED_TO)
@@ -217,8 +235,7 @@ def save_keyfile(
     head = _MAGIC + costs + salt + nonce + length.to_bytes(2, "little")
     key = _derive_key(password, salt, log_n=scrypt_log_n, p=SCRYPT_P)
     body = head + AESGCM(key).encrypt(nonce, plain, head)
-    _write(target, body + _checksum(body))
-    return pair
+    return body + _checksum(body)
 
 
 def load_keyfile(path: str | os.PathLike[str], password: str) -> KeyPair:

@@ -369,7 +369,9 @@ async def fetch_range(
     Raises: CannotLand, and what ``read_range`` raises.
     """
     content = await _Content.of(stored, key)
-    end = max(min(end, content.size), start)
+    if not 0 <= start <= min(end, content.size):
+        raise RangeOutside(start, end, content.size)
+    end = min(end, content.size)
     step = stored.segment_bytes
     with await anyio.to_thread.run_sync(Landing, target) as landing:
         for at in range(start, end, step) if start < end else (start,):

@@ -344,3 +344,26 @@ def test_phrases_are_new_and_usable(words: int) -> None:
 def test_other_numbers_of_words_are_refused(words: int) -> None:
     with pytest.raises(InvalidKey, match="words"):
         generate_phrase(words)
+
+
+def test_a_key_file_takes_no_name_that_exists_even_as_a_dangling_link(tmp_path: Path) -> None:
+    target = tmp_path / "key"
+    target.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InvalidKey, match="not overwritten"):
+        save_keyfile(target, "//Alice", "password", scrypt_log_n=14)
+    assert target.is_symlink()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_key_file_that_was_not_written_leaves_its_name_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail)
+        with pytest.raises(InvalidKey, match="No space"):
+            save_keyfile(tmp_path / "key", "//Alice", "password", scrypt_log_n=14)
+    assert list(tmp_path.iterdir()) == []
+    save_keyfile(tmp_path / "key", "//Alice", "password", scrypt_log_n=14)
