@@ -87,13 +87,13 @@ def _human(_logger: object, _name: str, event: MutableMapping[str, Any]) -> str:
 
 
 class _Logger:
-    """Writes finished lines; a closed stderr must not stop the node."""
+    """Writes finished lines; a closed stderr, or a full disk behind it, must not stop the node."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
     def _write(self, line: str) -> None:
-        with suppress(BrokenPipeError, ValueError):
+        with suppress(OSError, ValueError):
             print(line, file=self._file, flush=True)  # this is where lines go
 
     debug = info = warning = error = exception = critical = msg = _write

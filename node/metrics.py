@@ -1,7 +1,7 @@
 """Numbers for Prometheus under the names that Substrate dashboards query.
 
 ``render`` is pure: readings in, text out. ``serve`` answers ``GET /metrics`` with it.
-Bounds: a fixed list of series; a request head of 8 KiB and 10 s.
+Bounds: a fixed list of series; a request head of 8 KiB and 10 s; ``CONNECTIONS_MAX`` at a time.
 """
 
 import os
@@ -13,10 +13,12 @@ from typing import Final
 
 import trio
 
-__all__ = ["Process", "Readings", "process_now", "render", "serve"]
+__all__ = ["CONNECTIONS_MAX", "Process", "Readings", "process_now", "render", "serve"]
 
 HEAD_BYTES_MAX: Final = 8 << 10
 HEAD_S: Final = 10.0
+CONNECTIONS_MAX: Final = 32
+"""More are closed at once: a scraper needs one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,17 @@ async def serve(
     """Answer scrapes until cancelled; ``task_status`` gets the port."""
 
     async def answer(stream: trio.SocketStream) -> None:
+        try:
+            places.acquire_on_behalf_of_nowait(stream)
+        except trio.WouldBlock:
+            await trio.aclose_forcefully(stream)
+            return
+        try:
+            await talk(stream)
+        finally:
+            places.release_on_behalf_of(stream)
+
+    async def talk(stream: trio.SocketStream) -> None:
         head = b""
         with trio.move_on_after(HEAD_S):
             try:
@@ -168,6 +181,7 @@ async def serve(
                 pass
         await trio.aclose_forcefully(stream)
 
+    places = trio.CapacityLimiter(CONNECTIONS_MAX)
     listeners = await trio.open_tcp_listeners(port, host=host)
     task_status.started(listeners[0].socket.getsockname()[1])
     await trio.serve_listeners(answer, listeners)

@@ -9,7 +9,6 @@ lock).
 import gc
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -371,4 +370,3 @@ class _Node:
                 f"Idle (0 peers), best: #{best.number} ({short_hash(best.hash)}), "
                 f"finalized #{finalized.number} ({short_hash(finalized.hash)})"
             )
-            sys.stderr.flush()

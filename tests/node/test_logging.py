@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import suppress
 
 import pytest
 import structlog
@@ -55,3 +56,12 @@ def test_failures_are_shown_in_full(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_hashes_are_short() -> None:
     assert short_hash(bytes.fromhex("12345678" * 8)) == "0x1234…5678"
+
+
+def test_a_full_disk_behind_the_log_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w", encoding="utf-8", buffering=1) as full:
+        monkeypatch.setattr("sys.stderr", full)
+        configure()
+        structlog.get_logger("node").info("lost")
+        with suppress(OSError):
+            full.close()

@@ -1,11 +1,13 @@
 """The series that dashboards of Substrate nodes query."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 
 import trio
+import trio.testing
 
-from node.metrics import Readings, process_now, render, serve
+from node.metrics import CONNECTIONS_MAX, Readings, process_now, render, serve
 
 READINGS = Readings(
     chain="dev",
@@ -81,6 +83,29 @@ def test_it_is_served_and_nothing_else_is() -> None:
                 assert good.endswith(render(READINGS).encode())
                 assert (await ask(port, b"GET / HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 404")
                 assert (await ask(port, b"x" * 9000)).startswith(b"HTTP/1.1 404")
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+def test_silent_connections_are_bounded_and_give_their_places_back() -> None:
+    async def main() -> None:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                port = await nursery.start(serve, "127.0.0.1", 0, lambda: READINGS)
+                silent = []
+                for _ in range(CONNECTIONS_MAX):
+                    silent.append(await trio.open_tcp_stream("127.0.0.1", port))
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                more = await trio.open_tcp_stream("127.0.0.1", port)
+                with suppress(trio.BrokenResourceError):
+                    assert await more.receive_some() == b""
+                for stream in silent:
+                    await stream.aclose()
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                again = await trio.open_tcp_stream("127.0.0.1", port)
+                await again.send_all(b"GET /metrics HTTP/1.1\r\n\r\n")
+                assert (await again.receive_some()).startswith(b"HTTP/1.1 200")
                 nursery.cancel_scope.cancel()
 
     trio.run(main)
