@@ -3,9 +3,9 @@
 ``Dispatcher.answer`` serves HTTP and WebSocket alike; only a session (a WebSocket) can subscribe.
 A session's ``nursery`` holds its subscriptions, so they end with it.
 
-Bounds: reading calls of all connections share ``context.READERS_MAX`` threads; a batch ends with
-an error as soon as its answers are longer than one may be; see ``subscriptions`` and ``jsonrpc``
-for the rest.
+Bounds: reading calls of all connections share ``context.READERS_MAX`` threads; messages under way
+have ``UNDER_WAY_BYTES_MAX`` together, unless there is only one; a batch ends with an error as soon
+as its answers are longer than one may be; see ``subscriptions`` and ``jsonrpc`` for the rest.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,6 +23,7 @@ from node.rpc.follow import Follow
 from node.rpc.jsonrpc import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
+    SERVER_BUSY,
     TOO_MANY_SUBSCRIPTIONS,
     Batch,
     Json,
@@ -37,9 +38,20 @@ from pallets.frame.dispatch import RuntimePanic
 from pallets.frame.runtime_api import UnknownRuntimeApi
 from primitives.errors import CessError, DecodeError, RpcError, StorageCorrupt
 
-__all__ = ["Caller", "Dispatcher", "Session", "Sink", "encode_health", "unexpected"]
+__all__ = [
+    "UNDER_WAY_BYTES_MAX",
+    "Caller",
+    "Dispatcher",
+    "Session",
+    "Sink",
+    "encode_health",
+    "unexpected",
+]
 
 log = structlog.get_logger("rpc")
+
+UNDER_WAY_BYTES_MAX: Final = 64 << 20
+"""Bytes of messages that are being answered: parsed, they take some times as much memory."""
 
 SERVER_ERROR: Final = -32000
 
@@ -108,6 +120,8 @@ class Session:
         """What ``chainHead`` subscriptions of this connection have pinned and started."""
         self.broadcasts: dict[str, trio.CancelScope] = {}
         """Transactions that this connection has broadcast, by operation."""
+        self.broadcast_bytes: dict[str, int] = {}
+        """Their lengths."""
         self.watched_count = 0
         """Storage keys in the subscriptions of this connection."""
         self._ready = trio.Event()
@@ -184,6 +198,7 @@ class Dispatcher:
         self._context = context
         self._deny_unsafe = deny_unsafe
         self._discovery: Json = None
+        self._under_way = 0
         self.calls_count = 0
         """Calls answered so far."""
 
@@ -198,6 +213,29 @@ class Dispatcher:
 
         Each call of a batch counts towards the connection's ``rate``.
         """
+        size = len(data)
+        if self._under_way and self._under_way + size > UNDER_WAY_BYTES_MAX:
+            push(self._busy(data))
+            return
+        self._under_way += size
+        try:
+            await self._answer(data, session, push, rate)
+        finally:
+            self._under_way -= size
+
+    def _busy(self, data: bytes | bytearray) -> bytes:
+        asked = jsonrpc.parse(data, self.limits)  # only to name the request; freed at once
+        identifier = asked.id if isinstance(asked, Request) else None
+        why = "too many large requests at a time"
+        return jsonrpc.failure(identifier, RpcError(SERVER_BUSY, "Server is busy", why))
+
+    async def _answer(
+        self,
+        data: bytes | bytearray,
+        session: Session | None,
+        push: Callable[[bytes | None], None],
+        rate: RateLimit | None,
+    ) -> None:
         asked = jsonrpc.parse(data, self.limits)
         released = trio.Event()
         if isinstance(asked, Batch):
@@ -236,12 +274,11 @@ class Dispatcher:
             if rate is not None:
                 rate.check(trio.current_time())
             result = await self._run(asked, session, released)
+            answer = jsonrpc.success(asked.id, result, self.limits)
         except RpcError as error:
             answer = jsonrpc.failure(asked.id, error)
         except Exception as error:  # noqa: BLE001  a call fails alone
             answer = jsonrpc.failure(asked.id, unexpected(asked.method, error))
-        else:
-            answer = jsonrpc.success(asked.id, result, self.limits)
         return answer if asked.wants_answer else None
 
     async def _run(self, asked: Request, session: Session | None, released: trio.Event) -> Json:

@@ -22,6 +22,8 @@ __all__ = ["version_json"]
 
 KEYS_MAX: Final = 1000
 PAIRS_MAX: Final = 100_000
+SIZES_MAX: Final = 10_000
+"""Values whose lengths anybody may have added up."""
 BLOCKS_MAX: Final = 128
 WATCHED_MAX: Final = 4096
 """Each is read again after every block."""
@@ -137,7 +139,7 @@ def get_storage_size(ctx: RpcContext, key: bytes, hash_: Hash | None = None) -> 
         return len(value)
     total, found = 0, False
     for count, (_, entry) in enumerate(state.items(key)):
-        _check_count(count, PAIRS_MAX)
+        _check_count(count, SIZES_MAX)
         total, found = total + len(entry), True
     return total if found else None
 

@@ -2,7 +2,8 @@
 
 A broadcast transaction is offered to the pool again at every new best block until it is final or
 the client stops it; the caller never hears what becomes of it. A watched one is submitted once.
-Bounds: ``BROADCASTS_MAX`` broadcasts of one connection; they end with it.
+Bounds: ``BROADCASTS_MAX`` broadcasts of one connection, of ``BROADCAST_BYTES_MAX`` together; they
+end with it.
 """
 
 import secrets
@@ -22,9 +23,12 @@ from primitives.errors import RpcError
 from primitives.extrinsic import extrinsic_hash
 from primitives.types import Hash
 
-__all__ = ["BROADCASTS_MAX"]
+__all__ = ["BROADCASTS_MAX", "BROADCAST_BYTES_MAX"]
 
 BROADCASTS_MAX: Final = 16
+BROADCAST_BYTES_MAX: Final = 8 << 20
+"""One transaction of the largest size always fits."""
+
 OPERATION_BYTES: Final = 8
 
 IMMEDIATELY_DROPPED: Final = 1016
@@ -46,9 +50,12 @@ async def broadcast(ctx: RpcContext, caller: Caller, transaction: bytes) -> Json
     """Keep a transaction on its way into a block until told to stop; null if there are too many."""
     await trio.lowlevel.checkpoint()
     broadcasts = caller.session.broadcasts
-    if len(broadcasts) >= BROADCASTS_MAX:
+    sizes = caller.session.broadcast_bytes
+    is_too_much = sum(sizes.values()) + len(transaction) > BROADCAST_BYTES_MAX
+    if len(broadcasts) >= BROADCASTS_MAX or is_too_much:
         return None
     operation = secrets.token_hex(OPERATION_BYTES)
+    sizes[operation] = len(transaction)
     broadcasts[operation] = caller.start(lambda: _keep_offering(ctx, transaction))
     return operation
 
@@ -89,6 +96,7 @@ async def stop(_ctx: RpcContext, caller: Caller, operation_id: str) -> Json:
     """Stop a broadcast."""
     await trio.lowlevel.checkpoint()
     scope = caller.session.broadcasts.pop(operation_id, None)
+    caller.session.broadcast_bytes.pop(operation_id, None)
     if scope is None:
         raise invalid_params("no broadcast of this connection has this operation id")
     scope.cancel()

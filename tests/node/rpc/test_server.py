@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 import trio
+import trio.testing
 import wsproto
 from wsproto.events import (
     AcceptConnection,
@@ -21,6 +22,7 @@ from wsproto.events import (
     TextMessage,
 )
 
+from node.rpc import dispatch as dispatch_module
 from node.rpc import server as server_module
 from node.rpc import websocket as websocket_module
 from node.rpc.dispatch import Dispatcher, Sink
@@ -43,6 +45,12 @@ async def echo(_ctx: object, value: object = None) -> Json:
 def large(_ctx: object, size: int) -> Json:
     """A large answer from a thread."""
     return "x" * size
+
+
+@rpc_method("t_huge")
+def huge(_ctx: object) -> Json:
+    """A number that is too large for JSON's integers here."""
+    return 1 << 70
 
 
 @rpc_method("t_fail")
@@ -75,7 +83,7 @@ async def count(_ctx: object, sink: Sink, upto: int, refuse: bool = False) -> No
 
 
 MODULE = types.ModuleType("t")
-MODULE.__dict__.update(echo=echo, large=large, fail=fail, unsafe=unsafe, count=count)
+MODULE.__dict__.update(echo=echo, large=large, huge=huge, fail=fail, unsafe=unsafe, count=count)
 
 
 class Threads:
@@ -645,5 +653,40 @@ def test_many_calls_at_once_are_all_answered() -> None:
             answers = [await socket.message() for _ in range(200)]
             assert sorted(answer["id"] for answer in answers) == list(range(200))
             assert all(answer["id"] == answer["result"] for answer in answers)
+
+    run(main)
+
+
+def test_large_requests_under_way_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch_module, "UNDER_WAY_BYTES_MAX", 1000)
+
+    async def main() -> None:
+        async with serving() as server:
+            free = trio.Event()
+
+            async def read(*_arguments: object) -> Json:
+                await free.wait()
+                return "done"
+
+            monkeypatch.setattr(server.dispatcher._context, "read", read)
+            socket = await Socket.open(server)
+            await socket.ask("t_large", 1, id_=1)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            await socket.ask("t_echo", "x" * 1000, id_=2)
+            refused = await socket.message()
+            assert (refused["id"], refused["error"]["code"]) == (2, -32009)
+            free.set()
+            assert (await socket.message())["result"] == "done"
+            await socket.ask("t_echo", "x" * 1000, id_=3)  # alone it may be that large
+            assert (await socket.message())["id"] == 3
+
+    run(main)
+
+
+def test_a_result_that_no_json_can_say_fails_its_call_only() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            status, found = await post(server, call("t_huge"))
+            assert (status, found["error"]["code"]) == (200, -32603)
 
     run(main)

@@ -250,3 +250,14 @@ def test_callers_do_not_use_the_threads_of_consensus(net: Net) -> None:
             limiter.release_on_behalf_of(token)
 
     run(net, test)
+
+
+def test_adding_up_lengths_is_bounded(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.rpc.methods.state.SIZES_MAX", 3)
+
+    async def test(bench: Bench) -> None:
+        with pytest.raises(RpcError) as caught:
+            await bench.ask("state_getStorageSize", "0x")
+        assert caught.value.code == 4002
+
+    run(net, test)

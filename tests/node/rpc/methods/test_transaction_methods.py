@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio.testing
 
-from node.rpc.methods.transaction import BROADCASTS_MAX
+from node.rpc.methods.transaction import BROADCAST_BYTES_MAX, BROADCASTS_MAX
 from node.txpool.pool import Limits
 from primitives.errors import RpcError
 from tests.node.bench import Bench, run
@@ -67,6 +67,19 @@ def test_nothing_is_said_about_an_invalid_broadcast_and_it_counts(net: Net) -> N
         assert await bench.ask("transaction_v1_broadcast", "0x00")
         await settle()
         assert len(bench.session.outbox) == 0
+
+    run(net, test)
+
+
+def test_broadcasts_of_a_connection_are_bounded_in_bytes(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        half = text(bytes(BROADCAST_BYTES_MAX // 2))
+        first = await bench.ask("transaction_v1_broadcast", half)
+        assert first
+        assert await bench.ask("transaction_v1_broadcast", half)
+        assert await bench.ask("transaction_v1_broadcast", "0x00") is None
+        await bench.ask("transaction_v1_stop", first)
+        assert await bench.ask("transaction_v1_broadcast", "0x00")
 
     run(net, test)
 
