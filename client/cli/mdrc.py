@@ -66,7 +66,11 @@ def claim(
     rpc: str,
     as_json: bool,
 ) -> None:
-    """Claim to be the first owner of the work PATH, which you have stored before."""
+    """Claim to be the first owner of the work PATH, which you have stored before.
+
+    The claim publishes the fingerprints of PATH, also if it is stored sealed: whoever has the same
+    or a near work, or guesses it, can then tell that you have it. Claim no private papers.
+    """
     from client.works import claim_work, fingerprint_file
     from primitives.types import FileHash
 

@@ -144,6 +144,7 @@ class Placing:
         self._sending_max = sending_max
         self._tasks: dict[Place, _Task] = {}
         self._busy: dict[AccountId, Place] = {}
+        self._failures: dict[AccountId, int] = {}
         self._missing = total
         self._height = 0
         self._gone = 0
@@ -171,16 +172,21 @@ class Placing:
         """The next thing to do, or None for now."""
         if self.outcome is not None or len(self._busy) >= self._sending_max:
             return None
-        for place, task in self._tasks.items():
-            if (
-                task.step is _Step.WAITING
-                and task.not_before <= now
-                and task.miner not in self._busy
-            ):
-                task.step = _Step.SENDING
-                self._busy[task.miner] = place
-                return Send(place=place, hash=task.hash, miner=task.miner)
-        return None
+        due = (
+            (place, task)
+            for place, task in self._tasks.items()
+            if task.step is _Step.WAITING
+            and task.not_before <= now
+            and task.miner not in self._busy
+        )
+        # Holders that failed come last: they must not keep the orders from those that did not.
+        found = min(due, key=lambda item: self._failures.get(item[1].miner, 0), default=None)
+        if found is None:
+            return None
+        place, task = found
+        task.step = _Step.SENDING
+        self._busy[task.miner] = place
+        return Send(place=place, hash=task.hash, miner=task.miner)
 
     def next_wakeup(self) -> float | None:
         """When a delayed holder may be tried again."""
@@ -219,6 +225,8 @@ class Placing:
                 place = Place(index, position)
                 seen[place] = self._task_of(place, item.hash, item.miner, deal)
         self._tasks = seen
+        drawn = {task.miner for task in seen.values()}
+        self._failures = {who: count for who, count in self._failures.items() if who in drawn}
         self._missing = missing
 
     def _task_of(
@@ -239,6 +247,7 @@ class Placing:
         return task if task is not None and task.miner == miner else None
 
     def _sent(self, fact: Sent) -> None:
+        self._failures.pop(fact.miner, None)
         task = self._finish(fact.place, fact.miner)
         if task is not None:
             task.step, task.signed_at, task.failures = _Step.SIGNED, self._height, 0
@@ -247,6 +256,7 @@ class Placing:
         task = self._finish(fact.place, fact.miner)
         if task is None:
             return
+        self._failures[fact.miner] = self._failures.get(fact.miner, 0) + 1
         if fact.is_final:
             task.step = _Step.REFUSED
             return

@@ -205,3 +205,20 @@ def test_any_mix_of_failures_and_draws_ends_active(data: st.DataObject) -> None:
                 if index not in reported:
                     holders[index] = 30 + index + attempt
     assert core.outcome is Outcome.ACTIVE
+
+
+def test_holders_that_fail_do_not_keep_the_orders_from_others() -> None:
+    """The attack: be drawn first, take every order slowly, fail, and take it again."""
+    core = Placing(24, sending_max=6)
+    core.receive(seen({0: segment(MINERS), 1: segment(MINERS, base=20)}))
+    first = orders(core)
+    assert [order.miner for order in first] == [miner(index) for index in range(6)]
+    for order in first:
+        core.receive(SendFailed(order.place, order.miner, now=0.0))
+    assert [order.miner for order in orders(core, now=60.0)] == [
+        miner(index) for index in range(6, 12)
+    ]
+    for index in range(6, 12):
+        core.receive(Sent(Place(0, index), miner(index)))
+    second = orders(core, now=60.0)
+    assert [order.place for order in second] == [Place(1, index) for index in range(6, 12)]
