@@ -33,7 +33,7 @@ from node.rpc.jsonrpc import (
 )
 from node.rpc.rate_limit import RateLimit
 from node.rpc.registry import Method, Registry, Subscription
-from node.rpc.subscriptions import TOO_MANY, Outbox, SubscriptionClosed
+from node.rpc.subscriptions import REPLY_BYTES_MAX, TOO_MANY, Outbox, SubscriptionClosed
 from pallets.frame.dispatch import RuntimePanic
 from pallets.frame.runtime_api import UnknownRuntimeApi
 from primitives.errors import CessError, DecodeError, RpcError, StorageCorrupt
@@ -124,6 +124,8 @@ class Session:
         """Their lengths."""
         self.watched_count = 0
         """Storage keys in the subscriptions of this connection."""
+        self.batching = trio.Lock()
+        """One batch at a time, for its answers are collected."""
         self._ready = trio.Event()
         self._taken = trio.Event()
 
@@ -154,6 +156,11 @@ class Session:
     async def wait_room(self, name: str) -> None:
         """Wait until the reader has taken most of what a subscription sent."""
         while not self.outbox.has_room(name):
+            await self._taken.wait()
+
+    async def wait_reply_room(self) -> None:
+        """Wait until the reader has taken most of the replies."""
+        while self.outbox.reply_bytes > REPLY_BYTES_MAX // 2:
             await self._taken.wait()
 
     def unsubscribe(self, name: str) -> bool:
@@ -238,10 +245,19 @@ class Dispatcher:
     ) -> None:
         asked = jsonrpc.parse(data, self.limits)
         released = trio.Event()
-        if isinstance(asked, Batch):
-            push(await self._batch(asked, session, released, rate))
+        answer: bytes | None
+        if not isinstance(asked, Batch):
+            answer = await self._one(asked, session, released, rate)
+        elif session is None:
+            answer = await self._batch(asked, session, released, rate)
         else:
-            push(await self._one(asked, session, released, rate))
+            async with session.batching:
+                answer = await self._batch(asked, session, released, rate)
+        if answer is not None and session is not None:
+            identifier = asked.id if isinstance(asked, Request) else None
+            if not session.outbox.takes_reply(len(answer)):
+                answer = jsonrpc.failure(identifier, _unread())
+        push(answer)
         released.set()
 
     async def _batch(
@@ -270,6 +286,8 @@ class Dispatcher:
         if isinstance(asked, Rejected):
             return jsonrpc.failure(asked.id, asked.error)
         self.calls_count += 1
+        if session is not None:
+            await session.wait_reply_room()
         try:
             if rate is not None:
                 rate.check(trio.current_time())
@@ -339,6 +357,10 @@ class Dispatcher:
             sink.refuse(unexpected(method.name, error))
         finally:
             sink.end()
+
+
+def _unread() -> RpcError:
+    return RpcError(SERVER_BUSY, "Server is busy", "read the answers that wait, then ask again")
 
 
 def _needed(session: Session | None) -> Session:

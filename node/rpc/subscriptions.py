@@ -10,7 +10,9 @@ cannot may name a ``farewell``, which is its last event when it is closed for sl
 
 Bounds: ``subscription_count`` subscriptions, ``event_count`` waiting events of each,
 ``OUTBOX_BYTES_MAX`` waiting event bytes together. Replies are bounded by the caller: it runs
-``CALLS_MAX`` calls of one connection at a time and frees a place when its reply is popped.
+``CALLS_MAX`` calls of one connection at a time, frees a place when its reply is popped, begins no
+call while half of ``REPLY_BYTES_MAX`` waits, and replaces a reply by an error where all of it would
+be passed.
 """
 
 from collections import deque
@@ -24,6 +26,7 @@ from primitives.errors import CessError, RpcError
 __all__ = [
     "CALLS_MAX",
     "OUTBOX_BYTES_MAX",
+    "REPLY_BYTES_MAX",
     "TOO_MANY",
     "Outbox",
     "SubscriptionClosed",
@@ -34,6 +37,9 @@ CALLS_MAX: Final = 16
 
 OUTBOX_BYTES_MAX: Final = 32 << 20
 """Bytes of events that wait for one connection."""
+
+REPLY_BYTES_MAX: Final = 32 << 20
+"""Bytes of replies that wait for one connection, unless a single one is longer."""
 
 TOO_MANY: Final = "Too many subscriptions on the connection"
 
@@ -68,6 +74,8 @@ class Outbox:
         self._messages: deque[_Message] = deque()
         self._subscriptions: dict[str, _Subscription] = {}
         self._event_bytes = 0
+        self.reply_bytes = 0
+        """Of replies that wait."""
         self.slow_count = 0
         """Subscriptions closed because their reader was too slow."""
 
@@ -113,7 +121,12 @@ class Outbox:
 
     def push_reply(self, data: bytes) -> None:
         """Add an answer."""
+        self.reply_bytes += len(data)
         self._messages.append(_Message(data, None))
+
+    def takes_reply(self, size: int) -> bool:
+        """Whether a reply of this length may wait too."""
+        return not self.reply_bytes or self.reply_bytes + size <= REPLY_BYTES_MAX
 
     def push_event(self, name: str, result: Json) -> None:
         """Add an event; raises ``SubscriptionClosed`` where nobody will take it."""
@@ -140,6 +153,7 @@ class Outbox:
             return None
         message = self._messages.popleft()
         if message.subscription is None:
+            self.reply_bytes -= len(message.data)
             return message.data, True
         self._event_bytes -= len(message.data)
         subscription = self._subscriptions.get(message.subscription)

@@ -24,11 +24,13 @@ from wsproto.events import (
 
 from node.rpc import dispatch as dispatch_module
 from node.rpc import server as server_module
+from node.rpc import subscriptions as subscriptions_module
 from node.rpc import websocket as websocket_module
-from node.rpc.dispatch import Dispatcher, Sink
+from node.rpc.dispatch import Dispatcher, Session, Sink
 from node.rpc.jsonrpc import Json, Limits
 from node.rpc.registry import Registry, rpc_method, rpc_subscription
 from node.rpc.server import RpcServer, ServerConfig
+from node.rpc.subscriptions import Outbox
 from primitives.errors import CessError, RpcError
 
 LIMIT = 64 << 10
@@ -688,5 +690,39 @@ def test_a_result_that_no_json_can_say_fails_its_call_only() -> None:
         async with serving() as server:
             status, found = await post(server, call("t_huge"))
             assert (status, found["error"]["code"]) == (200, -32603)
+
+    run(main)
+
+
+def test_answers_that_nobody_reads_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch_module, "REPLY_BYTES_MAX", 2000)
+    monkeypatch.setattr(subscriptions_module, "REPLY_BYTES_MAX", 2000)
+
+    async def main() -> None:
+        async with serving() as server, trio.open_nursery() as nursery:
+            session = Session(Outbox(seed=1, subscription_count=1, event_count=1), nursery)
+
+            async def ask(number: int) -> None:
+                await server.dispatcher.answer(
+                    call("t_large", 800, id_=number), session, session.outbox.push_reply
+                )
+
+            for number in range(6):
+                nursery.start_soon(ask, number)
+            while len(session.outbox) < 3:
+                await trio.sleep(0.001)
+            await trio.testing.wait_all_tasks_blocked(0.02)
+            errors = 6 * 200  # they are short
+            assert session.outbox.reply_bytes <= 2000 + errors
+            answers = []
+            while len(answers) < 6:
+                while (found := session.pop()) is None:
+                    await trio.sleep(0.001)
+                answers.append(orjson.loads(found[0]))
+                assert session.outbox.reply_bytes <= 2000 + errors
+            assert sorted(answer["id"] for answer in answers) == list(range(6))
+            assert any("result" in answer for answer in answers)
+            refused = [answer for answer in answers if "error" in answer]
+            assert all(answer["error"]["code"] == -32009 for answer in refused)
 
     run(main)
