@@ -65,6 +65,9 @@ async def measure(network: Devnet, work: Path, back: Path) -> None:
 
     async with ChainClient.open(network.rpc) as chain, HolderHttp.open() as holders:
         segments = size // SEGMENT_BYTES + 2
+        # Miners certify their plots in batches; what a lease takes must be there first.
+        while await chain.read(StorageHandler.total_idle_space) < MINERS * segments * MIB:
+            await anyio.sleep(1)
         unit = int(await chain.constant("StorageHandler", "SpaceUnitBytes"))
         call = chain.call(
             StorageHandler.mint_territory,
@@ -123,7 +126,7 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=64)
     mib = parser.parse_args().mib
     segments = -(-mib * MIB // SEGMENT_BYTES) + 1
-    plots = -(-(segments + 1) * FRAGMENT_BYTES // plot_bytes(PLOT_K))
+    plots = -(-(segments + 1) * FRAGMENT_BYTES // plot_bytes(PLOT_K)) + 1
     with tempfile.TemporaryDirectory(prefix="cess-bench-") as name:
         directory = Path(name)
         work = directory / "work"
