@@ -17,10 +17,11 @@ from pallets.babe.types import BabeConfiguration, Epoch
 from pallets.file_bank.api import FilesApi
 from pallets.frame import InherentData as Knowledge
 from pallets.frame import TransactionInvalid, TransactionSource, TransactionUnknown
-from pallets.frame.dispatch import DispatchClass, RuntimePanic
+from pallets.frame.dispatch import DispatchClass, DispatchInfo, RuntimePanic
 from pallets.frame.error import DispatchError
 from pallets.frame.executive import Executive, InherentRejected
 from pallets.frame.runtime_api import ApiSpec, RuntimeApis, runtime_api
+from pallets.frame.signatures import signature_weight
 from pallets.frame.validity import TransactionValidity, TransactionValidityError
 from pallets.frame.version import RuntimeVersion
 from pallets.frame.weight import Weight, WeightV2
@@ -251,8 +252,7 @@ class TransactionPaymentApi:
 
     def query_info(self, uxt: UncheckedExtrinsic, len: U32) -> RuntimeDispatchInfo:  # noqa: A002
         """Weight, class and fee of an extrinsic, without its tip."""
-        call = self._runtime.calls().decode(uxt.call)
-        info = call.info()
+        info = self._info(uxt)
         fee = Balance(0)
         if uxt.signed is not None:
             fee = self._runtime.transaction_payment.compute_fee(int(len), info)
@@ -264,9 +264,17 @@ class TransactionPaymentApi:
         """The parts of the fee of an extrinsic."""
         if uxt.signed is None:
             return FeeDetails(inclusion_fee=None, tip=Balance(0))
-        info = self._runtime.calls().decode(uxt.call).info()
+        info = self._info(uxt)
         tip = int(uxt.signed.extra.tip)
         return self._runtime.transaction_payment.compute_fee_details(int(len), info, tip)
+
+    def _info(self, uxt: UncheckedExtrinsic) -> DispatchInfo:
+        """What the extrinsic may cost, its signature included."""
+        info = self._runtime.calls().decode(uxt.call).info()
+        if uxt.signed is None:
+            return info
+        weight = info.weight + signature_weight(uxt.signed.signature)
+        return DispatchInfo(weight, info.dispatch_class, info.pays_fee)
 
     def query_weight_to_fee(self, weight: WeightV2) -> Balance:
         """The fee for a weight, before the multiplier."""

@@ -31,7 +31,7 @@ from pallets.frame.limits import BlockLength, BlockWeights, ClassLimits, PerClas
 from pallets.frame.origin import Origin
 from pallets.frame.pallet import Pallet
 from pallets.frame.runtime import FrameRuntime
-from pallets.frame.signatures import SignatureCheck, Verifier, check_signature
+from pallets.frame.signatures import SignatureCheck, Verifier, check_signature, signature_weight
 from pallets.frame.validity import (
     LONGEST,
     AncientBirthBlock,
@@ -51,7 +51,7 @@ from pallets.frame.validity import (
     TransactionUnknown,
     ValidTransaction,
 )
-from pallets.frame.weight import Weight, WeightV2
+from pallets.frame.weight import ZERO, Weight, WeightV2
 from primitives import trie
 from primitives.digest import Digest, PreRuntime, Seal
 from primitives.errors import DecodeError, InvalidBlock, StateUnreadable, StorageCorrupt
@@ -188,7 +188,7 @@ class Examined:
 class _Checked:
     """An extrinsic that is decoded and, if signed, whose signature is good."""
 
-    __slots__ = ("call", "death", "extra", "info", "length", "signer")
+    __slots__ = ("call", "death", "extra", "info", "length", "signer", "surcharge")
 
     def __init__(
         self,
@@ -197,9 +197,14 @@ class _Checked:
         signer: AccountId | None,
         extra: SignedExtra | None,
         death: int,
+        surcharge: Weight = ZERO,
     ) -> None:
         with _panics(f"weighing {call.pallet}.{call.name}", by_author=False):
-            self.info = call.info()
+            info = call.info()
+        if surcharge.ref_time:
+            info = DispatchInfo(info.weight + surcharge, info.dispatch_class, info.pays_fee)
+        self.info = info
+        self.surcharge = surcharge
         self.call = call
         self.length = length
         self.signer = signer
@@ -525,7 +530,9 @@ class Executive:
             raise TransactionInvalid(BadProof())
         if check.signer == _NOBODY:
             raise TransactionInvalid(BadSigner())
-        return _Checked(call, len(ext), check.signer, extrinsic.signed.extra, found.death)
+        part = extrinsic.signed
+        weight = signature_weight(part.signature)
+        return _Checked(call, len(ext), check.signer, part.extra, found.death, weight)
 
     def _signature(self, extrinsic: UncheckedExtrinsic) -> "_Signature":
         signed = extrinsic.signed
@@ -619,7 +626,8 @@ class Executive:
         tip = int(extra.tip)
         withdrawn = self._payment.withdraw_fee(who, info, length, tip)
         self._system.inc_account_nonce(who)
-        outcome, actual = self._dispatch(checked.call, Origin.signed(who), info)
+        origin = Origin.signed(who)
+        outcome, actual = self._dispatch(checked.call, origin, info, checked.surcharge)
         self._payment.correct_and_deposit_fee(who, actual, length, tip, withdrawn)
         return self._note(outcome, actual)
 
@@ -638,7 +646,7 @@ class Executive:
         return outcome
 
     def _dispatch(
-        self, call: Call, origin: Origin, info: DispatchInfo
+        self, call: Call, origin: Origin, info: DispatchInfo, surcharge: Weight = ZERO
     ) -> tuple[Outcome, DispatchInfo]:
         """Run the call; how it ended and what it used."""
         outcome = self._runtime.try_dispatch(call, origin)
@@ -648,7 +656,7 @@ class Executive:
         if post.weight is None and post.pays_fee is None:
             return outcome, info
         return outcome, DispatchInfo(
-            weight=info.weight if post.weight is None else info.weight.min(post.weight),
+            weight=info.weight if post.weight is None else info.weight.min(post.weight + surcharge),
             dispatch_class=info.dispatch_class,
             pays_fee=info.pays_fee and post.pays_fee is not False,
         )

@@ -1,5 +1,7 @@
 """``state_call`` over the whole runtime."""
 
+from dataclasses import replace
+
 import pytest
 
 from node.runtime import API_SPECS, VERSION, apis
@@ -15,12 +17,14 @@ from node.runtime.apis import (
 from pallets.babe.types import BabeConfiguration, Epoch
 from pallets.frame.dispatch import RuntimePanic
 from pallets.frame.runtime_api import UnknownRuntimeApi
+from pallets.frame.signatures import ECDSA_WEIGHT
 from pallets.frame.validity import BadProof, InvalidValidity, Stale, TransactionValidity
 from pallets.frame.version import RuntimeVersion
 from pallets.session import SessionKeys
 from pallets.session.types import KeyTypeId
 from pallets.transaction_payment.types import FeeDetails
 from primitives.crypto.keys import KeyPair
+from primitives.crypto.signatures import EcdsaSignature, RecoverableSignatureBytes
 from primitives.digest import AuthorityKey
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.extrinsic import UncheckedExtrinsic
@@ -127,6 +131,23 @@ def test_the_fee_told_is_the_fee_paid() -> None:
     # Alice is also the author of the block and gets her part of the fee.
     paid = int(before) - int(chain.now().balances.free(alice)) - COIN
     assert paid == fee + 7 - (fee + 7) * 20 // 100
+
+
+def test_the_weight_told_has_that_of_the_signature() -> None:
+    chain = Chain()
+    ext = UncheckedExtrinsic.decode(chain.transfer("Alice", "Bob", COIN))
+    assert ext.signed is not None
+    slow = replace(
+        ext,
+        signed=replace(ext.signed, signature=EcdsaSignature(RecoverableSignatureBytes(bytes(65)))),
+    )
+
+    def weight(asked: UncheckedExtrinsic) -> int:
+        params = asked.encode() + encode(U32, U32(200))
+        info = decode(RuntimeDispatchInfo, chain.ask("TransactionPaymentApi_query_info", params))
+        return int(info.weight.ref_time)
+
+    assert weight(slow) - weight(ext) == ECDSA_WEIGHT.ref_time
 
 
 def test_bare_extrinsics_cost_nothing() -> None:

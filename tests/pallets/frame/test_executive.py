@@ -11,7 +11,7 @@ from pallets.frame import DictState, DispatchClass, InherentData, RuntimePanic, 
 from pallets.frame.error import DispatchModule
 from pallets.frame.executive import Executive, InherentRejected
 from pallets.frame.limits import BLOCK_BYTES_MAX, BLOCK_LENGTH
-from pallets.frame.signatures import SignatureCheck, check_signature
+from pallets.frame.signatures import ECDSA_WEIGHT, SignatureCheck, check_signature
 from pallets.frame.validity import (
     LONGEST,
     AncientBirthBlock,
@@ -33,6 +33,7 @@ from pallets.frame.validity import (
 from pallets.system import System
 from pallets.transaction_payment import TransactionPayment
 from primitives import trie
+from primitives.crypto.keys import KeyPair
 from primitives.digest import BABE_ENGINE, Consensus, Digest, Other, PreRuntime, Seal
 from primitives.era import Era
 from primitives.errors import DecodeError, InvalidBlock, StateUnreadable, StorageCorrupt
@@ -42,6 +43,7 @@ from primitives.extrinsic import (
     SignedExtra,
     SignedPart,
     UncheckedExtrinsic,
+    sign_extrinsic,
     signing_payload,
 )
 from primitives.hashing import blake2_256
@@ -352,6 +354,34 @@ def test_a_bad_disk_is_not_a_failed_call(failure: Exception) -> None:
     state.is_broken = True
     with pytest.raises(type(failure)):
         block.apply(signed("Alice", 1, "GuestBook", "sign", note=Note(b"x")))
+
+
+@pytest.mark.parametrize("name", ["remark", "both"])
+def test_an_ecdsa_signature_weighs_and_costs_what_it_takes(name: str) -> None:
+    """A block of calls that weigh nothing would hold up its importers for longer than a slot."""
+    pair, block = KeyPair.from_suri("//Slow", "ecdsa"), started("Alice")
+    dest = MultiAddressId(pair.account_id)
+    give = {"dest": dest, "value": Balance(100 * COIN)}
+    block.apply(signed("Alice", 0, "Balances", "transfer_keep_alive", **give))
+    table = Ledger.calls()
+    call = table.make("System", "remark", remark=b"")
+    if name == "both":
+        call = table.make("GuestBook", "both", first=call, rest=())
+
+    def used(signer: KeyPair, nonce: int) -> tuple[int, int, int]:
+        ext = sign_extrinsic(call.encode(), signer, nonce, 0, Era.immortal(), implicit())
+        before = block.executive._normal.time
+        block.apply(ext)
+        shown = block.events()[-1]
+        assert isinstance(shown, System.ExtrinsicSuccess)
+        paid = block.events()[-2]
+        cost = int(paid.actual_fee) if hasattr(paid, "actual_fee") else 0
+        return block.executive._normal.time - before, int(shown.dispatch_info.weight.ref_time), cost
+
+    fast, slow = used(user("Alice"), 1), used(pair, 0)
+    assert slow[0] - fast[0] == slow[1] - fast[1] == ECDSA_WEIGHT.ref_time
+    if name == "remark":
+        assert slow[2] > fast[2]
 
 
 # Inherents.
