@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -77,6 +78,9 @@ METHODS: Final = (
 )
 """Modules whose methods the node serves."""
 
+OTHERS: Final = 0o077
+"""Rights of everybody but the owner."""
+
 INFORMANT_S: Final = 5.0
 COLLECT_AFTER: Final = (20_000, 20, 20)
 """New objects, then young looks, then middle ones after which the next generation is looked at."""
@@ -125,6 +129,7 @@ def _keys(config: NodeConfig, spec: ChainSpec) -> _Keys:
     keystore = None
     if not config.in_memory or config.keystore_path is not None:
         keystore = Keystore(config.keystore_directory(spec.id))
+        _warn_of_readers(keystore.directory)
     if config.dev_key is None:
         return _Keys(keystore, AuthoringKeys(keystore), FinalityKeys(keystore))
     suri = f"//{config.dev_key.capitalize()}"
@@ -133,6 +138,16 @@ def _keys(config: NodeConfig, spec: ChainSpec) -> _Keys:
         AuthoringKeys(keystore, [KeyPair.from_suri(suri)]),
         FinalityKeys(keystore, [KeyPair.from_suri(suri, "ed25519")]),
     )
+
+
+def _warn_of_readers(keystore: Path) -> None:
+    """Say so if other users of this machine can look into the keystore, which is plain text."""
+    try:
+        mode = keystore.stat().st_mode
+    except OSError:
+        return  # it is made, closed to others, with the first key
+    if mode & OTHERS:
+        log.warning(f"other users can open the keystore: chmod 700 {keystore}")
 
 
 def _signed_slots(config: NodeConfig, spec: ChainSpec) -> SignedSlots:

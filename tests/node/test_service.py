@@ -19,6 +19,7 @@ from node.maintenance import purge
 from node.service import (
     COLLECT_AFTER,
     PortInUse,
+    _keys,
     _Node,
     _signed_slots,
     _tune_collector,
@@ -130,3 +131,14 @@ def test_what_was_signed_is_remembered_on_disk_only_where_the_chain_is(tmp_path:
     assert _signed_slots(place, dev()).last == 7
     assert purge(place) is None
     assert _signed_slots(place, dev()).last == 7
+
+
+def test_a_keystore_that_others_can_open_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for mode, is_open in ((0o700, False), (0o750, True), (0o755, True)):
+        tmp_path.chmod(mode)
+        _keys(config(keystore_path=tmp_path), dev())
+        assert ("chmod 700" in capsys.readouterr().err) is is_open
+    _keys(config(keystore_path=tmp_path / "missing"), dev())
+    assert not capsys.readouterr().err
