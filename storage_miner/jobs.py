@@ -9,7 +9,8 @@ when it does not hold, the fragments are hashed, those that rotted are named as 
 is proved again.
 
 A process begins with the quick prover and turns to `ckzg`, whose setup takes 2 s, after
-QUICK_ROWS_MAX rows: from there on it is cheaper, and the process has shown to have much to do.
+QUICK_ROWS_MAX rows. Its 2 s are the 43 ms a row that it is faster, over that many rows: a process
+never spends more than twice what the better choice would have cost.
 
 Bounds: ROWS_MAX rows in a service job, READ_AHEAD_ROWS of them open and the one before in memory;
 MESSAGE_BYTES_MAX a line.
@@ -35,7 +36,7 @@ from .store.scrub import Finding, examine
 MESSAGE_BYTES_MAX = 4 << 20
 FRAGMENT_BYTES_MAX = 128 << 20
 ROWS_MAX = 1024
-QUICK_ROWS_MAX = 96
+QUICK_ROWS_MAX = 48
 READ_AHEAD_ROWS = 16
 
 

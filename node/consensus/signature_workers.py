@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -150,7 +150,7 @@ class SignatureWorkers:
         future, index = found
         try:
             return bool(future.result()[index])
-        except (EOFError, OSError):
+        except (CancelledError, EOFError, OSError):  # cancelled: the node is stopping
             return self._verify(check)
 
     @staticmethod

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
@@ -100,6 +101,15 @@ def test_nobody_waits_for_a_worker_to_start(monkeypatch: pytest.MonkeyPatch) -> 
     assert not workers._pending
     workers.close()
     workers.expect(checks(50))
+
+
+def test_what_the_end_of_the_node_cancels_is_checked_here() -> None:
+    workers = SignatureWorkers(0)
+    [good] = checks(1)
+    waiting: Future[bytes] = Future()
+    assert waiting.cancel()
+    workers._pending[good.key()] = (waiting, 0)
+    assert workers(good)
 
 
 def test_a_worker_ends_with_the_node() -> None:
