@@ -1,8 +1,7 @@
-"""What README and the guides tell a newcomer to type, typed: commands, programs, the demo."""
+"""What README and the guides tell a newcomer to type, typed: commands and programs."""
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -97,24 +96,3 @@ def test_the_specs_of_the_validators_guide_are_made(tmp_path: Path) -> None:
     assert len(wanted) >= 4
     run_all("\n".join(wanted), tmp_path)
     assert tmp_path.joinpath("my-chain-raw.json").stat().st_size > 0
-
-
-def test_the_demonstration_holds_and_leaves_nothing_running() -> None:
-    demo = subprocess.Popen(
-        [sys.executable, "-m", "client.demo"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        story, _ = demo.communicate(timeout=600)
-    except subprocess.TimeoutExpired:
-        os.killpg(demo.pid, signal.SIGKILL)
-        raise
-    assert demo.returncode == 0, story
-    for fact in ("equal byte for byte", "SimilarWorkFound", "Fault", "collateral"):
-        assert fact in story
-    left = subprocess.run(["pgrep", "-s", str(demo.pid)], capture_output=True, check=False)
-    assert left.stdout == b"", f"still running: {left.stdout!r}"
