@@ -1,0 +1,1 @@
+"""Peers: who they are, what they send, what they may ask, and what misbehaving costs them."""
