@@ -67,28 +67,37 @@ class RequestKind(Enum):
 
 
 class Cost(Enum):
-    """What lowers (or raises) a peer's reputation, in Substrate's units of i32.
+    """What changes a peer's reputation: by how much, in Substrate's units of i32, and why.
 
     A peer below -1,771,674,009 (82 % of the least i32) is cut off and banned until it has decayed.
     """
 
-    USEFUL_BLOCK = 1 << 7
-    USEFUL_TRANSACTION = 1 << 7
-    USEFUL_VOTE = 1 << 5
-    TIMED_OUT = -(1 << 10)
-    REPEATED = -(1 << 7)
-    NOT_ANSWERED = -(1 << 12)
-    UNKNOWN_ANCESTOR = -(1 << 16)
-    BAD_TRANSACTION = -(1 << 12)
-    UNASKED = -(1 << 28)
-    FLOOD = -(1 << 29)
-    BAD_MESSAGE = -(1 << 29)
-    BAD_VOTE = -(1 << 29)
-    BAD_BLOCK = -(1 << 29)
-    BAD_JUSTIFICATION = -(1 << 30)
-    BAD_PROOF = -(1 << 30)
-    WRONG_GENESIS = -(1 << 31)
-    """At once below the limit."""
+    USEFUL_BLOCK = (1 << 7, "brought a new block")
+    USEFUL_TRANSACTION = (1 << 7, "brought a new transaction")
+    USEFUL_VOTE = (1 << 5, "brought a new vote")
+    REPEATED = (-(1 << 7), "repeated itself")
+    TIMED_OUT = (-(1 << 10), "answered too late")
+    NOT_ANSWERED = (-(1 << 12), "did not answer")
+    BAD_TRANSACTION = (-(1 << 12), "sent a transaction that is not valid")
+    UNKNOWN_ANCESTOR = (-(1 << 16), "sent blocks that hang in the air")
+    UNASKED = (-(1 << 28), "sent what nobody asked for")
+    FLOOD = (-(1 << 29), "sent more than it may")
+    BAD_MESSAGE = (-(1 << 29), "sent a message that does not decode")
+    BAD_VOTE = (-(1 << 29), "sent a vote that no honest peer sends")
+    BAD_BLOCK = (-(1 << 29), "sent a block that breaks a rule")
+    BAD_JUSTIFICATION = (-(1 << 30), "sent a justification that proves nothing")
+    BAD_PROOF = (-(1 << 30), "sent a proof that proves nothing")
+    WRONG_GENESIS = (-(1 << 31), "is of another chain")
+
+    @property
+    def change(self) -> int:
+        """What is added to the reputation."""
+        return self.value[0]
+
+    @property
+    def reason(self) -> str:
+        """What the peer did, as the end of a sentence that begins with its name."""
+        return self.value[1]
 
 
 @dataclass(frozen=True, slots=True)
