@@ -1,7 +1,8 @@
 """Blocks and states on disk: one key-value store, one synced batch per block.
 
 ``kv`` is the small protocol that ``leveldb`` and ``memory`` implement; ``layout`` names the columns
-and their records; ``nodes`` keeps trie nodes; ``chain`` is what the rest of the node uses.
+and their records; ``nodes`` keeps trie nodes, ``notes`` small records of others; ``chain`` is what
+the rest of the node uses.
 """
 
 from node.database.chain import (
@@ -19,6 +20,7 @@ from node.database.errors import (
     DatabaseFailed,
     DatabaseLocked,
     GenesisMismatch,
+    NoteRefused,
     PruningMismatch,
     StateDiscarded,
     UnknownBlock,
@@ -41,6 +43,7 @@ __all__ = [
     "KeyValue",
     "LevelDb",
     "MemoryKv",
+    "NoteRefused",
     "PreparedState",
     "PruningMismatch",
     "StateDiscarded",

@@ -21,9 +21,10 @@ Threads: any number of readers; changes take a lock and are meant to come from o
 Bounds: the tree of unfinalized blocks lives in memory (see ``tree``); the node cache has its size.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
+from types import MappingProxyType
 
 from node.database.errors import (
     BlockRefused,
@@ -43,6 +44,7 @@ from node.database.layout import (
     HEADS_KEY,
     JOURNAL,
     JUSTIFICATION,
+    NOTE,
     STATE,
     UNFINALIZED,
     Heads,
@@ -63,6 +65,7 @@ from node.database.layout import (
     unseal,
 )
 from node.database.nodes import NODE_CACHE_BYTES, NodeStore
+from node.database.notes import NoteChanges, put_notes, read_notes
 from node.database.state import PreparedState, StateSnapshot
 from node.database.tree import BlockId, BlockTree
 from primitives.errors import DecodeError
@@ -81,6 +84,7 @@ __all__ = [
 ]
 
 _HEADER = codec(Header)
+_NO_NOTES: NoteChanges = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +328,14 @@ class ChainDatabase:
         """The state after ``block``. Raises: UnknownBlock, StateDiscarded, StorageCorrupt."""
         return StateSnapshot(self._nodes, self, block, self._existing_root(block))
 
+    def note(self, key: bytes) -> bytes | None:
+        """The note under ``key``. Raises: StorageCorrupt."""
+        return self._sealed(NOTE + key)
+
+    def notes(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Notes whose keys begin with ``prefix``, in order of keys. Raises: StorageCorrupt."""
+        return read_notes(self._kv, prefix)
+
     def _sealed(self, key: bytes) -> bytes | None:
         record = self._kv.get(key)
         return None if record is None else unseal(key, record)
@@ -361,10 +373,11 @@ class ChainDatabase:
         *,
         justification: bytes | None = None,
         is_best: bool,
+        notes: NoteChanges = _NO_NOTES,
     ) -> None:
-        """Write a block whose rules were checked, with the state it leads to.
+        """Write a block whose rules were checked, with the state it leads to, and ``notes``.
 
-        Raises: UnknownBlock (the parent), BlockRefused, DatabaseFailed.
+        Raises: UnknownBlock (the parent), BlockRefused, NoteRefused, DatabaseFailed.
         """
         with self._lock:
             heads, block = self._at(), BlockId(header.hash(), int(header.number))
@@ -376,6 +389,7 @@ class ChainDatabase:
             batch.put(key, seal(key, header.parent_hash))
             if justification is not None:
                 _put_justification(batch, block.hash, justification)
+            put_notes(batch, notes)
             state.spent = True
             if is_best:
                 self._lead(batch, block, header.parent_hash)
@@ -439,10 +453,27 @@ class ChainDatabase:
             _put_justification(batch, block, justification)
             self._kv.write(batch, sync=True)
 
-    def finalize(self, block: Hash, justification: bytes | None) -> FinalizeOutcome:
+    def put_note(self, key: bytes, value: bytes | None) -> None:
+        """Keep a small record under ``key``, on disk when this returns; None deletes it.
+
+        Raises: NoteRefused, DatabaseFailed.
+        """
+        self.put_notes({key: value})
+
+    def put_notes(self, changes: NoteChanges) -> None:
+        """Write several notes at once, whole or not at all. Raises: NoteRefused, DatabaseFailed."""
+        batch = Batch()
+        put_notes(batch, changes)
+        with self._lock:
+            self._at()
+            self._kv.write(batch, sync=True)
+
+    def finalize(
+        self, block: Hash, justification: bytes | None, *, notes: NoteChanges = _NO_NOTES
+    ) -> FinalizeOutcome:
         """Make ``block`` and its ancestors final; losing forks and old states go.
 
-        Raises: UnknownBlock, BlockRefused (``block`` is below the finalized one).
+        Raises: UnknownBlock, BlockRefused (``block`` is below the finalized one), NoteRefused.
         """
         with self._lock:
             heads, tree = self._at(), self._tree
@@ -454,6 +485,7 @@ class ChainDatabase:
             batch = Batch()
             if justification is not None:
                 _put_justification(batch, block, justification)
+            put_notes(batch, notes)
             chain, alive = tree.path(block), tree.descendants(block)
             kept = {block, *chain, *alive}
             lost = tuple(other for other in tree.above(tree.root.number) if other not in kept)

@@ -14,6 +14,7 @@ __all__ = [
     "DatabaseFailed",
     "DatabaseLocked",
     "GenesisMismatch",
+    "NoteRefused",
     "PruningMismatch",
     "StateDiscarded",
     "UnknownBlock",
@@ -62,3 +63,7 @@ class StateDiscarded(StateUnreadable):
 
 class BlockRefused(CessError):
     """A block cannot be put or finalized where it was asked for; the caller is at fault."""
+
+
+class NoteRefused(CessError):
+    """A note has no key, or is longer than one may be; the caller is at fault."""

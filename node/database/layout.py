@@ -26,6 +26,7 @@ __all__ = [
     "JUSTIFICATION",
     "MAGIC",
     "NODE",
+    "NOTE",
     "STATE",
     "UNFINALIZED",
     "VERSION",
@@ -62,6 +63,7 @@ UNFINALIZED: Final = b"u"
 STATE: Final = b"s"
 JOURNAL: Final = b"i"
 NODE: Final = b"t"
+NOTE: Final = b"x"
 
 SEAL_BYTES: Final = 8
 
