@@ -1,6 +1,7 @@
 """Sessions: the accounts behind the keys that make and finalize blocks."""
 
 from pallets.session.pallet import Epochs, Finality, Session
+from pallets.session.ports import SessionManager, Unmanaged
 from pallets.session.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, KeyTypeId, SessionKeys
 
 __all__ = [
@@ -11,4 +12,6 @@ __all__ = [
     "KeyTypeId",
     "Session",
     "SessionKeys",
+    "SessionManager",
+    "Unmanaged",
 ]

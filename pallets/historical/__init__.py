@@ -1,0 +1,1 @@
+"""Who had which keys in which past session."""
