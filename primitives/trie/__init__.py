@@ -2,12 +2,14 @@
 
 Layout V1 for states (values above 32 bytes by hash), V0 for extrinsics roots. No extension nodes:
 every node carries a partial path. ``node`` holds the bytes, ``trie`` the algorithm, ``proof`` what
-a stranger's proof must stand, ``difference`` what two tries do not share, ``root`` whole maps.
+a stranger's proof must stand, ``range_proof`` whole stretches of keys, ``difference`` what two tries
+do not share, ``root`` whole maps.
 """
 
 from primitives.trie.difference import differences
 from primitives.trie.node import Layout, Node, Ref
 from primitives.trie.proof import verify_proof
+from primitives.trie.range_proof import RangeProof, VerifiedRange, prove_range, verify_range
 from primitives.trie.root import EMPTY_ROOT, MemoryNodes, ordered_root, root
 from primitives.trie.trie import EMPTY, KEY_BYTES_MAX, NewNode, NodeReader, Trie, TrieUpdate
 
@@ -20,11 +22,15 @@ __all__ = [
     "NewNode",
     "Node",
     "NodeReader",
+    "RangeProof",
     "Ref",
     "Trie",
     "TrieUpdate",
+    "VerifiedRange",
     "differences",
     "ordered_root",
+    "prove_range",
     "root",
     "verify_proof",
+    "verify_range",
 ]

@@ -185,15 +185,19 @@ def encode_node(node: Node) -> bytes:
     return b"".join(parts)
 
 
-def decode_node(data: bytes, numbers: bytes = _NO_NUMBERS) -> Node | None:
+def decode_node(
+    data: bytes, numbers: bytes = _NO_NUMBERS, omitted: list[int] | None = None
+) -> Node | None:
     """The node that ``data`` encodes, None for the empty trie's.
 
     Children named by hash get their numbers, 8 bytes each, from the front of ``numbers`` (the
-    caller checks that they suffice); a value kept by hash is not filled in. Raises: DecodeError.
+    caller checks that they suffice); a value kept by hash is not filled in. Children of no bytes,
+    which a compact proof has, are left out and their slots put into ``omitted``; without it they
+    are refused. Raises: DecodeError.
     """
     if data == EMPTY_NODE:
         return None
-    node, at = _decode(data, numbers)
+    node, at = _decode(data, numbers, omitted)
     if at != len(data):
         raise DecodeError(f"trie node: {len(data) - at} bytes follow the node")
     return node
@@ -249,7 +253,7 @@ def _decode_header(data: bytes) -> tuple[bool, bool, bool, int, int]:
     return branch, value, hashed, count, at
 
 
-def _decode(data: bytes, numbers: bytes) -> tuple[Node, int]:
+def _decode(data: bytes, numbers: bytes, omitted: list[int] | None = None) -> tuple[Node, int]:
     branch, has_value, hashed, count, at = _decode_header(data)
     packed, at = _take(data, at, (count + 1) // 2, "path")
     partial = packed.hex()
@@ -271,11 +275,13 @@ def _decode(data: bytes, numbers: bytes) -> tuple[Node, int]:
         value, at = _take(data, at, length, "value")
     children: list[Child] | None = None
     if branch:
-        children, at = _decode_children(data, at, bitmap, numbers)
+        children, at = _decode_children(data, at, bitmap, numbers, omitted)
     return Node(partial, value, value_hash, children, 0), at
 
 
-def _decode_children(data: bytes, at: int, bitmap: int, numbers: bytes) -> tuple[list[Child], int]:
+def _decode_children(
+    data: bytes, at: int, bitmap: int, numbers: bytes, omitted: list[int] | None
+) -> tuple[list[Child], int]:
     children: list[Child] = [None] * 16
     count = bitmap.bit_count()
     all_hashed = data[at : at + _HASHED_BYTES * count : _HASHED_BYTES] == _HASHED * count
@@ -288,6 +294,9 @@ def _decode_children(data: bytes, at: int, bitmap: int, numbers: bytes) -> tuple
             at += 1
         else:
             length, at = _decode_length(data, at, "child")
+            if length == 0 and omitted is not None:
+                omitted.append(slot)
+                continue
             if length > HASH_BYTES or length == 0:
                 raise DecodeError(f"trie node: a child of {length} bytes")
         merkle, at = _take(data, at, length, "child")
