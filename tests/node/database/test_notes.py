@@ -40,9 +40,7 @@ def test_notes_survive_opening_again(kv: KeyValue, chain: Any) -> None:
     assert ChainDatabase(kv).note(b"kept") == b"value"
 
 
-def test_notes_of_a_block_and_of_finality_go_in_their_batch(
-    chain: Any, make_header: Make
-) -> None:
+def test_notes_of_a_block_and_of_finality_go_in_their_batch(chain: Any, make_header: Make) -> None:
     database = chain.database
     state = database.prepare(chain.genesis.hash(), {})
     header = make_header(chain.genesis.hash(), 1, state.root)
