@@ -124,7 +124,7 @@ def import_(config: NodeConfig, source: TextIO) -> tuple[int, int]:
                     chain.import_block(header, body, now_ms=time.time_ns() // 1_000_000)
                     count += 1
                 if justification is not None and header.number > database.finalized().number:
-                    chain.finalize_with(hash_, justification)
+                    chain.import_justification(hash_, justification)
             except CessError as error:
                 raise InvalidBlock(f"line {line}, block {header.number}: {error}") from error
         return count, database.best().number

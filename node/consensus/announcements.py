@@ -1,5 +1,7 @@
 """Telling the rest of the node what became of the chain.
 
+``Imported`` tells of a block, and of a change of the best one; ``Finalized`` of what became final.
+
 Bounds: ``WAITING_MAX`` events wait for one listener; one that falls behind further is cut off (its
 channel ends), because nothing may slow the import of blocks.
 """

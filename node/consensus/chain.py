@@ -4,23 +4,30 @@ Shells call the writing methods from one thread at a time; reading ones from any
 through here, ours and others', so nothing else writes to the database.
 
 Guarantees: a block is imported only if its header, its execution and both roots are right; it is in
-the database, synced, before anybody is told; what is final never changes. The best block is the
-highest one upon the finalised one, the first seen of equals.
-Bounds: ``ROUTE_MAX`` blocks between an old and a new best block.
+the database, synced, before anybody is told; what is final never changes. ``fork_choice`` says
+which block is the best. A block is final by a justification of the set of voters that its parent's
+state names, and no block before one below it whose finality changes that set.
+Bounds: of a reorganisation ``ROUTE_MAX`` blocks on either side are told of, the newest ones; of the
+equivocations found ``EQUIVOCATIONS_MAX`` wait to be reported.
 """
 
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from threading import RLock
 from typing import Final
 
-from node.consensus.authorities import epoch_for, voters_of
+from node.consensus.authorities import check_set_change, epoch_for, set_change_of, voters_of
 from node.consensus.authorship import BuiltBlock, build_block
-from node.consensus.finality import FinalityKeys
+from node.consensus.equivocations import BlockEquivocation, EquivocationWatch
+from node.consensus.finality import FinalityKeys, VoterSet
+from node.consensus.fork_choice import ForkChoice, Route
+from node.consensus.set_changes import set_change_blocks, set_change_note, set_ended_by
 from node.consensus.signature_workers import SignatureWorkers
 from node.consensus.signed_slots import SignedSlots
 from node.consensus.slots import Epoch, SlotClaim
-from node.consensus.verification import check_header, slot_of
-from node.database import BlockId, ChainDatabase, PreparedState, UnknownBlock
+from node.consensus.verification import check_header, is_primary, slot_of
+from node.database import BlockId, ChainDatabase, PreparedState, StateDiscarded, UnknownBlock
 from node.runtime import CessRuntime, runtime_at
 from node.txpool.pool import Transaction
 from pallets.frame.executive import Executive
@@ -34,32 +41,60 @@ from primitives.justification import (
 )
 from primitives.types import Hash
 
-__all__ = ["ROUTE_MAX", "Chain", "Imported", "Route", "SlotMissed"]
+__all__ = [
+    "EQUIVOCATIONS_MAX",
+    "JUSTIFICATION_PERIOD",
+    "ROUTE_MAX",
+    "Chain",
+    "Finality",
+    "Imported",
+    "Route",
+    "SetChangeFirst",
+    "SlotMissed",
+]
 
 ROUTE_MAX: Final = 4096
+EQUIVOCATIONS_MAX: Final = 64
+VOTERS_MAX: Final = 64
+"""Sets of voters that are kept by the block that they follow."""
+
+JUSTIFICATION_PERIOD: Final = 512
+"""Justifications of blocks at multiples of this height are kept for ever, and those of blocks that
+change the voters."""
+
+NO_ROUTE: Final = Route((), ())
 
 
 class SlotMissed(CessError):  # noqa: N818  a fact
     """A block was not ready while its slot lasted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """From an old best block to a new one: blocks left, newest first, and entered, oldest first."""
-
-    retracted: tuple[Hash, ...]
-    enacted: tuple[Hash, ...]
+class SetChangeFirst(CessError):  # noqa: N818  a fact
+    """A block below must be final first, because its finality changes who votes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A block that is now in the database; ``finalized`` are newly final ones in order."""
+    """A block that is now in the database; ``finalized`` are newly final ones in order.
+
+    Not ``is_new``: it was there, and became the best one because the best one before is not upon
+    what is final now.
+    """
 
     header: Header
     hash: Hash
     is_best: bool
     route: Route
     finalized: tuple[Hash, ...]
+    is_new: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Finality:
+    """Blocks that became final, in order, and the block that is best since then, if others were."""
+
+    hashes: tuple[Hash, ...] = ()
+    led: Imported | None = None
 
 
 class Chain:
@@ -74,14 +109,57 @@ class Chain:
         verifier: SignatureWorkers | None = None,
         signed: SignedSlots | None = None,
     ) -> None:
-        """``signed`` remembers what was authored; None where nothing is authored in earnest."""
+        """``signed`` remembers what was authored; None where nothing is authored in earnest.
+
+        ``finalizes``: where the local keys are more than two thirds, they finalise each best block.
+        """
         self.database = database
         self.signed = signed
         self.verifier = verifier or SignatureWorkers()
-        self._keys = keys
+        self.finality_keys = keys
         self._finalizes = finalizes
+        self._voters: OrderedDict[Hash, VoterSet] = OrderedDict()
+        self._watch = EquivocationWatch()
+        self.equivocations: deque[BlockEquivocation] = deque(maxlen=EQUIVOCATIONS_MAX)
+        """Found and not taken yet."""
+        self.lock = RLock()
+        """Held while ``forks`` changes, and while it is read by others than the writer."""
         genesis = self.runtime(database.best().hash)
         self.slot_duration_ms = int(genesis.babe.config.expected_block_time)
+        self.reload()
+
+    def reload(self) -> None:
+        """Look at the database anew: at the start, and after others wrote to it."""
+        forks = ForkChoice(self.database.finalized())
+        best = self.database.best()
+        line = []
+        for number in range(forks.root.number + 1, best.number + 1):
+            hash_ = self.database.canonical_hash(number)
+            assert hash_ is not None, "because the index leads to the best block"
+            line.append(hash_)
+        # The best chain first, so that of equals it stays the first seen.
+        for hash_ in line:
+            self._add(forks, hash_)
+        waiting = list(self.database.children(forks.root.hash))
+        while waiting:
+            hash_ = waiting.pop()
+            if hash_ not in forks:
+                self._add(forks, hash_)
+            waiting.extend(self.database.children(hash_))
+        with self.lock:
+            self.forks = forks
+            self._voters.clear()
+        if forks.best.hash != best.hash:
+            self.database.set_best(forks.best.hash)
+
+    def _add(self, forks: ForkChoice, hash_: Hash) -> None:
+        header = self.header(hash_)
+        forks.add(
+            hash_,
+            header.parent_hash,
+            is_primary=is_primary(header),
+            changes_set=set_change_of(header) is not None,
+        )
 
     # Reading.
 
@@ -103,6 +181,30 @@ class Chain:
     def epoch_after(self, parent: Header, slot: int) -> Epoch:
         """The epoch that ``slot`` is in, for a block upon ``parent``."""
         return epoch_for(self.runtime(parent.hash()), slot)
+
+    def voters_for(self, parent: Hash) -> VoterSet:
+        """Who finalises a child of ``parent``. Raises: UnknownBlock, StateDiscarded."""
+        with self.lock:
+            found = self._voters.get(parent)
+        if found is None:
+            found = voters_of(self.runtime(parent))
+            with self.lock:
+                self._voters[parent] = found
+                if len(self._voters) > VOTERS_MAX:
+                    self._voters.popitem(last=False)
+        return found
+
+    def set_change_blocks(self) -> dict[int, Hash]:
+        """The blocks whose finality ended a set of voters, by the set's number, in order."""
+        return {at: block.hash for at, block in set_change_blocks(self.database).items()}
+
+    def set_ended_by(self, set_id: int) -> BlockId | None:
+        """The final block that ended this set; None while it votes."""
+        return set_ended_by(self.database, set_id)
+
+    def finalizes_alone(self, voters: VoterSet) -> bool:
+        """Whether this node finalises its best blocks without asking anybody."""
+        return self._finalizes and self.finality_keys.can_finalize(voters)
 
     # Writing.
 
@@ -133,9 +235,10 @@ class Chain:
                 self.signed.claim(claim.slot)
 
         check_time()
+        runtime = self.runtime(parent.hash())
         built = build_block(
             self.database,
-            self.runtime(parent.hash()),
+            runtime,
             parent,
             claim,
             transactions,
@@ -144,102 +247,163 @@ class Chain:
             may_seal=may_seal,
             verifier=self.verifier,
         )
-        return built, self._insert(built.header, built.body, built.state, parent)
+        check_set_change(
+            built.header, self.voters_for(built.header.parent_hash), voters_of(runtime)
+        )
+        self._note(claim.slot, claim.pair.public, built.header)
+        return built, self._insert(built.header, built.body, built.state)
 
-    def import_block(self, header: Header, body: Sequence[bytes], *, now_ms: int) -> Imported:
-        """Check, execute and keep somebody's block.
+    def import_block(
+        self,
+        header: Header,
+        body: Sequence[bytes],
+        *,
+        now_ms: int,
+        justification: bytes | None = None,
+    ) -> Imported:
+        """Check, execute and keep somebody's block, and finalise it if it comes with a proof.
 
         Raises:
             UnknownBlock: its parent is not known.
             InvalidBlock: it breaks a rule, or contradicts what is final.
+            InvalidJustification: the proof that it is final proves nothing; it is not imported.
         """
         hash_ = header.hash()
         if self.database.header(hash_) is not None:
-            return Imported(header, hash_, False, Route((), ()), ())
+            return Imported(header, hash_, False, NO_ROUTE, (), is_new=False)
         parent = self.header(header.parent_hash)
-        if header.number <= self.database.finalized().number:
-            raise InvalidBlock(f"block {header.number} is not above the finalised block")
+        final = self.database.finalized().number
+        if header.number <= final or header.parent_hash not in self.forks:
+            raise InvalidBlock(f"block {header.number} is not above the finalised block at {final}")
         runtime = self.runtime(header.parent_hash)
+        epoch = epoch_for(runtime, slot_of(header))
         checked = check_header(
-            header,
-            parent,
-            epoch_for(runtime, slot_of(header)),
-            now_ms=now_ms,
-            duration_ms=self.slot_duration_ms,
+            header, parent, epoch, now_ms=now_ms, duration_ms=self.slot_duration_ms
         )
+        self._note(checked.sealed.slot, epoch.authorities[checked.sealed.authority_index], header)
+        voters = self.voters_for(header.parent_hash)
+        if justification is not None:
+            self._check_justification(header, hash_, justification, voters)
         runtime.babe.note_checked(checked.sealed.claim, checked.output)
         executive = Executive(runtime, verifier=self.verifier, expect=self.verifier.expect)
         executive.check_inherents(body, InherentData(now_ms, slot_of(header)))
         changes = executive.execute_block(header, body)
+        check_set_change(header, voters, voters_of(runtime))
         state = self.database.prepare(header.parent_hash, changes)
         if state.root != header.state_root:
             raise InvalidBlock(
                 f"executing block {header.number} gives the state root 0x{state.root.hex()}, "
                 f"its header says 0x{header.state_root.hex()}"
             )
-        return self._insert(header, body, state, parent)
+        return self._insert(header, body, state, justification)
+
+    def _note(self, slot: int, author: bytes, header: Header) -> None:
+        found = self._watch.note(slot, author, header)
+        if found is not None:
+            self.equivocations.append(found)
 
     def _insert(
-        self, header: Header, body: Sequence[bytes], state: PreparedState, parent: Header
+        self,
+        header: Header,
+        body: Sequence[bytes],
+        state: PreparedState,
+        justification: bytes | None = None,
     ) -> Imported:
-        hash_ = header.hash()
-        before = self.database.best()
-        is_best = int(header.number) > before.number
-        route = self.route(before, header, hash_) if is_best else Route((), ())
-        justification = None
-        if is_best and self._finalizes:
-            voters = voters_of(self.runtime(parent.hash()))
-            justification = self._keys.justify(header, hash_, voters)
-        self.database.import_block(
-            header, body, state, justification=justification, is_best=is_best
-        )
-        finalized: tuple[Hash, ...] = ()
-        if justification is not None:
-            finalized = self.database.finalize(hash_, justification).finalized
-        return Imported(header, hash_, is_best, route, finalized)
+        hash_, parent = header.hash(), header.parent_hash
+        primary, before = is_primary(header), self.forks.best.hash
+        leads = self.forks.would_lead(parent, is_primary=primary)
+        waits = self.forks.first_change(parent) is not None
+        if leads and not waits and self._finalizes and justification is None:
+            voters = self.voters_for(parent)
+            justification = self.finality_keys.justify(header, hash_, voters)
+        self.database.import_block(header, body, state, justification=justification, is_best=leads)
+        changes_set = set_change_of(header) is not None
+        with self.lock:
+            self.forks.add(hash_, parent, is_primary=primary, changes_set=changes_set)
+        route = self._route(before, hash_) if leads else NO_ROUTE
+        if justification is None or waits:
+            return Imported(header, hash_, leads, route, ())
+        finality = self._finalize(BlockId(hash_, int(header.number)), justification)
+        if finality.led is not None:
+            leads, route = True, finality.led.route
+        return Imported(header, hash_, leads, route, finality.hashes)
 
-    def finalize_best(self) -> tuple[Hash, ...]:
-        """Finalise the best block if the local keys can: after a crash between import and this."""
-        best = self.database.best()
-        if not self._finalizes or best.number <= self.database.finalized().number:
-            return ()
-        header = self.header(best.hash)
-        voters = voters_of(self.runtime(header.parent_hash))
-        justification = self._keys.justify(header, best.hash, voters)
-        if justification is None:
-            return ()
-        return self.database.finalize(best.hash, justification).finalized
+    def _route(self, old: Hash, new: Hash) -> Route:
+        route = self.forks.route(old, new)
+        return Route(route.retracted[:ROUTE_MAX], route.enacted[-ROUTE_MAX:])
 
-    def finalize_with(self, hash_: Hash, justification: bytes) -> tuple[Hash, ...]:
+    # Finality.
+
+    def import_justification(self, hash_: Hash, justification: bytes) -> Finality:
         """Finalise a block for which somebody has a justification.
 
-        Raises: UnknownBlock, DecodeError, InvalidJustification.
+        Raises:
+            UnknownBlock: the block is not known.
+            DecodeError, InvalidJustification: it proves nothing.
+            SetChangeFirst: a block below changes the voters, and is not final yet.
         """
         header = self.header(hash_)
+        number, final = int(header.number), self.database.finalized()
+        if number <= final.number and self.database.justification(hash_) is not None:
+            return Finality()
+        try:
+            voters = self.voters_for(header.parent_hash)
+        except StateDiscarded:
+            if number <= final.number:
+                return Finality()
+            raise
+        self._check_justification(header, hash_, justification, voters)
+        if number <= final.number:
+            self.database.put_justification(hash_, justification)
+            return Finality()
+        return self._finalize(BlockId(hash_, number), justification)
+
+    @staticmethod
+    def _check_justification(
+        header: Header, hash_: Hash, justification: bytes, voters: VoterSet
+    ) -> None:
         found = GrandpaJustification.decode(justification)
         if found.commit.target_hash != hash_ or found.commit.target_number != header.number:
             raise InvalidJustification(
                 f"the justification is for another block than 0x{hash_.hex()}"
             )
-        voters = voters_of(self.runtime(header.parent_hash))
         verify_justification(found, [key for key, _ in voters.authorities], voters.set_id)
-        if int(header.number) <= self.database.finalized().number:
-            self.database.put_justification(hash_, justification)
-            return ()
-        return self.database.finalize(hash_, justification).finalized
 
-    def route(self, old: BlockId, header: Header, hash_: Hash) -> Route:
-        """How the best chain changes if ``header`` becomes its end."""
-        retracted: list[Hash] = []
-        enacted = [hash_]
-        left, right = self.header(old.hash), header
-        while left.hash() != right.parent_hash:
-            if len(retracted) + len(enacted) > ROUTE_MAX:
-                raise InvalidBlock(f"the fork at block {header.number} is too long")
-            if int(left.number) >= int(right.number):
-                retracted.append(left.hash())
-                left = self.header(left.parent_hash)
-            else:
-                enacted.append(right.parent_hash)
-                right = self.header(right.parent_hash)
-        return Route(tuple(retracted), tuple(reversed(enacted)))
+    def _finalize(self, block: BlockId, justification: bytes) -> Finality:
+        """Make ``block`` final, by a justification that was checked; it is above what is final."""
+        change = self.forks.first_change(block.hash)
+        if change is not None and change.hash != block.hash:
+            raise SetChangeFirst(
+                f"block {block.number} is not final before block {change.number}, whose finality "
+                "changes the voters"
+            )
+        notes = {}
+        if change is not None:
+            ended = self.voters_for(self.header(block.hash).parent_hash).set_id
+            notes.update(set_change_note(ended, block))
+        before, best = self.forks.best, self.forks.best_containing(block.hash)
+        led = None
+        if best.hash != before.hash:
+            route = self._route(before.hash, best.hash)
+            led = Imported(self.header(best.hash), best.hash, True, route, (), is_new=False)
+            self.database.set_best(best.hash)
+        outcome = self.database.finalize(block.hash, justification, notes=notes)
+        with self.lock:
+            self.forks.finalize(block.hash)
+        return Finality(outcome.finalized, led)
+
+    def finalize_best(self) -> tuple[Hash, ...]:
+        """Finalise the best block if the local keys can: after a crash between import and this."""
+        found: list[Hash] = []
+        while self._finalizes:
+            best = self.forks.best
+            block = self.forks.first_change(best.hash) or best
+            if block.number <= self.database.finalized().number:
+                break
+            header = self.header(block.hash)
+            voters = self.voters_for(header.parent_hash)
+            justification = self.finality_keys.justify(header, block.hash, voters)
+            if justification is None:
+                break
+            found += self._finalize(block, justification).hashes
+        return tuple(found)

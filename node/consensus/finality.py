@@ -3,7 +3,7 @@
 While more than two thirds of the authorities' weight is in this node's keystore (a chain with one
 authority, or a development chain), each block that becomes best is finalised at once: the local
 keys sign the precommits of a round and the justification is stored with the block. Its bytes are
-those of GRANDPA, so light clients verify it. Voting between nodes builds on the same format.
+those of GRANDPA, so light clients verify it. With less weight the node votes (``grandpa.shell``).
 
 The round is the block's height: it grows, is never used for two blocks of one chain, and needs no
 memory across restarts.
@@ -44,6 +44,13 @@ class FinalityKeys:
         self._keystore = keystore
         self._extra = {pair.public: pair for pair in extra}
 
+    def pairs(self, voters: VoterSet) -> tuple[KeyPair, ...]:
+        """The local keys that are in the set, in its order; keys inserted meanwhile count too."""
+        stored = () if self._keystore is None else self._keystore.public_keys(GRANDPA_KEY_TYPE)
+        own = frozenset((*self._extra, *stored))
+        found = (self._pair(public) for public, _ in voters.authorities if public in own)
+        return tuple(pair for pair in found if pair is not None)
+
     def _pair(self, public: bytes) -> KeyPair | None:
         found = self._extra.get(public)
         if found is None and self._keystore is not None:
@@ -52,15 +59,15 @@ class FinalityKeys:
                 self._extra[public] = found
         return found
 
+    def can_finalize(self, voters: VoterSet) -> bool:
+        """Whether the local keys alone are more than two thirds."""
+        weights = dict(voters.authorities)
+        return sum(weights[pair.public] for pair in self.pairs(voters)) >= voters.threshold
+
     def justify(self, header: Header, hash_: Hash, voters: VoterSet) -> bytes | None:
         """A justification of this block; None while the local keys are too few."""
-        pairs, weight = [], 0
-        for public, own in voters.authorities:
-            pair = self._pair(public)
-            if pair is not None:
-                pairs.append(pair)
-                weight += own
-        if not pairs or weight < voters.threshold:
+        weights, pairs = dict(voters.authorities), self.pairs(voters)
+        if sum(weights[pair.public] for pair in pairs) < voters.threshold:
             return None
         number = int(header.number)
         return make_justification(hash_, number, number, voters.set_id, pairs).encode()

@@ -5,7 +5,7 @@ One limiter with one place guards all writing to the database, so imports and au
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 import trio
@@ -28,6 +28,8 @@ from primitives.types import Hash
 __all__ = ["BABE_KEY_TYPE", "AuthoringKeys", "ChainWriter", "author_blocks", "now_ms"]
 
 log = structlog.get_logger("babe")
+
+T = TypeVar("T")
 
 BABE_KEY_TYPE: Final = b"babe"
 
@@ -93,6 +95,8 @@ class ChainWriter:
         self._final, self._pending_final = trio.open_memory_channel[tuple[float, Finalized]](
             FINALITY_QUEUE_MAX
         )
+        self._told_at = float("-inf")
+        """When the last block was told of."""
         self.constructed_count = 0
         self.constructed_seconds = 0.0
         """Of building; importing what was built counts as import."""
@@ -100,25 +104,65 @@ class ChainWriter:
         self.import_count = 0
         self.import_seconds = 0.0
 
-    async def import_block(self, header: Header, body: tuple[bytes, ...]) -> Imported:
-        """Import somebody's block; returns once it is synced to disk and announced."""
+    async def import_block(
+        self, header: Header, body: tuple[bytes, ...], *, justification: bytes | None = None
+    ) -> Imported:
+        """Import somebody's block; returns once it is synced to disk and announced.
+
+        Raises: what ``Chain.import_block`` and, for a known block, ``import_justification`` do.
+        """
         started = trio.current_time()
         imported = await trio.to_thread.run_sync(
-            lambda: self.chain.import_block(header, body, now_ms=now_ms()), limiter=self._limiter
+            lambda: self.chain.import_block(
+                header, body, now_ms=now_ms(), justification=justification
+            ),
+            limiter=self._limiter,
         )
+        if not imported.is_new:
+            if justification is not None:
+                await self.import_justification(imported.hash, justification)
+            return imported
         self.import_count += 1
         self.import_seconds += trio.current_time() - started
         self._announce(imported)
         return imported
 
+    async def import_justification(self, hash_: Hash, justification: bytes) -> tuple[Hash, ...]:
+        """Finalise a block by somebody's proof; what became final, in order.
+
+        Raises: what ``Chain.import_justification`` does.
+        """
+        finality = await trio.to_thread.run_sync(
+            self.chain.import_justification, hash_, justification, limiter=self._limiter
+        )
+        if finality.led is not None:
+            self._announcements.tell(finality.led)
+        self._announce_final(finality.hashes)
+        return finality.hashes
+
+    async def exclusively(self, work: Callable[[], T]) -> T:
+        """Do ``work`` on the database while nothing else writes; the chain looks at it anew."""
+
+        def run() -> T:
+            result = work()
+            self.chain.reload()
+            return result
+
+        return await trio.to_thread.run_sync(run, limiter=self._limiter)
+
     def _announce(self, imported: Imported) -> None:
         self._announcements.tell(imported)
-        if imported.finalized:
-            event = Finalized(imported.finalized)
-            try:
-                self._final.send_nowait((trio.current_time() + FINALITY_PAUSE_S, event))
-            except trio.WouldBlock:
-                self._announcements.tell(event)
+        self._told_at = trio.current_time()
+        self._announce_final(imported.finalized)
+
+    def _announce_final(self, hashes: tuple[Hash, ...]) -> None:
+        if not hashes:
+            return
+        event = Finalized(hashes)
+        try:
+            self._final.send_nowait((self._told_at + FINALITY_PAUSE_S, event))
+        except trio.WouldBlock:
+            self._announcements.tell(event)
 
     async def announce_finality(self) -> None:
         """Tell of final blocks a moment after they were told of, until cancelled."""

@@ -11,7 +11,7 @@ from node.consensus.slots import Epoch, slot_at
 from pallets.babe.slots import check_claim, check_right
 from primitives.crypto.keys import verify
 from primitives.crypto.vrf import RandomPoint
-from primitives.digest import BABE_ENGINE, BabePreDigest, PreRuntime, Seal
+from primitives.digest import BABE_ENGINE, BabePreDigest, PreRuntime, Primary, Seal
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.header import Header
 from primitives.scale import decode
@@ -22,6 +22,7 @@ __all__ = [
     "FutureBlock",
     "SealedHeader",
     "check_header",
+    "is_primary",
     "slot_of",
     "unseal",
 ]
@@ -80,6 +81,11 @@ def _pre_digest(header: Header) -> BabePreDigest:
 def slot_of(header: Header) -> int:
     """The slot of a block; before the first one, for genesis, 0."""
     return 0 if header.number == 0 else _pre_digest(header).claimed_slot
+
+
+def is_primary(header: Header) -> bool:
+    """Whether the block's slot was won by its author, and not given to it."""
+    return header.number != 0 and isinstance(_pre_digest(header), Primary)
 
 
 def unseal(header: Header) -> SealedHeader:

@@ -114,7 +114,7 @@ async def subscribe_all_heads(ctx: RpcContext, sink: Sink) -> None:
         await sink.accept()
         sink.send(await _header(ctx, ctx.database.best().hash))
         async for event in events:
-            if not isinstance(event, Finalized):
+            if not isinstance(event, Finalized) and event.is_new:
                 sink.send(header_json(event.header))
 
 

@@ -226,9 +226,9 @@ def test_a_justification_from_elsewhere_finalises(net: Net, make_net: MakeNet) -
     proof = net.chain.database.justification(hashes[1])
     assert proof is not None
     with pytest.raises(InvalidJustification, match="another block"):
-        other.chain.finalize_with(hashes[2], proof)
-    assert other.chain.finalize_with(hashes[1], proof) == tuple(hashes[:2])
-    assert other.chain.finalize_with(hashes[1], proof) == ()
+        other.chain.import_justification(hashes[2], proof)
+    assert other.chain.import_justification(hashes[1], proof).hashes == tuple(hashes[:2])
+    assert other.chain.import_justification(hashes[1], proof).hashes == ()
 
 
 def test_a_strangers_justification_is_refused(open_net: Net) -> None:
@@ -237,7 +237,7 @@ def test_a_strangers_justification_is_refused(open_net: Net) -> None:
     mallory = KeyPair.from_suri("//Mallory", "ed25519")
     forged = make_justification(hash_, 1, 1, 0, [mallory]).encode()
     with pytest.raises(InvalidJustification):
-        open_net.chain.finalize_with(hash_, forged)
+        open_net.chain.import_justification(hash_, forged)
     assert open_net.chain.database.finalized().number == 0
 
 

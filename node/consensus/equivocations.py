@@ -1,0 +1,57 @@
+"""Authors that made two blocks for one slot: the core that notices, and the proof.
+
+Drive it: ``note`` each header whose seal was verified; the first header of an author in a slot is
+kept, a different one is an equivocation. Each is told of once.
+Bounds: ``HEADERS_MAX`` headers, those of the oldest slots go; slots ``SLOTS_MAX`` below the highest
+one seen are not looked at, because nothing could come of a report.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from primitives.header import Header
+
+__all__ = ["HEADERS_MAX", "SLOTS_MAX", "BlockEquivocation", "EquivocationWatch"]
+
+HEADERS_MAX: Final = 2048
+SLOTS_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEquivocation:
+    """Two headers that one author sealed for one slot."""
+
+    author: bytes
+    slot: int
+    first: Header
+    second: Header
+
+
+class EquivocationWatch:
+    """See the module's text."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[tuple[int, bytes], Header | None] = OrderedDict()
+        """The first header of an author in a slot; None once a second one was told of."""
+        self._newest = 0
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def note(self, slot: int, author: bytes, header: Header) -> BlockEquivocation | None:
+        """Take a header sealed by ``author``; the equivocation that it makes, if it does."""
+        self._newest = max(self._newest, slot)
+        if slot + SLOTS_MAX <= self._newest:
+            return None
+        key = slot, author
+        if key not in self._seen:
+            self._seen[key] = header
+            if len(self._seen) > HEADERS_MAX:
+                del self._seen[min(self._seen)]
+            return None
+        first = self._seen[key]
+        if first is None or first == header:
+            return None
+        self._seen[key] = None
+        return BlockEquivocation(author, slot, first, header)
