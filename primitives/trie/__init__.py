@@ -2,7 +2,7 @@
 
 Layout V1 for states (values above 32 bytes by hash), V0 for extrinsics roots. No extension nodes:
 every node carries a partial path. ``node`` holds the bytes, ``trie`` the algorithm, ``proof`` what
-a stranger's proof must stand, ``range_proof`` whole stretches of keys, ``difference`` what two tries
+a stranger's proof must stand, ``range_proof`` stretches of keys, ``difference`` what two tries
 do not share, ``root`` whole maps.
 """
 
