@@ -1,6 +1,6 @@
 """Money: transfers, reserves, and the law that none appears or vanishes unsaid."""
 
-from pallets.balances.pallet import Accounts, Balances
-from pallets.balances.types import BalanceStatus
+from pallets.balances.pallet import Accounts, Balances, Holder
+from pallets.balances.types import BOND, BalanceStatus, HoldReason
 
-__all__ = ["Accounts", "BalanceStatus", "Balances"]
+__all__ = ["BOND", "Accounts", "BalanceStatus", "Balances", "HoldReason", "Holder"]

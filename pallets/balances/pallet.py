@@ -8,20 +8,24 @@ below it is dust: it is burned, and the account is removed with it.
 Invariants, tested as properties:
 - ``total_issuance`` is the sum of ``free + reserved`` over all accounts, at every moment;
 - every account holds at least the existential deposit as ``free``, or does not exist;
+- what is held of an account for named reasons is at most what is reserved of it, and neither
+  ``unreserve`` nor ``repatriate_reserved`` reaches it: only whoever has the ``Holder`` does;
 - a call or a port that raises changed nothing.
 
 A fee that is being paid is out of circulation between ``withdraw`` and ``deposit``: the first
 lowers the issuance, the second raises it again.
 
-Bounds: an amount has 128 bits; nothing here loops. Ports needed: ``accounts`` (System). Provided:
-``Currency`` of StorageHandler, Sminer, CessTreasury, Mdrc and TransactionPayment.
+Bounds: an amount has 128 bits; an account has ``HOLDS_MAX`` holds; nothing else here loops. Ports
+needed: ``accounts`` (System). Provided: ``Currency`` of StorageHandler, Sminer, CessTreasury, Mdrc
+and TransactionPayment; ``holder`` of a reason is the ``Currency`` of Staking.
 """
 
 from dataclasses import replace
 from typing import Annotated, Protocol
 
-from pallets.balances.types import BalanceStatus
+from pallets.balances.types import BalanceStatus, HoldReason, Holds, IdAmount
 from pallets.frame import (
+    Blake2_128Concat,
     Doc,
     Holes,
     Origin,
@@ -29,6 +33,7 @@ from pallets.frame import (
     PalletConfig,
     PalletError,
     PalletGenesis,
+    StorageMap,
     StorageValue,
     TokenError,
     TokenFailure,
@@ -44,7 +49,7 @@ from primitives.extrinsic import MultiAddress
 from primitives.scale import Compact
 from primitives.types import AccountId, Balance
 
-__all__ = ["Accounts", "Balances"]
+__all__ = ["Accounts", "Balances", "Holder"]
 
 ZERO = Balance(0)
 
@@ -110,6 +115,15 @@ class Balances(Pallet):
     total_issuance = StorageValue(Balance, default=ZERO, doc="All money there is, in planck.")
     inactive_issuance = StorageValue(
         Balance, default=ZERO, doc="The part of it that takes no part in governance: none."
+    )
+
+    # Accounts are chosen by users.
+    holds = StorageMap(
+        AccountId,
+        Holds,
+        default=Holds(),
+        hasher=Blake2_128Concat,
+        doc="What is held of an account for named reasons; it is part of what is reserved.",
     )
 
     @event(index=0)
@@ -261,9 +275,12 @@ class Balances(Pallet):
         to = self.config.accounts.lookup(dest)
         self.transfer(who, to, self.spendable(who, keep_alive=keep_alive), keep_alive=keep_alive)
 
-    @call(index=5, weight=Weight(reads=1, writes=1))
+    @call(index=5, weight=Weight(reads=2, writes=1))
     def force_unreserve(self, origin: Origin, who: MultiAddress, amount: Balance) -> None:
-        """Free ``amount`` of a reserve, or all there is. *Origin*: root. *Events*: Unreserved."""
+        """Free ``amount`` of a reserve, or all there is; what is held for a named reason stays.
+
+        *Origin*: root. *Events*: Unreserved.
+        """
         ensure_root(origin)
         self.unreserve(self.config.accounts.lookup(who), amount)
 
@@ -340,9 +357,9 @@ class Balances(Pallet):
         self.deposit_event(self.Reserved(who=who, amount=amount))
 
     def unreserve(self, who: AccountId, amount: Balance) -> Balance:
-        """Free ``amount`` again; return what was not there."""
+        """Free ``amount`` again; return what was not there. What is held stays."""
         data = self.config.accounts.data(who)
-        actual = min(data.reserved, amount)
+        actual = min(self._unnamed(who, data), amount)
         if actual > 0:
             self._store(
                 who,
@@ -359,14 +376,14 @@ class Balances(Pallet):
     ) -> Balance:
         """Move ``amount`` of what is reserved to the free balance of ``beneficiary``.
 
-        Returns what could not be moved: what is not reserved, or everything where the beneficiary
-        would hold only dust. Never raises.
+        Returns what could not be moved: what is not reserved or is held for a named reason, or
+        everything where the beneficiary would hold only dust. Never raises.
         """
         if slashed == beneficiary:
             return self.unreserve(slashed, amount)
         source = self.config.accounts.data(slashed)
         target = self.config.accounts.data(beneficiary)
-        actual = min(source.reserved, amount)
+        actual = min(self._unnamed(slashed, source), amount)
         received = Balance(target.free + actual)
         if actual == 0 or received < self.config.existential_deposit:
             return amount
@@ -420,7 +437,69 @@ class Balances(Pallet):
         self.deposit_event(self.Deposit(who=who, amount=amount))
         return True
 
+    # Ports: holds, see ``Holder``.
+
+    def holder(self, reason: HoldReason) -> "Holder":
+        """The hands that money held for ``reason`` is in."""
+        return Holder(self, reason)
+
+    def held(self, who: AccountId, reason: HoldReason) -> Balance:
+        """What is held of ``who`` for ``reason``."""
+        return next((each.amount for each in self.holds.get(who) if each.id == reason), ZERO)
+
+    def hold(self, who: AccountId, reason: HoldReason, amount: Balance) -> None:
+        """Set ``amount`` aside for ``reason``, or raise InsufficientBalance or ConsumerRemaining.
+
+        The latter where less than the existential deposit would stay free.
+        """
+        if amount == 0:
+            return
+        with self.overlay.transaction():
+            self.reserve(who, amount)
+            self._set_held(who, reason, Balance(self.held(who, reason) + amount))
+
+    def release(self, who: AccountId, reason: HoldReason, amount: Balance) -> Balance:
+        """Free ``amount`` that is held for ``reason``, or all that is; return how much."""
+        before = self.held(who, reason)
+        actual = Balance(min(before, amount))
+        if actual > 0:
+            self._set_held(who, reason, Balance(before - actual))
+            self.unreserve(who, actual)
+        return actual
+
+    def move_held(
+        self, source: AccountId, dest: AccountId, reason: HoldReason, amount: Balance
+    ) -> Balance:
+        """Move ``amount`` that is held, or all that is, to the free balance of ``dest``.
+
+        Returns how much was moved: nothing where ``dest`` would hold only dust. Never raises.
+        """
+        before = self.held(source, reason)
+        wanted = Balance(min(before, amount))
+        if wanted == 0:
+            return wanted
+        self._set_held(source, reason, Balance(before - wanted))
+        left = self.repatriate_reserved(source, dest, wanted)
+        if left > 0:
+            self._set_held(source, reason, Balance(before - wanted + left))
+        return Balance(wanted - left)
+
     # Private.
+
+    def _unnamed(self, who: AccountId, data: AccountData) -> Balance:
+        """What is reserved of ``who`` and not held for a named reason."""
+        if data.reserved == 0:
+            return ZERO
+        return Balance(data.reserved - sum(int(each.amount) for each in self.holds.get(who)))
+
+    def _set_held(self, who: AccountId, reason: HoldReason, amount: Balance) -> None:
+        others = [each for each in self.holds.get(who) if each.id != reason]
+        if amount > 0:
+            others.append(IdAmount(id=reason, amount=amount))
+        if others:
+            self.holds[who] = Holds(others)
+        else:
+            del self.holds[who]
 
     def _create(self, who: AccountId, amount: Balance) -> None:
         data = self.config.accounts.data(who)
@@ -472,3 +551,35 @@ class Balances(Pallet):
         if dust > 0:
             self.total_issuance.put(Balance(self.total_issuance.get() - dust))
             self.deposit_event(self.DustLost(account=who, amount=dust))
+
+
+class Holder:
+    """Money held for one reason: what a neighbour gets that may hold for this reason only."""
+
+    def __init__(self, balances: Balances, reason: HoldReason) -> None:
+        self._balances = balances
+        self._reason = reason
+
+    def spendable(self, who: AccountId) -> Balance:
+        """The most of ``who`` that can be held beside what is: the existential deposit stays."""
+        return self._balances.spendable(who, keep_alive=True)
+
+    def held(self, who: AccountId) -> Balance:
+        """What is held of ``who``."""
+        return self._balances.held(who, self._reason)
+
+    def hold(self, who: AccountId, amount: Balance) -> None:
+        """Hold ``amount`` more, or raise InsufficientBalance or ConsumerRemaining."""
+        self._balances.hold(who, self._reason, amount)
+
+    def release(self, who: AccountId, amount: Balance) -> Balance:
+        """Free ``amount``, or all that is held; return how much."""
+        return self._balances.release(who, self._reason, amount)
+
+    def move_held(self, source: AccountId, dest: AccountId, amount: Balance) -> Balance:
+        """Move ``amount``, or all that is held, to ``dest``; return how much. Never raises."""
+        return self._balances.move_held(source, dest, self._reason, amount)
+
+    def mint_into(self, who: AccountId, amount: Balance) -> None:
+        """Create ``amount``, or raise BelowMinimum."""
+        self._balances.mint_into(who, amount)

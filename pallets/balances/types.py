@@ -1,8 +1,22 @@
 """How money is named on the wire beside the accounts themselves."""
 
-from primitives.scale import ScaleEnum
+from typing import Final
 
-__all__ = ["BalanceStatus"]
+from primitives.scale import BoundedVec, ScaleEnum, Variant, struct
+from primitives.types import Balance
+
+__all__ = [
+    "BOND",
+    "BalanceStatus",
+    "HoldReason",
+    "Holds",
+    "IdAmount",
+    "StakingHold",
+    "StakingReason",
+]
+
+HOLDS_MAX: Final = 8
+"""Reasons for which money of one account is held at a time."""
 
 
 class BalanceStatus(ScaleEnum, path="frame_support::traits::tokens::misc::BalanceStatus"):
@@ -10,3 +24,35 @@ class BalanceStatus(ScaleEnum, path="frame_support::traits::tokens::misc::Balanc
 
     Free = 0
     Reserved = 1
+
+
+class HoldReason(Variant, path="cess_node_runtime::RuntimeHoldReason"):
+    """Why money is held: the pallet that does, by its index, and what it does it for."""
+
+
+class StakingReason(ScaleEnum, path="pallet_staking::pallet::HoldReason"):
+    """What Staking holds money for."""
+
+    Staking = 0
+
+
+class StakingHold(HoldReason, index=11, name="Staking"):
+    """Held by Staking."""
+
+    reason: StakingReason
+
+
+BOND: Final = StakingHold(reason=StakingReason.Staking)
+"""Money at stake, bonded or on its way out."""
+
+
+@struct(path="frame_support::traits::tokens::misc::IdAmount")
+class IdAmount:
+    """An amount that is held for one reason."""
+
+    id: HoldReason
+    amount: Balance
+
+
+class Holds(BoundedVec[IdAmount], limit=HOLDS_MAX):
+    """What is held of one account, at most one amount for each reason."""

@@ -36,6 +36,7 @@ from pallets.frame.storage import (
     StorageDoubleMap,
     StorageEntry,
     StorageMap,
+    StorageTripleMap,
     StorageValue,
 )
 from pallets.frame.validity import (
@@ -79,6 +80,7 @@ __all__ = [
     "StorageDoubleMap",
     "StorageEntry",
     "StorageMap",
+    "StorageTripleMap",
     "StorageValue",
     "TokenError",
     "TokenFailure",

@@ -27,11 +27,13 @@ __all__ = [
     "BoundDoubleMap",
     "BoundEvents",
     "BoundMap",
+    "BoundTripleMap",
     "BoundValue",
     "EventsEntry",
     "StorageDoubleMap",
     "StorageEntry",
     "StorageMap",
+    "StorageTripleMap",
     "StorageValue",
     "pascal_case",
 ]
@@ -39,6 +41,7 @@ __all__ = [
 K = TypeVar("K")
 K1 = TypeVar("K1")
 K2 = TypeVar("K2")
+K3 = TypeVar("K3")
 V = TypeVar("V")
 G = TypeVar("G")
 """What ``get`` gives: ``V`` with a default, ``V | None`` without one."""
@@ -504,6 +507,77 @@ class StorageDoubleMap(StorageEntry[V], Generic[K1, K2, V, G]):
         if instance is None:
             return self
         bound: BoundDoubleMap[K1, K2, V, G] = BoundDoubleMap(self, instance.overlay)
+        instance.__dict__[self.attribute] = bound  # found there the next time
+        return bound
+
+
+class BoundTripleMap(_Bound[V], Generic[K1, K2, K3, V]):
+    """A map of the state with three keys, removed by the first."""
+
+    __slots__ = ("_triple",)
+
+    def __init__(self, entry: "StorageTripleMap[K1, K2, K3, V]", overlay: "Overlay") -> None:
+        super().__init__(entry, overlay)
+        self._triple = entry
+
+    def get(self, first: K1, second: K2, third: K3) -> V | None:
+        """The value, or None where there is none."""
+        key = self._triple.key(first, second, third)
+        return self._overlay.get_value(key, self._decode)
+
+    def __contains__(self, keys: tuple[K1, K2, K3]) -> bool:
+        return self._overlay.get(self._triple.key(*keys)) is not None
+
+    def __setitem__(self, keys: tuple[K1, K2, K3], value: V) -> None:
+        self._put(self._triple.key(*keys), value)
+
+    def __delitem__(self, keys: tuple[K1, K2, K3]) -> None:
+        self._overlay.delete(self._triple.key(*keys))
+
+    def clear_prefix(self, first: K1, *, limit: int) -> int:
+        """Remove at most ``limit`` values under ``first``; return how many."""
+        keys = self._overlay.keys(self._triple.prefix_key(first), limit)
+        for key in keys:
+            self._overlay.delete(key)
+        return len(keys)
+
+    def items(self, *, limit: int) -> list[tuple[tuple[K1, K2, K3], V]]:
+        """At most ``limit`` triples of keys with their values."""
+        found: list[tuple[tuple[K1, K2, K3], V]] = []
+        for raw in self._overlay.keys(self._triple.prefix_key(), limit):
+            keys = cast("tuple[K1, K2, K3]", self._triple.decode_key(raw))
+            value = self.get(*keys)
+            assert value is not None, "because the key was listed"
+            found.append((keys, value))
+        return found
+
+
+class StorageTripleMap(StorageEntry[V], Generic[K1, K2, K3, V]):
+    """Declares a map with three keys and no default: ``self.pages[era, who, page]``."""
+
+    def __init__(
+        self,
+        keys: tuple[type[K1], type[K2], type[K3]],
+        value: type[V],
+        *,
+        hashers: tuple[Hasher, Hasher, Hasher],
+        doc: str = "",
+        wire_name: str | None = None,
+    ) -> None:
+        super().__init__(value, keys, hashers, _NO_DEFAULT, doc, wire_name)
+
+    @overload
+    def __get__(self, instance: None, owner: type[object]) -> "StorageTripleMap[K1, K2, K3, V]": ...
+
+    @overload
+    def __get__(self, instance: "Pallet", owner: type[object]) -> BoundTripleMap[K1, K2, K3, V]: ...
+
+    def __get__(
+        self, instance: "Pallet | None", owner: type[object]
+    ) -> "StorageTripleMap[K1, K2, K3, V] | BoundTripleMap[K1, K2, K3, V]":
+        if instance is None:
+            return self
+        bound: BoundTripleMap[K1, K2, K3, V] = BoundTripleMap(self, instance.overlay)
         instance.__dict__[self.attribute] = bound  # found there the next time
         return bound
 

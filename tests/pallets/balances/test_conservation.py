@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pallets.balances import Balances
+from pallets.balances import BOND, Balances
 from pallets.frame import Origin
 from pallets.frame.runtime import EXPECTED
 from pallets.frame.testing import ext
@@ -79,7 +79,9 @@ class Bank(RuleBasedStateMachine):
     def unreserve(self, who, amount):
         balances = self.world.runtime.balances
         before = balances.reserved(who)
+        held = balances.held(who, BOND)
         left = balances.unreserve(who, amount)
+        assert balances.held(who, BOND) == held
         assert balances.reserved(who) == before - (amount - left)
 
     @rule(src=people, dst=people, amount=amounts)
@@ -88,6 +90,29 @@ class Bank(RuleBasedStateMachine):
         before, total = balances.reserved(src), self.total()
         left = balances.repatriate_reserved(src, dst, amount)
         assert balances.reserved(src) == before - (amount - left)
+        assert self.total() == total
+
+    @rule(who=people, amount=amounts)
+    def hold(self, who, amount):
+        self.attempt(lambda: self.world.runtime.balances.hold(who, BOND, amount))
+
+    @rule(who=people, amount=amounts)
+    def release(self, who, amount):
+        balances = self.world.runtime.balances
+        before, reserved = balances.held(who, BOND), balances.reserved(who)
+        actual = balances.release(who, BOND, amount)
+        assert actual == min(before, amount)
+        assert balances.held(who, BOND) == before - actual
+        assert balances.reserved(who) == reserved - actual
+
+    @rule(src=people, dst=people, amount=amounts)
+    def move_held(self, src, dst, amount):
+        balances = self.world.runtime.balances
+        before, reserved, total = balances.held(src, BOND), balances.reserved(src), self.total()
+        moved = balances.move_held(src, dst, BOND, amount)
+        assert moved <= min(before, amount)
+        assert balances.held(src, BOND) == before - moved
+        assert balances.reserved(src) == reserved - moved
         assert self.total() == total
 
     @rule(who=people, amount=amounts)
@@ -117,6 +142,12 @@ class Bank(RuleBasedStateMachine):
     @invariant()
     def the_issuance_is_the_sum_of_all_accounts(self):
         assert self.world.runtime.balances.total_issuance.get() == self.total()
+
+    @invariant()
+    def what_is_held_is_reserved(self):
+        balances = self.world.runtime.balances
+        for who in OWNERS:
+            assert balances.held(who, BOND) <= balances.reserved(who)
 
     @invariant()
     def no_account_holds_dust_and_references_follow_money(self):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pallets.balances import Balances, BalanceStatus
+from pallets.balances import BOND, Balances, BalanceStatus
 from pallets.frame import (
     BadOrigin,
     DictState,
@@ -425,3 +425,45 @@ def test_an_account_must_cost_something(money):
     balances.config = Balances.Config(existential_deposit=Balance(0), accounts=money.runtime.system)
     with pytest.raises(AssertionError):
         balances.integrity_test()
+
+
+def test_what_is_held_for_a_reason_is_out_of_reach_of_reserves_and_of_root(
+    money,
+) -> None:
+    balances = money.runtime.balances
+    balances.hold(ALICE, BOND, Balance(1_000))
+    balances.reserve(ALICE, Balance(10))
+    assert balances.reserved(ALICE) == 1_010
+    money.call("Balances", "force_unreserve", Origin.root(), who=to(ALICE), amount=Balance(2_000))
+    assert balances.reserved(ALICE) == balances.held(ALICE, BOND) == 1_000
+    assert balances.repatriate_reserved(ALICE, BOB, Balance(1_000)) == 1_000
+    assert balances.unreserve(ALICE, Balance(1)) == 1
+    holder = balances.holder(BOND)
+    assert holder.held(ALICE) == 1_000
+    assert holder.move_held(ALICE, BOB, Balance(400)) == 400
+    assert holder.release(ALICE, Balance(5_000)) == 600
+    assert balances.reserved(ALICE) == 0
+    assert balances.free(BOB) == 1_400
+
+
+def test_a_hold_leaves_the_existential_deposit_free_or_fails(
+    money,
+) -> None:
+    holder = money.runtime.balances.holder(BOND)
+    assert holder.spendable(BOB) == 900
+    with money.no_trace(), pytest.raises(Balances.InsufficientBalance):
+        holder.hold(BOB, Balance(1_001))
+    with money.no_trace(), pytest.raises(ConsumerRemaining):
+        holder.hold(BOB, Balance(1_000))
+    holder.hold(BOB, Balance(900))
+    assert holder.held(BOB) == 900
+
+
+def test_held_money_is_not_moved_to_where_it_would_be_dust(
+    money,
+) -> None:
+    holder = money.runtime.balances.holder(BOND)
+    holder.hold(ALICE, Balance(500))
+    with money.no_trace():
+        assert holder.move_held(ALICE, CHARLIE, Balance(99)) == 0
+    assert holder.move_held(ALICE, CHARLIE, Balance(100)) == 100

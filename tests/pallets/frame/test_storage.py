@@ -8,13 +8,15 @@ from pallets.frame import (
     Pallet,
     StorageDoubleMap,
     StorageMap,
+    StorageTripleMap,
+    Twox64Concat,
     pallet,
 )
 from pallets.frame.storage import pascal_case
 from primitives.errors import DecodeError
 from primitives.hashing import blake2_128_concat, twox_64_concat, twox_128
 from primitives.scale import U8, U32, encode
-from primitives.types import BlockNumber
+from primitives.types import AccountId, BlockNumber
 from tests.pallets.frame.guest_book import ALICE, BOB, GuestBook, Note, Small
 
 
@@ -163,3 +165,36 @@ def test_a_value_of_another_class_is_read_back_as_declared() -> None:
     made = book()
     made.count.put(5)  # type: ignore[arg-type]
     assert type(made.count.get()) is U32
+
+
+def test_a_triple_map_reads_lists_and_clears_under_its_first_key() -> None:
+    class Shelf(Pallet):
+        places = StorageTripleMap(
+            (U32, AccountId, U8), U8, hashers=(Twox64Concat, Twox64Concat, Twox64Concat)
+        )
+
+    class Shelves(FrameRuntime):
+        shelf: Shelf = pallet(index=0)
+
+    made = Shelves(DictState({})).shelf.places
+    assert made.get(U32(1), ALICE, U8(0)) is None
+    assert (U32(1), ALICE, U8(0)) not in made
+    for row, column in ((1, 0), (1, 1), (2, 0)):
+        made[U32(row), ALICE, U8(column)] = U8(10 * row + column)
+    raw = Shelf.places.key(U32(1), ALICE, U8(1))
+    assert raw == (
+        twox_128(b"Shelf")
+        + twox_128(b"Places")
+        + twox_64_concat((1).to_bytes(4, "little"))
+        + twox_64_concat(ALICE)
+        + twox_64_concat(b"\x01")
+    )
+    assert Shelf.places.decode_key(raw) == (1, ALICE, 1)
+    assert made.get(U32(1), ALICE, U8(1)) == 11
+    assert (U32(2), ALICE, U8(0)) in made
+    assert sorted(value for _, value in made.items(limit=9)) == [10, 11, 20]
+    assert made.clear_prefix(U32(1), limit=1) == 1
+    assert made.clear_prefix(U32(1), limit=9) == 1
+    assert made.items(limit=9) == [((2, ALICE, 0), 20)]
+    del made[U32(2), ALICE, U8(0)]
+    assert made.items(limit=9) == []
