@@ -17,6 +17,7 @@ from node.genesis import genesis_header, genesis_state
 from node.runtime import CessRuntime
 from node.txpool.pool import Transaction
 from primitives.crypto.keys import KeyPair
+from primitives.digest import Primary
 from primitives.era import Era
 from primitives.extrinsic import Implicit, MultiAddressId, extrinsic_hash, sign_extrinsic
 from primitives.header import Header
@@ -52,6 +53,15 @@ class Net:
         claim = claim_slot(slot, epoch, [pair])
         assert claim is not None, "because it is not this pair's slot"
         return claim
+
+    def slot(self, parent: Header, at: int, *, primary: bool = False, pair: KeyPair = ALICE) -> int:
+        """The first slot from ``at`` on that ``pair`` won, or that was only given to it."""
+        while True:
+            epoch = epoch_for(self.chain.runtime(parent.hash()), at)
+            claim = claim_slot(at, epoch, [pair])
+            if claim is not None and isinstance(claim.pre_digest, Primary) == primary:
+                return at
+            at += 1
 
     def author(
         self,

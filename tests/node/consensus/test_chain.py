@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from node.consensus.chain import Chain, Imported
+from node.consensus.finality import FinalityKeys
 from node.consensus.verification import FutureBlock, slot_of, unseal
 from node.database import UnknownBlock
 from primitives.crypto.keys import KeyPair
@@ -182,15 +184,48 @@ def test_a_fork_below_the_final_block_is_refused(net: Net, open_net: Net) -> Non
 # Forks.
 
 
-def test_the_longer_fork_wins_and_the_route_says_how(open_net: Net) -> None:
+def grow(net: Net, parent: Header, at: int, *kinds: bool) -> list[Imported]:
+    """Blocks upon ``parent``: for each a primary (True) or a secondary one, from slot ``at`` on."""
+    found = []
+    for primary in kinds:
+        slot = net.slot(parent, max(at, slot_of(parent) + 1), primary=primary)
+        built, imported = net.author(parent=parent, slot=slot)
+        parent = built.header
+        found.append(imported)
+    return found
+
+
+def test_of_equal_forks_the_longer_one_wins_and_the_route_says_how(open_net: Net) -> None:
     genesis = open_net.chain.best_header()
-    first, _ = open_net.author(slot=FIRST_SLOT)
-    rival, same_height = open_net.author(parent=genesis, slot=FIRST_SLOT + 1)
-    assert not same_height.is_best
-    top, imported = open_net.author(parent=rival.header, slot=FIRST_SLOT + 2)
-    assert imported.is_best
-    assert imported.route.retracted == (first.header.hash(),)
-    assert imported.route.enacted == (rival.header.hash(), top.header.hash())
+    (first,) = grow(open_net, genesis, FIRST_SLOT, False)
+    rival, top = grow(open_net, genesis, FIRST_SLOT + 20, False, False)
+    assert first.is_best
+    assert not rival.is_best  # of the same height, seen later
+    assert top.is_best
+    assert top.route.retracted == (first.hash,)
+    assert top.route.enacted == (rival.hash, top.hash)
+
+
+def test_a_primary_slot_outweighs_length(open_net: Net) -> None:
+    genesis = open_net.chain.best_header()
+    long = grow(open_net, genesis, FIRST_SLOT, False, False, False)
+    (short,) = grow(open_net, genesis, FIRST_SLOT + 30, True)
+    assert short.is_best
+    assert short.route.retracted == tuple(block.hash for block in reversed(long))
+    assert open_net.chain.database.best().hash == short.hash
+    assert open_net.chain.database.canonical_hash(3) is None
+
+
+def test_the_choice_between_forks_outlives_a_restart(open_net: Net) -> None:
+    genesis = open_net.chain.best_header()
+    first = grow(open_net, genesis, FIRST_SLOT, False, True)
+    grow(open_net, genesis, FIRST_SLOT + 30, False, True)
+    grow(open_net, first[0].header, FIRST_SLOT + 60, False)
+    assert open_net.chain.database.best().hash == first[-1].hash
+    again = Chain(open_net.chain.database, FinalityKeys(None), finalizes=False)
+    assert again.forks.best.hash == first[-1].hash
+    assert len(again.forks) == len(open_net.chain.forks) == 6
+    assert again.forks.route(first[-1].hash, first[0].hash).retracted == (first[-1].hash,)
 
 
 # Finality.
@@ -229,6 +264,71 @@ def test_a_justification_from_elsewhere_finalises(net: Net, make_net: MakeNet) -
         other.chain.import_justification(hashes[2], proof)
     assert other.chain.import_justification(hashes[1], proof).hashes == tuple(hashes[:2])
     assert other.chain.import_justification(hashes[1], proof).hashes == ()
+
+
+def justify(net: Net, block: Imported, set_id: int = 0) -> bytes:
+    """A proof by Alice, who alone decides on the development chain."""
+    number = int(block.header.number)
+    return make_justification(block.hash, number, 1, set_id, [ALICE_GRANDPA]).encode()
+
+
+def test_finality_moves_the_best_block_to_the_chain_that_it_chose(open_net: Net) -> None:
+    genesis = open_net.chain.best_header()
+    heavy = grow(open_net, genesis, FIRST_SLOT, True, True)
+    light = grow(open_net, genesis, FIRST_SLOT + 40, False, False)
+    assert open_net.chain.database.best().hash == heavy[1].hash
+    finality = open_net.chain.import_justification(light[0].hash, justify(open_net, light[0]))
+    assert finality.hashes == (light[0].hash,)
+    assert finality.led is not None
+    assert not finality.led.is_new
+    assert finality.led.hash == light[1].hash == open_net.chain.database.best().hash
+    assert finality.led.route.retracted == (heavy[1].hash, heavy[0].hash)
+    assert finality.led.route.enacted == (light[0].hash, light[1].hash)
+    assert open_net.chain.header(light[0].hash).number == 1
+    assert open_net.chain.database.header(heavy[0].hash) is None
+
+
+def test_a_block_on_a_fork_that_finality_left_is_refused(open_net: Net, make_net: MakeNet) -> None:
+    other = make_net(finalizes=False)
+    genesis = open_net.chain.best_header()
+    (lost,) = grow(open_net, genesis, FIRST_SLOT, False)
+    child, _ = open_net.author(parent=lost.header, slot=open_net.slot(lost.header, FIRST_SLOT + 9))
+    final, _ = other.author(slot=other.slot(genesis, FIRST_SLOT + 40))
+    lost_body = open_net.chain.database.body(lost.hash)
+    assert lost_body is not None
+    other.chain.import_block(lost.header, lost_body, now_ms=(FIRST_SLOT + 50) * 1000)
+    proof = make_justification(final.header.hash(), 1, 1, 0, [ALICE_GRANDPA]).encode()
+    other.chain.import_justification(final.header.hash(), proof)
+    with pytest.raises(UnknownBlock):  # its parent went with the fork
+        other.import_(child, now_ms=(FIRST_SLOT + 50) * 1000)
+
+
+def test_a_block_comes_with_its_justification(net: Net, make_net: MakeNet) -> None:
+    other = make_net(finalizes=False)
+    built, imported = net.author()
+    proof = justify(net, imported)
+    now_ms = slot_of(built.header) * net.duration_ms
+    mallory = KeyPair.from_suri("//Mallory", "ed25519")
+    forged = make_justification(imported.hash, 1, 1, 0, [mallory]).encode()
+    with pytest.raises(InvalidJustification):
+        other.chain.import_block(built.header, built.body, now_ms=now_ms, justification=forged)
+    assert other.chain.database.header(imported.hash) is None
+    found = other.chain.import_block(built.header, built.body, now_ms=now_ms, justification=proof)
+    assert found.finalized == (imported.hash,)
+    assert other.chain.database.justification(imported.hash) == proof
+
+
+def test_two_blocks_of_one_author_in_one_slot_are_noticed_once(
+    open_net: Net, make_net: MakeNet
+) -> None:
+    first, _ = open_net.author(slot=FIRST_SLOT)
+    net = make_net(finalizes=False)
+    second, _ = net.author(net.transfer(), slot=FIRST_SLOT)
+    open_net.import_(second)
+    open_net.import_(second)
+    (found,) = open_net.chain.equivocations
+    assert (found.author, found.slot) == (ALICE.public, FIRST_SLOT)
+    assert (found.first, found.second) == (first.header, second.header)
 
 
 def test_a_strangers_justification_is_refused(open_net: Net) -> None:

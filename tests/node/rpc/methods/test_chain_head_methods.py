@@ -72,7 +72,8 @@ def test_every_fork_is_reported_after_its_parent_and_then_the_best_block(open_ne
     async def test(bench: Bench) -> None:
         first = await bench.author()
         left = await bench.author()
-        right = await bench.author(parent=first.header, slot=FIRST_SLOT + 40)
+        slot = open_net.slot(first.header, FIRST_SLOT + 40)
+        right = await bench.author(parent=first.header, slot=slot)
         _, events = await opened(bench, with_runtime=False)
         blocks = [(event["blockHash"], event["parentBlockHash"]) for event in events[1:-1]]
         genesis = open_net.chain.database.genesis_hash
