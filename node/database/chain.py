@@ -22,7 +22,7 @@ Bounds: the tree of unfinalized blocks lives in memory (see ``tree``); the node 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import RLock
 from types import MappingProxyType
 
@@ -34,6 +34,17 @@ from node.database.errors import (
     StateDiscarded,
     UnknownBlock,
     corrupt,
+)
+from node.database.fetched import (
+    DROP_BATCH_NODES,
+    FETCHED_NOTE,
+    GAP_NOTE,
+    FetchedState,
+    RootRef,
+    add_entries,
+    decode_gap,
+    drop_nodes,
+    encode_gap,
 )
 from node.database.kv import Batch, KeyValue
 from node.database.layout import (
@@ -128,6 +139,7 @@ class ChainDatabase:
         self._nodes = NodeStore(kv, cache_bytes=node_cache_bytes)
         self._lock = RLock()
         self._heads: Heads | None = None
+        self._fetched: FetchedState | None = None
         self._tree = BlockTree(BlockId(Hash(bytes(32)), 0))
         self._open()
 
@@ -154,6 +166,11 @@ class ChainDatabase:
         self._tree = self._load_tree(heads)
         self._heads = heads
         self._check_heads(heads)
+        note = self.note(FETCHED_NOTE)
+        if note is not None:
+            self._fetched = FetchedState.decode(note)
+            if self._fetched.is_dropped:
+                self.drop_fetched_state()
 
     def _load_tree(self, heads: Heads) -> BlockTree:
         tree = BlockTree(BlockId(heads.finalized, int(heads.finalized_number)))
@@ -255,6 +272,11 @@ class ChainDatabase:
     def state_pruning(self) -> int | None:
         """How many final states are kept; None: all."""
         return self._state_pruning
+
+    @property
+    def blocks_pruning(self) -> int | None:
+        """How many final bodies are kept; None: all."""
+        return self._blocks_pruning
 
     def best(self) -> BlockId:
         """The block to build on."""
@@ -400,6 +422,10 @@ class ChainDatabase:
                 self._nodes.hold(new)
 
     def _check_import(self, header: Header, block: BlockId, state: PreparedState) -> None:
+        if self._fetched is not None:
+            raise BlockRefused(
+                f"the state of block {self._fetched.target.number} is being fetched: blocks wait"
+            )
         parent = self._tree.number(header.parent_hash)
         if parent is None:
             if self.is_known(header.parent_hash):
@@ -564,6 +590,163 @@ class ChainDatabase:
             batch.delete(BODY + self._final_hash(oldest, heads, chain))
             oldest += 1
         return _with(heads, oldest_body=oldest)
+
+    # A whole state without its history.
+
+    @property
+    def fetched_state(self) -> FetchedState | None:
+        """How far a state is here that is being fetched from strangers."""
+        return self._fetched
+
+    def begin_fetched_state(self, target: Header) -> FetchedState:
+        """Begin with the state of ``target``, which is final; goes on if that was begun before.
+
+        Only a chain at its genesis can leave its history out, and it takes no blocks meanwhile.
+        Raises: BlockRefused.
+        """
+        with self._lock:
+            heads, hash_ = self._at(), target.hash()
+            if heads.best_number or target.number == 0:
+                raise BlockRefused(
+                    f"block {target.number} cannot follow block {heads.best_number} without those "
+                    "between: only a chain at its genesis can"
+                )
+            if self._fetched is not None:
+                if self._fetched.target_hash == hash_:
+                    return self._fetched
+                self.drop_fetched_state()
+            nothing = RootRef(EMPTY)
+            number = U64(self._nodes.allocate())
+            made = FetchedState(target, hash_, nothing, number, b"", U64(0), False, False)
+            batch = Batch()
+            made.put(batch)
+            self._commit(batch, heads)
+            self._fetched = made
+            return made
+
+    def add_fetched_state(
+        self, entries: tuple[tuple[bytes, bytes], ...], *, is_complete: bool
+    ) -> FetchedState:
+        """Keep the next entries, in order, proven by the caller; on disk when this returns.
+
+        Raises: BlockRefused (nothing was begun, or all of it makes another state).
+        """
+        with self._lock:
+            at = self._fetched
+            if at is None or at.is_complete:
+                raise BlockRefused("no state is being fetched")
+            if entries and at.entry_count and entries[0][0] <= at.last_key:
+                raise BlockRefused(f"the key 0x{entries[0][0].hex()} does not follow the last one")
+            batch = Batch()
+            made = add_entries(batch, self._nodes, at, entries, is_complete=is_complete)
+            if is_complete and Ref(made.root).merkle != at.target.state_root:
+                raise BlockRefused(
+                    f"the entries make the state {Ref(made.root).merkle.hex()}, block "
+                    f"{at.target.number} has {at.target.state_root.hex()}"
+                )
+            made.put(batch)
+            self._commit(batch, self._at())
+            self._fetched = made
+            return made
+
+    def drop_fetched_state(self) -> None:
+        """Give up the state that is being fetched, and delete what is here of it."""
+        with self._lock:
+            at = self._fetched
+            if at is None:
+                return
+            batch = Batch()
+            replace(at, is_dropped=True).put(batch)
+            self._commit(batch, self._at())
+            first, end = int(at.first_node), int(self._at().next_node)
+            for number in range(first, end, DROP_BATCH_NODES):
+                batch = Batch()
+                drop_nodes(batch, number, min(end, number + DROP_BATCH_NODES))
+                self._kv.write(batch, sync=False)
+            batch = Batch()
+            FetchedState.forget(batch)
+            self._commit(batch, self._at())
+            self._fetched = None
+
+    def import_fetched_state(
+        self,
+        body: Sequence[bytes],
+        justification: bytes,
+        *,
+        ancestors: Sequence[tuple[Header, bytes]] = (),
+        notes: NoteChanges = _NO_NOTES,
+    ) -> BlockId:
+        """The block whose state was fetched becomes the best and the last final one.
+
+        ``ancestors`` are final blocks below it with their justifications, which are kept without
+        bodies. One batch: before it the chain is at its genesis, after it at the new block.
+        Raises: BlockRefused, NoteRefused.
+        """
+        with self._lock:
+            at = self._fetched
+            if at is None or not at.is_complete:
+                raise BlockRefused("no state was fetched whole")
+            batch, target = Batch(), at.target
+            block = BlockId(at.target_hash, int(target.number))
+            _put_block(batch, block.hash, target, tuple(body))
+            _put_canonical(batch, block.number, block.hash)
+            _put_justification(batch, block.hash, justification)
+            key = STATE + block.hash
+            batch.put(key, seal(key, encode_root(Ref(at.root))))
+            for header, proof in ancestors:
+                if not 0 < header.number < block.number:
+                    raise BlockRefused(f"block {header.number} is not below block {block.number}")
+                hash_ = header.hash()
+                batch.put(HEADER + hash_, _HEADER.encode(header))
+                _put_canonical(batch, int(header.number), hash_)
+                _put_justification(batch, hash_, proof)
+            put_notes(batch, notes)
+            if block.number > 1:
+                put_notes(batch, {GAP_NOTE: encode_gap(block.number, target.parent_hash)})
+            FetchedState.forget(batch)
+            heads = _with(
+                self._at(),
+                best=block.hash,
+                best_number=block.number,
+                finalized=block.hash,
+                finalized_number=block.number,
+                oldest_state=block.number,
+                oldest_body=block.number,
+            )
+            self._commit(batch, heads)
+            self._fetched = None
+            self._tree = BlockTree(block)
+            return block
+
+    def gap(self) -> BlockId | None:
+        """The highest final block whose body, and mostly header, is not here: history to fetch."""
+        note = self.note(GAP_NOTE)
+        if note is None:
+            return None
+        number, hash_ = decode_gap(note)
+        return BlockId(hash_, number - 1)
+
+    def fill_gap(self, blocks: Sequence[tuple[Header, tuple[bytes, ...]]]) -> BlockId | None:
+        """Keep history: blocks from ``gap`` downwards, whose bodies' roots the caller has checked.
+
+        Returns the new ``gap``. Raises: BlockRefused for blocks that are not those.
+        """
+        with self._lock:
+            wanted, batch = self.gap(), Batch()
+            for header, body in blocks:
+                if wanted is None or header.hash() != wanted.hash or header.number != wanted.number:
+                    raise BlockRefused(f"block {header.number} is not the next one of the gap")
+                _put_block(batch, wanted.hash, header, body)
+                _put_canonical(batch, wanted.number, wanted.hash)
+                wanted = BlockId(header.parent_hash, wanted.number - 1)
+                if wanted.number == 0:
+                    if wanted.hash != self._at().genesis:
+                        raise BlockRefused("the history leads to another genesis")
+                    wanted = None
+            above = None if wanted is None else encode_gap(wanted.number + 1, wanted.hash)
+            put_notes(batch, {GAP_NOTE: above})
+            self._kv.write(batch, sync=True)
+            return wanted
 
     def revert(self, count: int) -> int:
         """Forget every block in the last ``count`` heights; finalized ones stay.
