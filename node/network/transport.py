@@ -69,7 +69,7 @@ class RequestKind(Enum):
 class Cost(Enum):
     """What changes a peer's reputation: by how much, in Substrate's units of i32, and why.
 
-    A peer below -1,771,674,009 (82 % of the least i32) is cut off and banned until it has decayed.
+    A peer below -1,760,936,552 (82 % of the least i32) is cut off and banned until it has decayed.
     """
 
     USEFUL_BLOCK = (1 << 7, "brought a new block")
