@@ -42,7 +42,8 @@ class ChainConstants:
 
     Time
         ``slot_duration_ms``: length of a slot. ``epoch_slots``: slots of an epoch, which is also a
-        session. ``epochs_per_era``: epochs of an era, after which miners' reward is shared.
+        session. ``epochs_per_era``: epochs of an era, after which rewards are shared and the
+        validators of another one elected.
         ``one_day_blocks``: blocks of a day of lease, of a reward's daily parts and of cooling.
         ``eras_per_year``: eras over which the reward of a year is spread. ``block_ref_time_max``:
         computing time that the weights of a block may add up to, in picoseconds.
@@ -51,6 +52,13 @@ class ChainConstants:
         ``existential_deposit``: the least balance of an account that exists, in planck.
         ``length_fee``: planck for each byte of an extrinsic. ``weight_fee``: planck for
         each picosecond of its weight. ``year_one_reward``: what miners earn in year one, in planck.
+        ``year_one_validator_reward``: the same of validators.
+
+    Validators
+        ``bonding_eras``: eras for which stake stays liable after it was unbonded.
+        ``slash_defer_eras``: eras between an offence and its slash, in which root may cancel it.
+        ``history_eras``: eras for which rewards can be claimed and stakes are remembered.
+        ``credit_period_blocks``: blocks over which one credit value of a validator is counted.
 
     Files
         ``fragment_bytes``, ``segment_bytes``: sizes of a fragment and of the segment that twelve
@@ -92,6 +100,12 @@ class ChainConstants:
     length_fee: Balance
     weight_fee: Balance
     year_one_reward: Balance
+    year_one_validator_reward: Balance
+
+    bonding_eras: U32
+    slash_defer_eras: U32
+    history_eras: U32
+    credit_period_blocks: BlockNumber
 
     fragment_bytes: U64
     segment_bytes: U64
@@ -132,6 +146,8 @@ MAY_BE_ZERO: Final = frozenset(
         "length_fee",
         "weight_fee",
         "year_one_reward",
+        "year_one_validator_reward",
+        "slash_defer_eras",
         "frozen_days",
         "collateral_per_unit",
         "staking_lock_blocks",
@@ -146,6 +162,9 @@ DATA_FRAGMENTS: Final = 4
 
 NEAR_DISTANCE_LIMIT: Final = 64
 """Unrelated codes of 256 bits differ in 128, give or take 8: none is within 64 by chance."""
+
+HISTORY_ERAS_MAX: Final = 1024
+"""Each era that is remembered holds the stakes of all its validators and nominators."""
 
 PICOSECONDS_PER_MS: Final = 10**9
 BLOCK_REF_TIME_MIN: Final = 400 * PICOSECONDS_PER_MS
@@ -181,8 +200,17 @@ def _problems(it: ChainConstants) -> Iterator[tuple[str, str]]:
         yield "block_ref_time_max", f"must be from {bounds} picoseconds"
     if int(it.epoch_slots) * int(it.epochs_per_era) > BLOCKS_MAX:
         yield "epochs_per_era", f"an era has at most {BLOCKS_MAX} slots"
+    yield from _staking_problems(it)
     yield from _size_problems(it)
     yield from _audit_problems(it)
+
+
+def _staking_problems(it: ChainConstants) -> Iterator[tuple[str, str]]:
+    if it.slash_defer_eras + 1 >= it.bonding_eras:
+        yield "slash_defer_eras", "must be at least 2 less than bonding_eras: stake would be gone"
+    if not it.bonding_eras <= it.history_eras <= HISTORY_ERAS_MAX:
+        bounds = f"from bonding_eras (stakes that can be slashed) to {HISTORY_ERAS_MAX}"
+        yield "history_eras", f"must be {bounds}"
 
 
 def _size_problems(it: ChainConstants) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """What block 0 is made from, as plain data with a JSON form.
 
-``GenesisConfig`` says who produces and finalizes blocks, who owns what, who may act as root, what
-space costs, and the constants of the chain. It is data only: `node.runtime` builds the state.
+``GenesisConfig`` says who produces and finalizes blocks and what they have at stake, who owns what,
+who may act as root, what space costs, and the constants of the chain. It is data only:
+`node.runtime` builds the state.
 
 The JSON form is an object with exactly the fields of the class. Accounts and keys are SS58
 addresses (read from any network, written for CESS) or 0x and 64 digits; integers are numbers, or
@@ -12,15 +13,15 @@ Bounds: ``AUTHORITIES_MAX`` and ``BALANCES_MAX``; all money together fits into a
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Final, get_type_hints
+from typing import Any, Final, TypeVar, get_type_hints
 
 from chain_spec.constants import ChainConstants, check_constants
 from chain_spec.document import Json, Node
 from primitives.crypto.ss58 import ss58_encode
-from primitives.scale import SizedInt
+from primitives.scale import U32, SizedInt
 from primitives.types import AccountId, Balance
 
-__all__ = ["AUTHORITIES_MAX", "BALANCES_MAX", "Authority", "GenesisConfig"]
+__all__ = ["AUTHORITIES_MAX", "BALANCES_MAX", "Authority", "GenesisConfig", "StakingGenesis"]
 
 AUTHORITIES_MAX: Final = 1000
 BALANCES_MAX: Final = 100_000
@@ -31,11 +32,27 @@ _EXACT_MAX: Final = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A validator: its account, its BABE key (sr25519) and its GRANDPA key (ed25519)."""
+    """A validator: its stash, its BABE key (sr25519) and its GRANDPA key (ed25519)."""
 
     account: AccountId
     babe: AccountId
     grandpa: AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class StakingGenesis:
+    """What validators stake. Units: planck.
+
+    ``validator_count`` seats are filled by each election; one with fewer candidates than
+    ``minimum_validator_count`` fails, and the validators stay. ``min_validator_bond`` and
+    ``min_nominator_bond`` are the least stakes. Each authority begins with ``bond`` of its own.
+    """
+
+    validator_count: U32
+    minimum_validator_count: U32
+    min_validator_bond: Balance
+    min_nominator_bond: Balance
+    bond: Balance
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +67,12 @@ class GenesisConfig:
     balances: tuple[tuple[AccountId, Balance], ...]
     sudo: AccountId | None
     price: Balance
+    staking: StakingGenesis
 
     def to_json(self) -> dict[str, Json]:
         """The JSON form."""
         return {
-            "constants": {
-                field.name: _number(getattr(self.constants, field.name))
-                for field in fields(self.constants)
-            },
+            "constants": _numbers(self.constants),
             "authorities": [
                 {
                     "account": ss58_encode(authority.account),
@@ -71,6 +86,7 @@ class GenesisConfig:
             ],
             "sudo": None if self.sudo is None else ss58_encode(self.sudo),
             "price": _number(self.price),
+            "staking": _numbers(self.staking),
         }
 
     @classmethod
@@ -79,11 +95,12 @@ class GenesisConfig:
         parts = node.fields([field.name for field in fields(cls)])
         sudo = parts["sudo"]
         config = cls(
-            constants=_read_constants(parts["constants"]),
+            constants=_read_numbers(parts["constants"], ChainConstants),
             authorities=tuple(_read_authorities(parts["authorities"])),
             balances=tuple(_read_balances(parts["balances"])),
             sudo=None if sudo.value is None else sudo.account(),
             price=Balance(parts["price"].integer(_MONEY_MAX)),
+            staking=_read_numbers(parts["staking"], StakingGenesis),
         )
         config.check(node.path)
         return config
@@ -96,6 +113,7 @@ class GenesisConfig:
         check_constants(self.constants, places["constants"])
         self._check_authorities(Node(None, places["authorities"]))
         self._check_balances(Node(None, places["balances"]))
+        self._check_staking(Node(None, places["staking"]))
 
     def _check_authorities(self, here: Node) -> None:
         if not 1 <= len(self.authorities) <= AUTHORITIES_MAX:
@@ -124,21 +142,47 @@ class GenesisConfig:
         if sum(int(amount) for _, amount in self.balances) > _MONEY_MAX:
             here.fail("all balances together exceed 2^128 - 1 planck")
 
+    def _check_staking(self, here: Node) -> None:
+        given = self.staking
+        if not 1 <= given.validator_count <= AUTHORITIES_MAX:
+            here.fail(f"validator_count must be from 1 to {AUTHORITIES_MAX}")
+        if not 1 <= given.minimum_validator_count <= given.validator_count:
+            here.fail("minimum_validator_count must be from 1 to validator_count")
+        least = max(given.min_validator_bond, self.constants.existential_deposit)
+        if given.bond < least:
+            here.fail(f"bond is {given.bond}; a validator needs {least}")
+        owned = dict(self.balances)
+        needed = int(given.bond) + int(self.constants.existential_deposit)
+        for authority in self.authorities:
+            if owned.get(authority.account, 0) < needed:
+                here.fail(
+                    f"the stash {ss58_encode(authority.account)} needs a balance of {needed}: the "
+                    "bond and the existential deposit; endow it"
+                )
 
-def _read_constants(node: Node) -> ChainConstants:
-    kinds = _kinds()
+
+T = TypeVar("T")
+
+
+def _numbers(record: Any) -> dict[str, Json]:
+    """The JSON form of a record of integers."""
+    return {field.name: _number(getattr(record, field.name)) for field in fields(record)}
+
+
+def _read_numbers(node: Node, record: type[T]) -> T:
+    kinds = _kinds(record)
     parts = node.fields(list(kinds))
     values = {name: kind(parts[name].integer(int(kind.MAX))) for name, kind in kinds.items()}
-    return ChainConstants(**values)  # type: ignore[arg-type]  # each is of its field's type
+    return record(**values)
 
 
-def _kinds() -> dict[str, type[SizedInt]]:
-    """The integer type of each constant."""
-    hints = get_type_hints(ChainConstants)
+def _kinds(record: type[Any]) -> dict[str, type[SizedInt]]:
+    """The integer type of each field."""
+    hints = get_type_hints(record)
     kinds = {}
-    for field in fields(ChainConstants):
+    for field in fields(record):
         kind = hints[field.name]
-        assert issubclass(kind, SizedInt), "because every constant is an integer"
+        assert issubclass(kind, SizedInt), "because every field is an integer"
         kinds[field.name] = kind
     return kinds
 

@@ -11,7 +11,9 @@ endow, with ``DEV_ENDOWMENT`` each, these and no others:
 - ``//Alice``, ``//Bob``, ``//Charlie``, ``//Dave``, ``//Eve``, ``//Ferdie`` and their ``//stash``;
 - ``//Miner0`` to ``//Miner31``, for storage miners of a development network.
 
-Alice is the only authority and may act as root.
+Alice is the only validator, by her stash ``//Alice//stash``, and may act as root.
+``with_validators`` makes more: ``//Alice`` to ``//Ferdie``, then ``//Validator6`` and so on, each
+with its ``//stash``, which is endowed and bonded.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +23,7 @@ from typing import Final
 
 from chain_spec.constants import GIB, MIB, TCESS, TIB, ChainConstants
 from chain_spec.errors import ChainSpecError
-from chain_spec.genesis import Authority, GenesisConfig
+from chain_spec.genesis import AUTHORITIES_MAX, Authority, GenesisConfig, StakingGenesis
 from chain_spec.spec import PROPERTIES, ChainSpec
 from primitives.crypto.keys import KeyPair
 from primitives.scale import U8, U16, U32, U64, U128
@@ -31,6 +33,7 @@ __all__ = [
     "DEV_ENDOWMENT",
     "DEV_MINERS",
     "DEV_NAMES",
+    "FEE_MONEY",
     "PRESETS",
     "authority_of",
     "custom",
@@ -38,10 +41,15 @@ __all__ = [
     "local",
     "preset",
     "testnet",
+    "validator_suri",
+    "with_validators",
 ]
 
 DEV_NAMES: Final = ("Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie")
 DEV_MINERS: Final = 32
+MINIMUM_SEATS: Final = 4
+"""The least validators of whom one may fail without stopping finality."""
+
 DEV_ENDOWMENT: Final = Balance(100_000_000 * TCESS)
 """As in CESS's development chains: collateral for 25,000 TiB, so money never ends a test."""
 
@@ -64,6 +72,12 @@ DEV_CONSTANTS: Final = ChainConstants(
     length_fee=Balance(10**13),
     weight_fee=Balance(5_000_000),
     year_one_reward=Balance(477_000_000 * TCESS),
+    year_one_validator_reward=Balance(238_500_000 * TCESS),
+    # Eras of a minute: unbonding takes ten, and an hour's rewards can be claimed.
+    bonding_eras=U32(10),
+    slash_defer_eras=U32(2),
+    history_eras=U32(60),
+    credit_period_blocks=BlockNumber(60),
     # Nine rows of proof: a holder commits to a fragment in under a second.
     fragment_bytes=U64(MIB),
     segment_bytes=U64(4 * MIB),
@@ -116,6 +130,14 @@ LIVE_CONSTANTS: Final = ChainConstants(
     length_fee=Balance(10**13),
     weight_fee=Balance(5_000_000),
     year_one_reward=Balance(477_000_000 * TCESS),
+    year_one_validator_reward=Balance(238_500_000 * TCESS),
+    # CESS's documents: 28 days to unbond (its code has 168) and 7 to object to a slash.
+    bonding_eras=U32(112),
+    slash_defer_eras=U32(28),
+    # As long as stake is liable: a slash needs to know who stood behind whom.
+    history_eras=U32(112),
+    # An era, as in CESS.
+    credit_period_blocks=BlockNumber(6 * _HOUR),
     fragment_bytes=U64(8 * MIB),
     segment_bytes=U64(32 * MIB),
     # Eight segments are 768 MiB: an hour is enough for an uplink of 2 Mbit/s.
@@ -148,6 +170,24 @@ LIVE_CONSTANTS: Final = ChainConstants(
     near_distance_max=U16(24),
 )
 
+DEV_STAKING: Final = StakingGenesis(
+    validator_count=U32(4),
+    minimum_validator_count=U32(1),
+    # Small enough that anybody can try to become a validator.
+    min_validator_bond=Balance(1_000 * TCESS),
+    min_nominator_bond=Balance(10 * TCESS),
+    bond=Balance(3_000_000 * TCESS),
+)
+
+LIVE_STAKING: Final = StakingGenesis(
+    # What CESS's documents name.
+    validator_count=U32(11),
+    minimum_validator_count=U32(4),
+    min_validator_bond=Balance(3_000_000 * TCESS),
+    min_nominator_bond=Balance(1_000 * TCESS),
+    bond=Balance(3_000_000 * TCESS),
+)
+
 DEV_PRICE: Final = Balance(TCESS)
 """A TCESS for a MiB and day: a round number in what demonstrations show."""
 
@@ -155,11 +195,43 @@ LIVE_PRICE: Final = Balance(30 * TCESS)
 """CESS's price at genesis for a GiB and day."""
 
 
+FEE_MONEY: Final = Balance(1_000 * TCESS)
+"""What a validator that a spec endows only for its bond gets beside it, to pay fees."""
+
+
 def authority_of(suri: str) -> Authority:
-    """The validator whose account and keys are all derived from one secret URI."""
-    account = KeyPair.from_suri(suri)
+    """The validator whose stash is ``suri//stash`` and whose keys are derived from ``suri``."""
+    stash = KeyPair.from_suri(f"{suri}//stash")
+    babe = KeyPair.from_suri(suri)
     grandpa = KeyPair.from_suri(suri, "ed25519")
-    return Authority(account.account_id, account.account_id, grandpa.account_id)
+    return Authority(stash.account_id, babe.account_id, grandpa.account_id)
+
+
+def validator_suri(index: int) -> str:
+    """The secret URI of a development validator: ``//Alice`` ... ``//Ferdie``, ``//Validator6``."""
+    assert index >= 0, "because validators are counted from 0"
+    return f"//{DEV_NAMES[index]}" if index < len(DEV_NAMES) else f"//Validator{index}"
+
+
+def with_validators(base: ChainSpec, count: int) -> ChainSpec:
+    """A development spec with ``count`` validators, all of whom may be elected at a time.
+
+    Raises: ChainSpecError, also for a spec that is not for development.
+    """
+    if base.chain_type not in ("Development", "Local"):
+        raise ChainSpecError(
+            "--validators", f"everybody knows the keys; {base.name} is no chain of development"
+        )
+    if not 1 <= count <= AUTHORITIES_MAX:
+        raise ChainSpecError("--validators", f"must be from 1 to {AUTHORITIES_MAX}")
+    seats = U32(max(count, int(base.config().staking.validator_count)))
+    staking = replace(
+        base.config().staking,
+        validator_count=seats,
+        minimum_validator_count=U32(min(count, MINIMUM_SEATS)),
+    )
+    validators = [authority_of(validator_suri(index)) for index in range(count)]
+    return custom(base, validators=validators, staking=staking)
 
 
 @cache
@@ -170,7 +242,7 @@ def dev() -> ChainSpec:
         id="cess_dev",
         chain_type="Development",
         properties=PROPERTIES,
-        genesis=_dev_genesis(DEV_CONSTANTS, DEV_PRICE),
+        genesis=_dev_genesis(DEV_CONSTANTS, DEV_PRICE, DEV_STAKING),
     )
 
 
@@ -182,7 +254,9 @@ def local() -> ChainSpec:
         id="cess_local",
         chain_type="Local",
         properties=PROPERTIES,
-        genesis=_dev_genesis(LIVE_CONSTANTS, LIVE_PRICE),
+        genesis=_dev_genesis(
+            LIVE_CONSTANTS, LIVE_PRICE, replace(LIVE_STAKING, minimum_validator_count=U32(1))
+        ),
     )
 
 
@@ -194,6 +268,7 @@ def testnet(
 ) -> ChainSpec:
     """A public test network of these validators and owners, with no development key in it.
 
+    Validators that are not among the owners are given their bond and ``FEE_MONEY``.
     Raises: ChainSpecError without validators.
     """
     if not validators:
@@ -202,12 +277,16 @@ def testnet(
             "a test network has no validators until you name them: build the `local` spec, put "
             "your own keys into it and change its name and id",
         )
+    staking = replace(
+        LIVE_STAKING, minimum_validator_count=U32(min(len(validators), MINIMUM_SEATS))
+    )
     genesis = GenesisConfig(
         constants=LIVE_CONSTANTS,
         authorities=tuple(validators),
-        balances=tuple(endowed),
+        balances=_with_bonds(dict(endowed), validators, staking),
         sudo=sudo,
         price=LIVE_PRICE,
+        staking=staking,
     )
     genesis.check()
     return ChainSpec(
@@ -227,19 +306,23 @@ def custom(
     validators: Sequence[Authority] | None = None,
     endowed: Sequence[tuple[AccountId, Balance]] = (),
     constants: ChainConstants | None = None,
+    staking: StakingGenesis | None = None,
 ) -> ChainSpec:
     """A plain spec with other names, validators or constants, and with more owners.
 
-    An account in ``endowed`` that ``base`` endows too gets the amount given here.
+    An account in ``endowed`` that ``base`` endows too gets the amount given here. Validators that
+    own nothing are given their bond and ``FEE_MONEY``.
     Raises: ChainSpecError.
     """
     config = base.config()
     balances = {**dict(config.balances), **dict(endowed)}
+    authorities = config.authorities if validators is None else tuple(validators)
     genesis = replace(
         config,
-        authorities=config.authorities if validators is None else tuple(validators),
-        balances=tuple(balances.items()),
+        authorities=authorities,
+        balances=_with_bonds(balances, authorities, staking or config.staking),
         constants=constants or config.constants,
+        staking=staking or config.staking,
     )
     genesis.check()
     return replace(base, name=name or base.name, id=id or base.id, genesis=genesis)
@@ -262,7 +345,19 @@ def preset(name: str) -> ChainSpec:
     return make()
 
 
-def _dev_genesis(constants: ChainConstants, price: Balance) -> GenesisConfig:
+def _with_bonds(
+    balances: dict[AccountId, Balance], validators: Sequence[Authority], staking: StakingGenesis
+) -> tuple[tuple[AccountId, Balance], ...]:
+    """The owners, and validators that own nothing with their bond."""
+    made = dict(balances)
+    for validator in validators:
+        made.setdefault(validator.account, Balance(staking.bond + FEE_MONEY))
+    return tuple(made.items())
+
+
+def _dev_genesis(
+    constants: ChainConstants, price: Balance, staking: StakingGenesis
+) -> GenesisConfig:
     people = [f"//{name}{suffix}" for suffix in ("", "//stash") for name in DEV_NAMES]
     miners = [f"//Miner{index}" for index in range(DEV_MINERS)]
     accounts = [KeyPair.from_suri(suri).account_id for suri in (*people, *miners)]
@@ -271,8 +366,9 @@ def _dev_genesis(constants: ChainConstants, price: Balance) -> GenesisConfig:
         constants=constants,
         authorities=(alice,),
         balances=tuple((account, DEV_ENDOWMENT) for account in accounts),
-        sudo=alice.account,
+        sudo=KeyPair.from_suri("//Alice").account_id,
         price=price,
+        staking=staking,
     )
     genesis.check()
     return genesis

@@ -435,10 +435,14 @@ def build_spec(chain: str, dev: bool, raw: bool, **_ignored: bool) -> None:
         click.echo(_build("dev" if dev else chain, raw=raw), nl=False)
 
 
-def _build(chain: str, *, raw: bool) -> str:
+def _build(chain: str, *, raw: bool, validators: int | None = None) -> str:
     from node.genesis import genesis_state, load_spec
 
     spec = load_spec(chain)
+    if validators is not None:
+        from chain_spec.presets import with_validators
+
+        spec = with_validators(spec, validators)
     if raw and not spec.is_raw:
         spec = spec.with_raw(genesis_state(spec))
     return spec.to_json()
@@ -453,12 +457,18 @@ def chain_spec() -> None:
 @click.option("--chain", default="local", show_default=True, help="dev, local, or a spec file.")
 @click.option("--raw", is_flag=True, help="With the state of block 0, as nodes share it.")
 @click.option(
+    "--validators",
+    type=int,
+    metavar="N",
+    help="Of `dev` or `local`: N validators, //Alice to //Ferdie, then //Validator6 and so on.",
+)
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file to write."
 )
-def build(chain: str, raw: bool, output: Path | None) -> None:
+def build(chain: str, raw: bool, validators: int | None, output: Path | None) -> None:
     """Write a chain spec."""
     with _errors():
-        text = _build(chain, raw=raw)
+        text = _build(chain, raw=raw, validators=validators)
         if output is None:
             click.echo(text, nl=False)
         else:

@@ -7,6 +7,7 @@ from chain_spec.constants import (
     BLOCK_REF_TIME_MIN,
     BLOCKS_MAX,
     CONSTANTS_KEY,
+    HISTORY_ERAS_MAX,
     MAY_BE_ZERO,
     TCESS,
     ChainConstants,
@@ -168,3 +169,15 @@ def test_live_keeps_what_owners_were_promised() -> None:
     assert LIVE_CONSTANTS.lease_days_min == 30
     assert LIVE_CONSTANTS.frozen_days == 7
     assert LIVE_CONSTANTS.segment_bytes == 32 * 1024**2
+
+
+def test_a_slash_comes_before_the_stake_is_gone() -> None:
+    check_constants(changed(bonding_eras=10, slash_defer_eras=8))
+    refused("slash_defer_eras", changed(bonding_eras=10, slash_defer_eras=9))
+
+
+def test_stakes_are_remembered_while_they_can_be_slashed() -> None:
+    check_constants(changed(bonding_eras=10, history_eras=10))
+    refused("history_eras", changed(bonding_eras=10, history_eras=9))
+    check_constants(changed(history_eras=HISTORY_ERAS_MAX))
+    refused("history_eras", changed(history_eras=HISTORY_ERAS_MAX + 1))

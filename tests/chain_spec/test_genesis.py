@@ -9,9 +9,11 @@ from chain_spec.document import Node
 from chain_spec.errors import ChainSpecError
 from chain_spec.genesis import Authority, GenesisConfig
 from chain_spec.presets import authority_of, dev
+from primitives.scale import U32, SizedInt
 from primitives.types import AccountId, Balance
 
 CONFIG = dev().config()
+STAKE = (CONFIG.authorities[0].account, CONFIG.balances[0][1])
 
 
 def document() -> dict[str, Any]:
@@ -114,12 +116,13 @@ def test_two_authorities_do_not_share_a_key(role: str) -> None:
         replace(CONFIG, authorities=(alice, twin)).check()
 
 
-@pytest.mark.parametrize(("count", "fits"), [(3, True), (4, False)])
+@pytest.mark.parametrize(("count", "fits"), [(4, True), (5, False)])
 def test_the_limit_of_authorities(count: int, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "AUTHORITIES_MAX", 3)
-    config = replace(
-        CONFIG, authorities=tuple(authority_of(f"//V{index}") for index in range(count))
-    )
+    monkeypatch.setattr(module, "AUTHORITIES_MAX", 4)
+    authorities = tuple(authority_of(f"//V{index}") for index in range(count))
+    money = Balance(CONFIG.staking.bond + 10**18)
+    balances = tuple((authority.account, money) for authority in authorities)
+    config = replace(CONFIG, authorities=authorities, balances=balances)
     if fits:
         config.check()
         assert read(json.loads(json.dumps(config.to_json()))) == config
@@ -134,9 +137,8 @@ def test_the_limit_of_authorities(count: int, fits: bool, monkeypatch: pytest.Mo
 def test_the_limit_of_balances(count: int, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BALANCES_MAX", 3)
     one = Balance(10**18)
-    config = replace(
-        CONFIG, balances=tuple((AccountId(bytes([index]) * 32), one) for index in range(count))
-    )
+    others = tuple((AccountId(bytes([index]) * 32), one) for index in range(count - 1))
+    config = replace(CONFIG, balances=(STAKE, *others))
     if fits:
         config.check()
     else:
@@ -146,6 +148,30 @@ def test_the_limit_of_balances(count: int, fits: bool, monkeypatch: pytest.Monke
 
 def test_the_existential_deposit_is_the_least_balance() -> None:
     account = CONFIG.balances[0][0]
-    replace(CONFIG, balances=((account, Balance(10**18)),)).check()
+    replace(CONFIG, balances=(STAKE, (account, Balance(10**18)))).check()
     with pytest.raises(ChainSpecError, match="existential"):
-        replace(CONFIG, balances=((account, Balance(10**18 - 1)),)).check()
+        replace(CONFIG, balances=(STAKE, (account, Balance(10**18 - 1)))).check()
+
+
+def test_an_authority_owns_its_bond_and_the_existential_deposit() -> None:
+    who, needed = CONFIG.authorities[0].account, CONFIG.staking.bond + 10**18
+    replace(CONFIG, balances=((who, Balance(needed)),)).check()
+    for balances in (((who, Balance(needed - 1)),), ()):
+        with pytest.raises(ChainSpecError, match="needs a balance"):
+            replace(CONFIG, balances=balances).check()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("validator_count", U32(0)),
+        ("validator_count", U32(1001)),
+        ("minimum_validator_count", U32(0)),
+        ("minimum_validator_count", U32(5)),
+        ("bond", Balance(1_000 * 10**18 - 1)),
+    ],
+)
+def test_a_genesis_without_a_working_election_is_refused(field: str, value: SizedInt) -> None:
+    staking = replace(CONFIG.staking, **{field: value})
+    with pytest.raises(ChainSpecError, match=r"^staking: "):
+        replace(CONFIG, staking=staking).check()

@@ -6,7 +6,17 @@ import pytest
 from chain_spec import presets
 from chain_spec.constants import TCESS
 from chain_spec.errors import ChainSpecError
-from chain_spec.presets import DEV_ENDOWMENT, authority_of, custom, dev, local, preset
+from chain_spec.presets import (
+    DEV_ENDOWMENT,
+    FEE_MONEY,
+    authority_of,
+    custom,
+    dev,
+    local,
+    preset,
+    validator_suri,
+    with_validators,
+)
 from chain_spec.spec import ChainSpec
 from primitives.crypto.keys import KeyPair
 from primitives.scale import U8
@@ -39,7 +49,8 @@ def test_alice_is_the_only_authority_and_root(
 ) -> None:
     config = make().config()
     (alice,) = config.authorities
-    assert alice.account == alice.babe == config.sudo == account("//Alice")
+    assert alice.account == account("//Alice//stash")
+    assert alice.babe == config.sudo == account("//Alice")
     assert alice.grandpa == KeyPair.from_suri("//Alice", "ed25519").public
 
 
@@ -96,6 +107,38 @@ def test_custom_checks_what_it_makes() -> None:
         custom(dev(), constants=replace(dev().config().constants, plot_k=U8(1)))
     with pytest.raises(ChainSpecError, match="authorities"):
         custom(dev(), validators=())
+
+
+@pytest.mark.parametrize("count", [1, 4, 6, 9])
+def test_a_development_chain_has_as_many_validators_as_asked_for(count: int) -> None:
+    config = with_validators(dev(), count).config()
+    assert config.authorities == tuple(authority_of(validator_suri(at)) for at in range(count))
+    assert config.staking.validator_count == max(4, count)
+    assert config.staking.minimum_validator_count == min(4, count)
+    balances = dict(config.balances)
+    for at, authority in enumerate(config.authorities):
+        expected = DEV_ENDOWMENT if at < 6 else config.staking.bond + FEE_MONEY
+        assert balances[authority.account] == expected
+    assert ChainSpec.from_json(with_validators(dev(), count).to_json()).config() == config
+
+
+def test_validators_by_number_are_for_development_only() -> None:
+    assert validator_suri(5) == "//Ferdie"
+    assert validator_suri(6) == "//Validator6"
+    live = presets.testnet(validators=(authority_of("//V"),))
+    with pytest.raises(ChainSpecError, match="no chain of development"):
+        with_validators(live, 4)
+    for count in (0, -1, 1001):
+        with pytest.raises(ChainSpecError, match="--validators"):
+            with_validators(dev(), count)
+
+
+def test_validators_of_a_test_network_are_given_their_bond() -> None:
+    config = presets.testnet(validators=(authority_of("//V"),)).config()
+    assert dict(config.balances) == {
+        authority_of("//V").account: config.staking.bond + FEE_MONEY,
+    }
+    assert config.staking.minimum_validator_count == 1
 
 
 def test_presets_are_found_by_name() -> None:
