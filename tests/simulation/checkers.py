@@ -1,0 +1,94 @@
+"""What must hold whatever happens; asked after each step, and raised as ``Violation``.
+
+- No two nodes have different final blocks at one height, and what a node calls final only grows.
+- The state root of a final block is what its header says, and money is neither made nor lost.
+- What a node acknowledged (a block imported or final) is there after a crash.
+- An honest node seals one block for a slot and casts one vote of a kind in a round, over crashes.
+- Nobody honest is accused, and no honest voter sees two thirds contradict themselves.
+- Once all faults are over, finality goes on within ``HEAL_ROUNDS`` rounds.
+
+Byzantine nodes are exempt: of them nothing is expected.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from primitives.types import Hash
+
+HEAL_ROUNDS = 3
+ROUND_MS = 6000
+"""A round of finality, in which a block is made and voted for: one slot."""
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
+@dataclass
+class Checkers:
+    """What all nodes of a world said so far."""
+
+    honest: tuple[bool, ...]
+    issuance: int
+    final: dict[int, bytes] = field(default_factory=dict)
+    by: dict[int, int] = field(default_factory=dict)
+    seals: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    votes: dict[tuple[int, int, int, int], bytes] = field(default_factory=dict)
+    highest: int = 0
+    finalized: int = 0
+    checked_states: int = 0
+    checked_restarts: int = 0
+
+    def fail(self, what: str) -> None:
+        raise Violation(what)
+
+    def on_final(self, node: int, number: int, hash_: bytes) -> None:
+        """An honest node made a block final; it did so with all below it before."""
+        known = self.final.get(number)
+        if known is None:
+            self.final[number] = hash_
+            self.by[number] = node
+            if number > self.highest:
+                self.highest = number
+        elif known != hash_:
+            self.fail(
+                f"node {node} finalized {hash_.hex()} at height {number}, "
+                f"node {self.by[number]} finalized {known.hex()}"
+            )
+        self.finalized += 1
+
+    def on_state(self, node: int, claimed: bytes, found: bytes, issuance: int) -> None:
+        """A state was read back."""
+        self.checked_states += 1
+        if claimed != found:
+            self.fail(f"node {node}: a state has the root {found.hex()}, not {claimed.hex()}")
+        if issuance != self.issuance:
+            self.fail(f"node {node}: there are {issuance} units of money, not {self.issuance}")
+
+    def on_seal(self, node: int, slot: int, hash_: bytes) -> None:
+        """An honest node sealed a block."""
+        known = self.seals.setdefault((node, slot), hash_)
+        if known != hash_:
+            self.fail(f"node {node} sealed two blocks in slot {slot}")
+
+    def on_vote(self, node: int, set_id: int, round_: int, kind: int, block: bytes) -> None:
+        """An honest node sent a vote of its own."""
+        known = self.votes.setdefault((node, set_id, round_, kind), block)
+        if known != block:
+            self.fail(
+                f"node {node} cast two votes of kind {kind} in round {round_} of set {set_id}: "
+                f"{known.hex()} and {block.hex()}"
+            )
+
+    def on_restart(self, node: int, said: dict[str, tuple[bytes, int]], database: Any) -> None:
+        """A node came back from its disk."""
+        self.checked_restarts += 1
+        final = database.finalized()
+        hash_, number = said["final"]
+        if final.number < number or (
+            number and database.canonical_hash(number) != hash_
+        ):
+            self.fail(f"node {node} lost the final block {number} that it had acknowledged")
+        hash_, number = said["best"]
+        if database.header(Hash(hash_)) is None and number > final.number:
+            self.fail(f"node {node} lost block {number} that it had acknowledged")
