@@ -19,10 +19,6 @@ __all__ = ["chain_spec", "main", "node"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEV_KEYS = ("alice", "bob", "charlie", "dave", "eve", "ferdie")
-NO_NETWORK = (
-    "This version has no peer-to-peer network: a chain is run by one node, which holds the keys of "
-    "its authorities."
-)
 
 
 @contextmanager
@@ -51,13 +47,81 @@ def _chain_options(function: F) -> F:
     return function
 
 
-def _refuse_network(_context: click.Context, option: click.Parameter, value: object) -> None:
-    if value:
-        raise click.UsageError(f"{option.opts[0]}: {NO_NETWORK} Remove the option.")
-
-
-_NETWORK_FLAGS = ("--bootnodes", "--reserved-nodes", "--reserved-only", "--public-addr", "--sync")
-"""Substrate's flags whose effect an operator would miss: refused, with the reason."""
+def _network_options(function: F) -> F:
+    """The options of the peer-to-peer network."""
+    peers = click.IntRange(0, 1000)
+    options = (
+        click.option(
+            "--port",
+            type=click.IntRange(0, 65535),
+            help="Of the peer-to-peer network, TCP and WebSocket; 0 takes a free one.  "
+            "[default: 30333]",
+        ),
+        click.option(
+            "--listen-addr",
+            multiple=True,
+            metavar="MULTIADDR",
+            help="Where to listen, such as /ip4/0.0.0.0/tcp/30333.  [default: all interfaces; with "
+            "--dev this machine only]",
+        ),
+        click.option(
+            "--public-addr",
+            multiple=True,
+            metavar="MULTIADDR",
+            help="Where others find this node, if it cannot know that itself.",
+        ),
+        click.option(
+            "--bootnodes",
+            multiple=True,
+            metavar="MULTIADDR",
+            help="A node to begin with: /ip4/ADDRESS/tcp/PORT/p2p/PEER.  [also: the chain spec's]",
+        ),
+        click.option(
+            "--reserved-nodes",
+            multiple=True,
+            metavar="MULTIADDR",
+            help="A node to be connected with always.",
+        ),
+        click.option("--reserved-only", is_flag=True, help="Connect with reserved nodes only."),
+        click.option(
+            "--in-peers", type=peers, default=32, show_default=True, help="Full nodes let in."
+        ),
+        click.option(
+            "--out-peers", type=peers, default=8, show_default=True, help="Full nodes sought."
+        ),
+        click.option(
+            "--in-peers-light",
+            type=peers,
+            default=100,
+            show_default=True,
+            help="Light clients let in.",
+        ),
+        click.option("--no-mdns", is_flag=True, expose_value=False, help="There is none."),
+        click.option(
+            "--sync",
+            type=click.Choice(["full", "fast", "warp"]),
+            default="full",
+            show_default=True,
+            help="full: all blocks; fast: headers and the latest state; warp: proofs of finality "
+            "and the latest state.",
+        ),
+        click.option(
+            "--node-key", metavar="HEX", help="The node's own key; others can read it in `ps`."
+        ),
+        click.option(
+            "--node-key-file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="File of the node's own key.  [default: made in the base path]",
+        ),
+        click.option(
+            "--unsafe-force-node-key-generation",
+            is_flag=True,
+            help="A new key at each start, kept nowhere.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
 def _node_options(function: F) -> F:
@@ -219,28 +283,16 @@ def _node_options(function: F) -> F:
             show_default=True,
             help="How to print it.",
         ),
-        click.option("--port", type=click.IntRange(0, 65535), help="Has no effect: see below."),
-        click.option("--listen-addr", multiple=True, help="Has no effect: see below."),
-        *(
-            click.option(
-                flag,
-                multiple=flag != "--reserved-only",
-                is_flag=flag == "--reserved-only",
-                expose_value=False,
-                hidden=True,
-                callback=_refuse_network,
-            )
-            for flag in _NETWORK_FLAGS
-        ),
     )
     for option in reversed(groups):
         function = option(function)
     return function
 
 
-@click.group(invoke_without_command=True, epilog=NO_NETWORK)
+@click.group(invoke_without_command=True)
 @_chain_options
 @_node_options
+@_network_options
 @click.pass_context
 def node(context: click.Context, /, **flags: Any) -> None:
     """Run a node, or work on its files with a command.
@@ -256,15 +308,11 @@ def node(context: click.Context, /, **flags: Any) -> None:
 
 
 def _run(flags: dict[str, Any]) -> None:
-    import structlog
-
     from node import service
     from node.logging import configure
 
     configure(flags["log_filters"], style=flags["log_format"])
     config = _config(flags)
-    if flags["port"] is not None or flags["listen_addr"]:
-        structlog.get_logger("cli").warning(f"--port, --listen-addr: {NO_NETWORK}")
     service.run(config)
 
 
@@ -273,6 +321,28 @@ def _cors(value: str | None, *, is_dev: bool) -> tuple[str, ...] | None:
         return None if is_dev else ()
     origins = tuple(part.strip() for part in value.split(",") if part.strip())
     return None if "all" in origins else origins
+
+
+def _network(flags: dict[str, Any]) -> Any:
+    from node.config import P2P_PORT, NetworkConfig
+
+    return NetworkConfig(
+        port=P2P_PORT if flags["port"] is None else flags["port"],
+        port_is_given=flags["port"] is not None,
+        is_local=flags["dev"],
+        listen_addrs=flags["listen_addr"],
+        public_addrs=flags["public_addr"],
+        bootnodes=flags["bootnodes"],
+        reserved_nodes=flags["reserved_nodes"],
+        reserved_only=flags["reserved_only"],
+        in_peers=flags["in_peers"],
+        out_peers=flags["out_peers"],
+        in_peers_light=flags["in_peers_light"],
+        sync=flags["sync"],
+        node_key=flags["node_key"],
+        node_key_file=flags["node_key_file"],
+        unsafe_generate_key=flags["unsafe_force_node_key_generation"],
+    )
 
 
 def _config(flags: dict[str, Any]) -> Any:
@@ -316,6 +386,7 @@ def _config(flags: dict[str, Any]) -> Any:
                 0 if flags["rpc_disable_batch_requests"] else flags["rpc_max_batch_request_len"]
             ),
         ),
+        network=_network(flags),
         pool_count=flags["pool_limit"],
         pool_kib=flags["pool_kbytes"],
         state_pruning=parse_pruning(flags["state_pruning"], "--state-pruning"),

@@ -12,13 +12,24 @@ from typing import Final
 
 from node.consensus.signature_workers import WORKERS_MAX
 from node.consensus.signed_slots import FILE_NAME
+from node.network.addresses import Address, InvalidAddress
+from node.network.node_key import (
+    KEY_FILE_NAME,
+    NodeKey,
+    generate_key_file,
+    load_key_file,
+    parse_key,
+)
 from primitives.errors import CessError
 
 __all__ = [
     "DEV_KEYS",
     "MIB",
     "NODE_NAME",
+    "P2P_PORT",
+    "SYNC_MODES",
     "InvalidConfig",
+    "NetworkConfig",
     "NodeConfig",
     "RpcConfig",
     "default_base_path",
@@ -30,6 +41,11 @@ NODE_NAME: Final = "CESS Node"
 MIB: Final = 1 << 20
 NAME_CHARS_MAX: Final = 64
 PORT_MAX: Final = 65_535
+
+SYNC_MODES: Final = ("full", "fast", "warp")
+P2P_PORT: Final = 30_333
+PEERS_MAX: Final = 1000
+"""What a node can have of one kind of peers; each costs memory and a socket."""
 
 DEV_KEYS: Final = ("alice", "bob", "charlie", "dave", "eve", "ferdie")
 
@@ -95,6 +111,94 @@ class RpcConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """The node among others."""
+
+    enabled: bool = True
+    """Whether there is a network at all; a node of a test may do without."""
+    port: int = P2P_PORT
+    port_is_given: bool = False
+    """Whether the operator named the port; otherwise a free one is taken if it is in use."""
+    is_local: bool = False
+    """Listen at this machine only, unless ``listen_addrs`` says otherwise."""
+    listen_addrs: tuple[str, ...] = ()
+    """Where to listen; empty: at ``port`` of all interfaces. Each takes TCP and WebSocket."""
+    public_addrs: tuple[str, ...] = ()
+    """Where others find this node, if that is not where it listens."""
+    bootnodes: tuple[str, ...] = ()
+    reserved_nodes: tuple[str, ...] = ()
+    reserved_only: bool = False
+    in_peers: int = 32
+    out_peers: int = 8
+    in_peers_light: int = 100
+    sync: str = "full"
+    node_key: str | None = field(default=None, repr=False)
+    """64 hexadecimal digits."""
+    node_key_file: Path | None = None
+    unsafe_generate_key: bool = False
+    """Whether an authority may take a new key without keeping it in a file."""
+
+    def problems(self) -> Iterator[str]:
+        """What cannot work, in sentences that say what to do."""
+        if not 0 <= self.port <= PORT_MAX:
+            yield f"--port {self.port}: a port is a number from 0 to {PORT_MAX}"
+        for flag, count in (
+            ("--in-peers", self.in_peers),
+            ("--out-peers", self.out_peers),
+            ("--in-peers-light", self.in_peers_light),
+        ):
+            if not 0 <= count <= PEERS_MAX:
+                yield f"{flag} {count}: give 0 to {PEERS_MAX}"
+        if self.sync not in SYNC_MODES:
+            yield f"--sync {self.sync}: use one of {', '.join(SYNC_MODES)}"
+        for flag, texts, needs_peer in (
+            ("--listen-addr", self.listen_addrs, False),
+            ("--public-addr", self.public_addrs, False),
+            ("--bootnodes", self.bootnodes, True),
+            ("--reserved-nodes", self.reserved_nodes, True),
+        ):
+            yield from _address_problems(flag, texts, needs_peer=needs_peer)
+        if self.reserved_only and not self.reserved_nodes:
+            yield "--reserved-only lets nobody in: name peers with --reserved-nodes"
+        if self.node_key is not None and self.node_key_file is not None:
+            yield "--node-key and --node-key-file exclude one another: give one of them"
+        if self.node_key is not None:
+            try:
+                parse_key(self.node_key)
+            except CessError as error:
+                yield f"--node-key: {error}"
+
+    def load_key(self, network_path: Path | None) -> NodeKey:
+        """The node's key, made in ``network_path`` at the first start; None: kept nowhere.
+
+        Raises: InvalidKey.
+        """
+        if self.node_key is not None:
+            return parse_key(self.node_key)
+        if self.node_key_file is not None:
+            return load_key_file(self.node_key_file)
+        if network_path is None:
+            return NodeKey.generate()
+        path = network_path / KEY_FILE_NAME
+        if path.exists():
+            return load_key_file(path)
+        return NodeKey.generate() if self.unsafe_generate_key else generate_key_file(path)
+
+
+def _address_problems(flag: str, texts: tuple[str, ...], *, needs_peer: bool) -> Iterator[str]:
+    for text in texts:
+        try:
+            address = Address.parse(text)
+        except InvalidAddress as error:
+            yield f"{flag}: {error}"
+            continue
+        if needs_peer and address.peer is None:
+            yield f"{flag} {text}: end the address with /p2p/PEER, the node's peer id"
+        if flag == "--listen-addr" and not address.kind.startswith("ip"):
+            yield f"{flag} {text}: listen at an IP address of this machine, or at 0.0.0.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
     """A node."""
 
@@ -107,6 +211,7 @@ class NodeConfig:
     """Author and finalise with the keys of this well-known account."""
     name: str | None = None
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
     pool_count: int = 8192
     pool_kib: int = 20_480
     state_pruning: int | None = 256
@@ -130,6 +235,10 @@ class NodeConfig:
     def signed_slot_path(self, chain_id: str) -> Path:
         """Where the node notes the last slot that it signed a block for."""
         return self.chain_path(chain_id) / FILE_NAME
+
+    def network_path(self, chain_id: str) -> Path:
+        """Where the node keeps its own key and what it knows of others."""
+        return self.chain_path(chain_id) / "network"
 
     def keystore_directory(self, chain_id: str) -> Path:
         """The keystore of one chain."""
@@ -163,6 +272,7 @@ class NodeConfig:
         ):
             if value is not None and value < 1:
                 yield f"{flag} {value}: give at least 1"
+        yield from self.network.problems()
 
     def check(self) -> None:
         """Raise ``InvalidConfig`` for the first problem."""
