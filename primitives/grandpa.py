@@ -46,6 +46,7 @@ __all__ = [
     "encode_message",
     "full_commit",
     "make_vote",
+    "neighbour_of",
     "sign_vote",
     "verify_vote",
     "vote_payload",
@@ -213,6 +214,17 @@ class NeighbourMessage(GossipMessage, index=2, name="Neighbor"):
     """Where the sender stands; it is not passed on."""
 
     packet: Neighbour
+
+
+def neighbour_of(round_number: int, set_id: int, finalized_number: int) -> NeighbourMessage:
+    """The packet of a node that stands there."""
+    return NeighbourMessage(
+        packet=NeighbourV1(
+            round=U64(round_number),
+            set_id=U64(set_id),
+            finalized_number=BlockNumber(finalized_number),
+        )
+    )
 
 
 class CatchUpRequest(GossipMessage, index=3):

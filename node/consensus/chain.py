@@ -12,7 +12,7 @@ equivocations found ``EQUIVOCATIONS_MAX`` wait to be reported.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from typing import Final
@@ -139,12 +139,12 @@ class Chain:
             line.append(hash_)
         # The best chain first, so that of equals it stays the first seen.
         for hash_ in line:
-            self._add(forks, hash_)
+            self._add(forks, hash_, self.header(hash_))
         waiting = list(self.database.children(forks.root.hash))
         while waiting:
             hash_ = waiting.pop()
             if hash_ not in forks:
-                self._add(forks, hash_)
+                self._add(forks, hash_, self.header(hash_))
             waiting.extend(self.database.children(hash_))
         with self.lock:
             self.forks = forks
@@ -152,13 +152,15 @@ class Chain:
         if forks.best.hash != best.hash:
             self.database.set_best(forks.best.hash)
 
-    def _add(self, forks: ForkChoice, hash_: Hash) -> None:
-        header = self.header(hash_)
+    @staticmethod
+    def _add(forks: ForkChoice, hash_: Hash, header: Header) -> None:
+        change = set_change_of(header)
         forks.add(
             hash_,
             header.parent_hash,
             is_primary=is_primary(header),
-            changes_set=set_change_of(header) is not None,
+            changes_set=change is not None and not change.is_forced,
+            forces_set=change is not None and change.is_forced,
         )
 
     # Reading.
@@ -193,6 +195,15 @@ class Chain:
                 if len(self._voters) > VOTERS_MAX:
                     self._voters.popitem(last=False)
         return found
+
+    def voting_set(self) -> tuple[VoterSet, BlockId]:
+        """Who votes now, and the block that they vote upon: the final one, or one that forces them.
+
+        Raises: StateDiscarded.
+        """
+        with self.lock:
+            base = self.forks.last_forced(self.forks.best.hash) or self.forks.root
+        return self.voters_for(base.hash), base
 
     def set_change_blocks(self) -> dict[int, Hash]:
         """The blocks whose finality ended a set of voters, by the set's number, in order."""
@@ -310,16 +321,15 @@ class Chain:
         justification: bytes | None = None,
     ) -> Imported:
         hash_, parent = header.hash(), header.parent_hash
-        primary, before = is_primary(header), self.forks.best.hash
-        leads = self.forks.would_lead(parent, is_primary=primary)
+        before = self.forks.best.hash
+        leads = self.forks.would_lead(parent, is_primary=is_primary(header))
         waits = self.forks.first_change(parent) is not None
         if leads and not waits and self._finalizes and justification is None:
             voters = self.voters_for(parent)
             justification = self.finality_keys.justify(header, hash_, voters)
         self.database.import_block(header, body, state, justification=justification, is_best=leads)
-        changes_set = set_change_of(header) is not None
         with self.lock:
-            self.forks.add(hash_, parent, is_primary=primary, changes_set=changes_set)
+            self._add(self.forks, hash_, header)
         route = self._route(before, hash_) if leads else NO_ROUTE
         if justification is None or waits:
             return Imported(header, hash_, leads, route, ())
@@ -377,10 +387,10 @@ class Chain:
                 f"block {block.number} is not final before block {change.number}, whose finality "
                 "changes the voters"
             )
-        notes = {}
+        notes: Mapping[bytes, bytes] = {}
         if change is not None:
             ended = self.voters_for(self.header(block.hash).parent_hash).set_id
-            notes.update(set_change_note(ended, block))
+            notes = set_change_note(ended, block)
         before, best = self.forks.best, self.forks.best_containing(block.hash)
         led = None
         if best.hash != before.hash:

@@ -3,8 +3,9 @@
 The best chain is the one with the most primary slots since it parted from the others; of equals the
 higher one, then the one seen first. Only chains through the final block are in the tree at all, so
 nothing chosen here can undo finality. The core also knows the line of the best chain, by which
-questions about ancestors are answered without walking it, and the blocks whose finality changes the
-set of voters.
+questions about ancestors are answered without walking it, the blocks whose finality changes the set
+of voters, and for a while where the blocks hung that finality left: votes for them still count for
+what is below.
 
 Drive it: ``add`` each imported block after its parent, ``finalize`` what became final. It reads no
 database and no clock. Bounds: one entry of 100 bytes for each block that is not final, of which the
@@ -13,13 +14,17 @@ database refuses too many at one height; steps are linear in the length of a for
 Source: BABE's chain selection rule as in Substrate's ``sc-consensus-babe``.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from node.database.tree import BlockId
 from primitives.types import Hash
 
-__all__ = ["BlockId", "ForkChoice", "Route"]
+__all__ = ["LOST_MAX", "BlockId", "ForkChoice", "Route"]
+
+LOST_MAX: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,11 @@ class ForkChoice:
         self._line: list[Hash] = [root.hash]
         """The best chain from the root on; the block at height ``root.number + index``."""
         self._changes: list[Hash] = []
-        """Blocks above the root that change the voters, parents first."""
+        """Blocks above the root whose finality changes the voters, parents first."""
+        self._forced: list[Hash] = []
+        """Blocks above the root that change the voters before they are final, parents first."""
+        self.lost: OrderedDict[Hash, tuple[Hash, int]] = OrderedDict()
+        """Parent and height of blocks on forks that finality left."""
 
     # Reading.
 
@@ -112,6 +121,13 @@ class ForkChoice:
                 return BlockId(hash_, self._entries[hash_].number)
         return None
 
+    def last_forced(self, head: Hash) -> BlockId | None:
+        """The highest block above the root, up to ``head``, that forces other voters."""
+        for hash_ in reversed(self._forced):
+            if self.is_ancestor(hash_, head):
+                return BlockId(hash_, self._entries[hash_].number)
+        return None
+
     def path(self, head: Hash) -> tuple[Hash, ...]:
         """From the root's child up to ``head``, which is here."""
         return tuple(reversed(tuple(self._down(head, self.root.hash))))
@@ -135,7 +151,15 @@ class ForkChoice:
         offered = entry.primaries + is_primary, entry.number + 1
         return offered > (best.primaries, best.number)
 
-    def add(self, hash_: Hash, parent: Hash, *, is_primary: bool, changes_set: bool) -> bool:
+    def add(
+        self,
+        hash_: Hash,
+        parent: Hash,
+        *,
+        is_primary: bool,
+        changes_set: bool = False,
+        forces_set: bool = False,
+    ) -> bool:
         """Take a block whose parent is here; whether it is the best one now."""
         below = self._entries[parent]
         leads = self.would_lead(parent, is_primary=is_primary)
@@ -145,6 +169,8 @@ class ForkChoice:
         )
         if changes_set:
             self._changes.append(hash_)
+        if forces_set:
+            self._forced.append(hash_)
         if leads:
             self._lead(hash_)
         return leads
@@ -156,13 +182,24 @@ class ForkChoice:
         best = max(kept, key=lambda other: self._entries[other].rank)
         if best != self._best:
             self._lead(best)
+        self._lose(hash_, kept)
         self._entries = {other: self._entries[other] for other in self._entries if other in kept}
         self._changes = [other for other in self._changes if other in kept and other != hash_]
+        self._forced = [other for other in self._forced if other in kept and other != hash_]
         self._line = self._line[number - self.root.number :]
         self.root = BlockId(hash_, number)
         return self.best
 
     # Private.
+
+    def _lose(self, final: Hash, kept: set[Hash]) -> None:
+        """Remember the blocks that are neither upon ``final`` nor below it."""
+        below = {final, self.root.hash, *self._down(final, self.root.hash)}
+        for hash_, entry in self._entries.items():
+            if hash_ not in kept and hash_ not in below:
+                self.lost[hash_] = entry.parent, entry.number
+        while len(self.lost) > LOST_MAX:
+            self.lost.popitem(last=False)
 
     def _is_on_line(self, hash_: Hash, number: int) -> bool:
         at = number - self.root.number

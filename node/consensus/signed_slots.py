@@ -11,11 +11,11 @@ The file, 56 bytes, replaced as a whole: magic ``CESSSLOT``, version u32, zero u
 first 32 bytes of BLAKE2b of all that; integers little-endian.
 """
 
-import os
 import struct
 from pathlib import Path
 from typing import Final
 
+from node.consensus.durable import replace_file
 from primitives.errors import CessError, StorageCorrupt
 from primitives.hashing import blake2_256
 
@@ -72,18 +72,8 @@ def _read(path: Path) -> int:
 
 def _write(path: Path, slot: int) -> None:
     head = _HEAD.pack(_MAGIC, _VERSION, 0, slot)
-    fresh = path.with_suffix(".new")
     try:
-        with fresh.open("wb") as file:
-            file.write(head + blake2_256(head))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_file(path, head + blake2_256(head))
     except OSError as error:
         raise CessError(
             f"cannot write {path} ({error.strerror}): no block is signed before that is possible"

@@ -21,6 +21,7 @@ __all__ = [
     "Equivocated",
     "Fetch",
     "Finalized",
+    "FinalizedAlone",
     "FinalizedElsewhere",
     "Input",
     "Misbehaved",
@@ -70,6 +71,15 @@ class FinalizedElsewhere:
 
 
 @dataclass(frozen=True, slots=True)
+class FinalizedAlone:
+    """This node made the block final by its own keys, which are more than two thirds."""
+
+    block: Block
+    set_id: int
+    justification: GrandpaJustification
+
+
+@dataclass(frozen=True, slots=True)
 class PeerLeft:
     """The peer is gone."""
 
@@ -77,7 +87,13 @@ class PeerLeft:
 
 
 Input: TypeAlias = (
-    Received | BlockImported | Ticked | AuthoritiesChanged | FinalizedElsewhere | PeerLeft
+    Received
+    | BlockImported
+    | Ticked
+    | AuthoritiesChanged
+    | FinalizedElsewhere
+    | FinalizedAlone
+    | PeerLeft
 )
 
 

@@ -53,6 +53,7 @@ from node.consensus.grandpa.events import (
     Equivocated,
     Fetch,
     Finalized,
+    FinalizedAlone,
     FinalizedElsewhere,
     Input,
     Misbehaved,
@@ -66,7 +67,7 @@ from node.consensus.grandpa.events import (
 from node.consensus.grandpa.ports import Chain, is_descendant
 from node.consensus.grandpa.record import VoterRecord
 from node.consensus.grandpa.round import Round
-from node.consensus.grandpa.tally import Added, AlreadyKnown, Second
+from node.consensus.grandpa.tally import Added, AlreadyKnown, Second, Tally
 from node.consensus.grandpa.voters import Voters
 from node.consensus.grandpa.waiting import WaitingCommits, WaitingVotes
 from primitives.crypto.keys import Signer
@@ -84,12 +85,12 @@ from primitives.grandpa import (
     VoteMessage,
     compact_commit,
     make_vote,
+    neighbour_of,
     sign_vote,
     verify_vote,
 )
 from primitives.justification import GrandpaJustification
 from primitives.scale import U64
-from primitives.types import BlockNumber
 
 __all__ = ["PEERS_MAX", "SETS_KEPT", "Statistics", "Timing", "Voter"]
 
@@ -117,8 +118,12 @@ class Statistics:
     set_id: int
     round: int
     finalized: Block
+    total_weight: int
+    threshold: int
     prevote_weight: int
     precommit_weight: int
+    missing_prevotes: tuple[bytes, ...]
+    missing_precommits: tuple[bytes, ...]
     waiting_votes: int
     waiting_commits: int
     peers: int
@@ -201,7 +206,7 @@ class Voter:
                     self._take_set(authorities, set_id, base)
                     self._finalized = max(self._finalized, base, key=lambda block: block.number)
                     self._save()
-            case FinalizedElsewhere(block=block):
+            case FinalizedElsewhere(block=block) | FinalizedAlone(block=block):
                 if block.number > self._finalized.number:
                     self._finalized = block
             case PeerLeft(peer=peer):
@@ -229,6 +234,10 @@ class Voter:
         later = [at for at in times if at > self._now]
         return min(later, default=self._now + self._timing.gossip_ms)
 
+    def neighbour(self) -> NeighbourMessage:
+        """What peers are told of where this voter stands."""
+        return neighbour_of(self._play.votes.number, self._set_id, self._finalized.number)
+
     def statistics(self) -> Statistics:
         """Where this voter stands."""
         votes = self._play.votes
@@ -236,12 +245,19 @@ class Voter:
             set_id=self._set_id,
             round=votes.number,
             finalized=self._finalized,
+            total_weight=self._voters.total,
+            threshold=self._voters.threshold,
             prevote_weight=votes.prevotes.weight,
             precommit_weight=votes.precommits.weight,
+            missing_prevotes=self._missing(votes.prevotes),
+            missing_precommits=self._missing(votes.precommits),
             waiting_votes=len(self._waiting),
             waiting_commits=len(self._waiting_commits),
             peers=len(self._peers),
         )
+
+    def _missing(self, tally: Tally) -> tuple[bytes, ...]:
+        return tuple(key for key in self._voters.weights if tally.of(key) is None)
 
     # Sets, rounds and what is remembered of them.
 
@@ -608,12 +624,7 @@ class Voter:
 
     def _repeat(self) -> None:
         self._repeat_at = self._now + self._timing.repeat_ms
-        packet = NeighbourV1(
-            round=U64(self._play.votes.number),
-            set_id=U64(self._set_id),
-            finalized_number=BlockNumber(self._finalized.number),
-        )
-        self._effects.append(Broadcast(NeighbourMessage(packet=packet)))
+        self._effects.append(Broadcast(self.neighbour()))
         for play in (self._last, self._play):
             for signed in play.own.values():
                 self._effects.append(Broadcast(self._message(play.votes.number, signed)))

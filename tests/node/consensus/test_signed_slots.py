@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chain_spec.presets import dev
-from node.consensus import signed_slots
+from node.consensus import durable
 from node.consensus.signed_slots import FILE_NAME, SignedSlots, SlotSigned
 from node.consensus.verification import slot_of
 from node.database import ChainDatabase, LevelDb
@@ -39,7 +39,7 @@ def test_a_promise_is_on_disk_before_it_is_made(
 ) -> None:
     synced: list[int] = []
     signed = SignedSlots(tmp_path / FILE_NAME)
-    monkeypatch.setattr(signed_slots.os, "fsync", lambda number: synced.append(signed.last))
+    monkeypatch.setattr(durable.os, "fsync", lambda number: synced.append(signed.last))
     signed.claim(5)
     assert synced == [-1, -1]  # the file and its folder, while it was not believed yet
     assert signed.last == 5
