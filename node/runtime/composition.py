@@ -6,7 +6,7 @@ kept, so that a runtime for a block costs well under a millisecond.
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 from chain_spec.constants import CONSTANTS_KEY, ChainConstants
 from node.runtime.apis import API_SPECS
@@ -24,6 +24,7 @@ from pallets.frame.executive import (
 )
 from pallets.frame.limits import BLOCK_LENGTH, DB_WEIGHT, BlockWeights, block_weights
 from pallets.frame.metadata import metadata_v14, metadata_v15
+from pallets.frame.version import RuntimeVersion
 from pallets.grandpa import Grandpa
 from pallets.mdrc import Mdrc
 from pallets.session import Session
@@ -65,6 +66,8 @@ class CessRuntime(ExecutiveRuntime):
     """All pallets of the chain."""
 
     wire_module = "cess_node_runtime"
+    version: ClassVar[RuntimeVersion] = VERSION
+    """Which runtime this is."""
 
     system: System = pallet(index=0)
     utility: Utility = pallet(index=1)
@@ -102,7 +105,7 @@ class CessRuntime(ExecutiveRuntime):
             block_length=BLOCK_LENGTH,
             block_hash_count=BLOCK_HASHES,
             db_weight=DB_WEIGHT,
-            version=VERSION,
+            version=self.version,
             ss58_prefix=U16(CESS_PREFIX),
         )
         self.utility.config = Utility.Config(batched_calls_limit=BATCHED_CALLS_MAX)
@@ -205,8 +208,8 @@ class CessRuntime(ExecutiveRuntime):
             payment=self.transaction_payment,
             weights=self._weights,
             length=BLOCK_LENGTH,
-            spec_version=int(VERSION.spec_version),
-            transaction_version=int(VERSION.transaction_version),
+            spec_version=int(self.version.spec_version),
+            transaction_version=int(self.version.transaction_version),
         )
 
     def metadata(self, version: int) -> bytes:
