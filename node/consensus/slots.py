@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pallets.babe.slots import SECONDARY_KINDS, secondary_author, wins_primary
 from pallets.babe.slots import SlotEpoch as Epoch
-from pallets.babe.slots import secondary_author, wins_primary
 from primitives.crypto.keys import KeyPair
 from primitives.crypto.vrf import RandomPoint, VrfKey
 from primitives.digest import (
     BabePreDigest,
     Primary,
+    SecondaryPlain,
     SecondaryVrf,
     VrfPreOutput,
     VrfProof,
@@ -57,7 +58,7 @@ class SlotClaim:
     """The right to author a slot, as the block will state it, and the key that seals the block."""
 
     pre_digest: BabePreDigest
-    output: RandomPoint
+    output: RandomPoint | None
     pair: KeyPair
 
     @property
@@ -89,33 +90,37 @@ def claim_slot(slot: int, epoch: Epoch, pairs: Sequence[KeyPair]) -> SlotClaim |
     Cost: 0.9 ms for each pair that is an authority, and 1 ms for the proof.
     """
     own = {pair.public: pair for pair in pairs}
-    secondary = secondary_author_of(slot, epoch)
+    secondary, kind = secondary_author_of(slot, epoch), SECONDARY_KINDS[epoch.allowed]
     found: SlotClaim | None = None
     for index, public in enumerate(epoch.authorities):
         pair = own.get(public)
-        if pair is None:
+        if pair is None or index in epoch.disabled:
             continue
         key = pair.vrf_key()
         output = key.evaluate(epoch.transcript(slot))
         if wins_primary(output, epoch, index):
             return _claim(Primary, slot, index, output, key, pair)
-        if index == secondary:
-            found = _claim(SecondaryVrf, slot, index, output, key, pair)
+        if index == secondary and kind is not None:
+            found = _claim(kind, slot, index, output, key, pair)
     return found
 
 
 def _claim(
-    kind: type[Primary | SecondaryVrf],
+    kind: type[BabePreDigest],
     slot: int,
     index: int,
     output: RandomPoint,
     key: VrfKey,
     pair: KeyPair,
 ) -> SlotClaim:
+    if kind is SecondaryPlain:
+        return SlotClaim(SecondaryPlain(authority_index=U32(index), slot=U64(slot)), None, pair)
+    assert kind in (Primary, SecondaryVrf), "because these are all"
     signature = VrfSignature(
         pre_output=VrfPreOutput(output.pre_output), proof=VrfProof(key.prove(output))
     )
-    pre_digest = kind(authority_index=U32(index), slot=U64(slot), vrf_signature=signature)
+    make = Primary if kind is Primary else SecondaryVrf
+    pre_digest = make(authority_index=U32(index), slot=U64(slot), vrf_signature=signature)
     return SlotClaim(pre_digest, output, pair)
 
 

@@ -56,10 +56,10 @@ class SealedHeader:
 
 @dataclass(frozen=True, slots=True)
 class CheckedHeader:
-    """A good header taken apart, and the random output that its claim carries."""
+    """A good header taken apart, and the random output that its claim carries, if any."""
 
     sealed: SealedHeader
-    output: RandomPoint
+    output: RandomPoint | None
 
 
 def _pre_digest(header: Header) -> BabePreDigest:

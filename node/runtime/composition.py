@@ -26,8 +26,10 @@ from pallets.frame.limits import BLOCK_LENGTH, DB_WEIGHT, BlockWeights, block_we
 from pallets.frame.metadata import metadata_v14, metadata_v15
 from pallets.frame.version import RuntimeVersion
 from pallets.grandpa import Grandpa
+from pallets.historical import Historical
 from pallets.mdrc import Mdrc
-from pallets.session import Session
+from pallets.offences import Offences, Unpunished
+from pallets.session import Session, Unmanaged
 from pallets.sminer import Sminer
 from pallets.storage_handler import StorageHandler
 from pallets.sudo import Sudo
@@ -37,7 +39,7 @@ from pallets.transaction_payment import TransactionPayment
 from pallets.utility import Utility
 from primitives.crypto.ss58 import CESS_PREFIX
 from primitives.errors import CessError, DecodeError
-from primitives.scale import U8, U16, U32, codec
+from primitives.scale import U8, U16, U32, U64, codec
 from primitives.types import BlockNumber, Moment
 
 __all__ = ["AUTHORITIES_MAX", "FEE_TREASURY", "CessRuntime", "NoConstants", "runtime_at"]
@@ -47,6 +49,12 @@ BLOCK_HASHES: Final = BlockNumber(2400)
 
 AUTHORITIES_MAX: Final = U32(1000)
 """Authorities at most, as in a chain spec."""
+
+SESSIONS_KEPT: Final = U32(4032)
+"""Sessions for which an offence can be proved: as long as what a validator staked stays bonded."""
+
+SETS_KEPT: Final = U64(4032)
+"""Sets of voters of which an equivocation can be proved: there is at most one in a session."""
 
 BATCHED_CALLS_MAX: Final = U32(1000)
 """Calls in one batch at most; the decoder of calls takes no more."""
@@ -78,6 +86,8 @@ class CessRuntime(ExecutiveRuntime):
     session: Session = pallet(index=12)
     grandpa: Grandpa = pallet(index=16)
     sudo: Sudo = pallet(index=22)
+    offences: Offences = pallet(index=25)
+    historical: Historical = pallet(index=26)
     cess_treasury: CessTreasury = pallet(index=100)
     file_bank: FileBank = pallet(index=104)
     sminer: Sminer = pallet(index=105)
@@ -96,6 +106,7 @@ class CessRuntime(ExecutiveRuntime):
     def wire(self) -> None:
         """Give each pallet its constants and its neighbours."""
         self._wire_base()
+        self._wire_consensus()
         self._wire_storage()
 
     def _wire_base(self) -> None:
@@ -109,13 +120,6 @@ class CessRuntime(ExecutiveRuntime):
             ss58_prefix=U16(CESS_PREFIX),
         )
         self.utility.config = Utility.Config(batched_calls_limit=BATCHED_CALLS_MAX)
-        self.babe.config = Babe.Config(
-            epoch_duration=given.epoch_slots,
-            expected_block_time=Moment(given.slot_duration_ms),
-            max_authorities=AUTHORITIES_MAX,
-            chain=self.system,
-            sessions=self.session,
-        )
         self.timestamp.config = Timestamp.Config(
             minimum_period=Moment(given.slot_duration_ms // 2), slots=self.babe
         )
@@ -132,9 +136,44 @@ class CessRuntime(ExecutiveRuntime):
             blocks=self.system,
             authors=self.babe,
         )
-        self.session.config = Session.Config(epochs=self.babe, finality=self.grandpa)
-        self.grandpa.config = Grandpa.Config(max_authorities=AUTHORITIES_MAX)
         self.sudo.config = Sudo.Config(accounts=self.system)
+
+    def _wire_consensus(self) -> None:
+        given = self.constants
+        # A report is worth keeping as long as it can be proved; there is at most a block in a slot.
+        longevity = U64(int(SESSIONS_KEPT) * int(given.epoch_slots))
+        self.babe.config = Babe.Config(
+            epoch_duration=given.epoch_slots,
+            expected_block_time=Moment(given.slot_duration_ms),
+            max_authorities=AUTHORITIES_MAX,
+            report_longevity=longevity,
+            chain=self.system,
+            sessions=self.session,
+            key_owners=self.historical,
+            offences=self.offences,
+        )
+        self.session.config = Session.Config(
+            max_validators=AUTHORITIES_MAX,
+            manager=Unmanaged(),
+            epochs=self.babe,
+            finality=self.grandpa,
+            history=self.historical,
+            accounts=self.system,
+        )
+        self.grandpa.config = Grandpa.Config(
+            max_authorities=AUTHORITIES_MAX,
+            max_set_id_session_entries=SETS_KEPT,
+            report_longevity=longevity,
+            chain=self.system,
+            sessions=self.session,
+            authors=self.babe,
+            key_owners=self.historical,
+            offences=self.offences,
+        )
+        self.offences.config = Offences.Config(on_offence=Unpunished(), disabling=self.session)
+        self.historical.config = Historical.Config(
+            sessions_kept=SESSIONS_KEPT, sessions=self.session, reports=self.offences
+        )
 
     def _wire_storage(self) -> None:
         given = self.constants

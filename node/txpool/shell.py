@@ -242,7 +242,7 @@ class TransactionPool:
 
     async def _bring_back(self, retracted: list[tuple[Hash, bytes]]) -> None:
         batch = [
-            (hash_, data, TransactionSource.External)
+            (hash_, data, TransactionSource.InBlock)
             for hash_, data in retracted
             if hash_ not in self.core
         ]
@@ -263,7 +263,8 @@ class TransactionPool:
             return
         verdicts = await trio.to_thread.run_sync(
             self._validator.judge,
-            [(entry.hash, entry.data, TransactionSource.External) for entry in chosen],
+            # What nobody signed is here because this node took it, or a block had it.
+            [(entry.hash, entry.data, TransactionSource.Local) for entry in chosen],
             limiter=self._limiter,
         )
         now_s = time.monotonic()

@@ -98,7 +98,7 @@ class Validator:
         return self._chain.database.body(block) or ()
 
     def tags_of(self, block: Hash, body: tuple[bytes, ...]) -> list[bytes]:
-        """What the signed extrinsics of a block provided: judged upon its parent."""
+        """What the extrinsics of a block provided, inherents apart: judged upon its parent."""
         if not body:
             return []
         try:
@@ -110,7 +110,7 @@ class Validator:
         tags: list[bytes] = []
         for data in body:
             try:
-                verdict = executive.examine_transaction(data, parent)
+                verdict = executive.examine_transaction(data, parent, TransactionSource.InBlock)
             except (StorageCorrupt, DatabaseFailed):
                 raise
             except (CessError, ArithmeticError):
@@ -119,11 +119,13 @@ class Validator:
         return tags
 
     def _one(
-        self, executive: Executive, at: Hash, hash_: Hash, data: bytes, _source: TransactionSource
+        self, executive: Executive, at: Hash, hash_: Hash, data: bytes, source: TransactionSource
     ) -> Judged:
         try:
-            found = executive.examine_transaction(data, at)
-            funds = int(self._runtime.balances.spendable(found.signer, keep_alive=True))
+            found = executive.examine_transaction(data, at, source)
+            funds = None
+            if found.signer is not None:
+                funds = int(self._runtime.balances.spendable(found.signer, keep_alive=True))
         except TransactionInvalid as error:
             return Judged(hash_, None, errors.invalid(error), bans=True)
         except TransactionUnknown as error:

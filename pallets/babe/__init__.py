@@ -1,6 +1,7 @@
 """Slots, epochs and randomness: whose turn it is to make a block."""
 
-from pallets.babe.pallet import Babe, Chain, Sessions
+from pallets.babe.pallet import Babe
+from pallets.babe.ports import Chain, KeyOwners, OffenceReports, Sessions
 from pallets.babe.slots import SlotEpoch, check_claim, secondary_author, wins_primary
 from pallets.babe.types import BabeConfiguration, BabeEpochConfiguration, Epoch
 
@@ -10,6 +11,8 @@ __all__ = [
     "BabeEpochConfiguration",
     "Chain",
     "Epoch",
+    "KeyOwners",
+    "OffenceReports",
     "Sessions",
     "SlotEpoch",
     "check_claim",

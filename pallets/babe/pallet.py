@@ -4,7 +4,7 @@ A block says in its digest for which slot it was made, by whom and by what right
 good, see ``slots``, and slots must rise from block to block; anything else makes the block invalid.
 ``epoch_duration`` slots are an epoch. The first block at or after its end begins the next one and
 announces, in a digest item for light clients, what the epoch after that will be. Epochs that nobody
-authored in are skipped.
+authored in are skipped; then epochs and sessions no longer have the same numbers.
 
 Every claim carries the output of the author's verifiable random function for the slot.
 ``author_vrf_randomness`` is made from it, 32 bytes that follow from key, slot and epoch alone: the
@@ -25,35 +25,60 @@ Invariants:
 - ``current_slot`` rises with every block;
 - ``block_randomness`` depends on the claims of the chain's blocks and on nothing else in them;
 - the epoch of a slot is announced before the slot comes, in block 1 or an epoch earlier;
-- the authorities are those of genesis: this chain does not change its set yet.
+- the authorities of an epoch are those that were announced for it; they change with the session.
+
+Root may change which claims count and how often a slot is won (``plan_config_change``): announced
+by the next epoch's first block, in force an epoch later. ``report_equivocation`` punishes who
+sealed two blocks for one slot; the offender may author no more until another set is elected.
 
 Bounds: ``max_authorities``; an epoch keeps at most one output of 32 bytes for each of its slots, in
-segments of ``SEGMENT_OUTPUTS_MAX``. Ports needed: ``chain`` (System), ``sessions`` (Session).
+segments of ``SEGMENT_OUTPUTS_MAX``; ``SKIPPED_EPOCHS_MAX``. Ports needed: ``chain`` (System),
+``sessions`` (Session), ``key_owners`` (Historical), ``offences`` (Offences).
 Provided: ``Randomness`` of the storage pallets, ``Slots`` of Timestamp, ``Authors`` of
-TransactionPayment, ``Epochs`` of Session; to the node ``authorities_at``, ``note_checked`` and the
-views of its runtime API.
+TransactionPayment and Grandpa, ``Epochs`` of Session; to the node ``authorities_at``,
+``note_checked`` and the views of its runtime API.
 """
 
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Final
 
+from pallets.babe.ports import Chain, KeyOwners, OffenceReports, Sessions
 from pallets.babe.slots import SlotEpoch, check_claim
 from pallets.babe.types import (
     SEGMENT_OUTPUTS_MAX,
+    SKIPPED_EPOCHS_MAX,
     Authorities,
     BabeConfiguration,
     BabeEpochConfiguration,
     Epoch,
     OutputSegment,
+    SkippedEpochs,
 )
 from pallets.frame import (
+    Call,
     Doc,
+    Origin,
     Pallet,
     PalletConfig,
+    PalletError,
     PalletGenesis,
+    PostInfo,
     StorageMap,
     StorageValue,
     Twox64Concat,
     Weight,
+    call,
+    ensure,
+    ensure_none,
+    ensure_root,
+    ensure_signed,
+)
+from pallets.frame.validity import (
+    BadProof,
+    CallNotExpected,
+    Stale,
+    TransactionInvalid,
+    TransactionSource,
+    ValidTransaction,
 )
 from primitives.crypto.vrf import RANDOMNESS_CONTEXT, RandomPoint, make_bytes
 from primitives.digest import (
@@ -61,19 +86,26 @@ from primitives.digest import (
     AllowedSlots,
     AuthorityKey,
     BabeConsensusLog,
+    BabeOnDisabled,
     BabePreDigest,
     Consensus,
-    Digest,
-    DigestItem,
+    NextConfigData,
+    NextConfigDescriptor,
+    NextConfigV1,
     NextEpochData,
     Randomness,
+)
+from primitives.equivocation import (
+    BabeEquivocationProof,
+    MembershipProof,
+    is_babe_equivocation,
 )
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.hashing import blake2_256
 from primitives.scale import U32, U64, codec
 from primitives.types import AccountId, BlockNumber, Hash, Moment
 
-__all__ = ["Babe", "Chain", "Sessions"]
+__all__ = ["BABE_KEY_TYPE", "Babe"]
 
 NO_RANDOMNESS = Randomness(bytes(32))
 
@@ -86,29 +118,33 @@ PRIMARY_CHANCE: Final = (U64(1), U64(4))
 CLAIM_REF_TIME: Final = 2_000_000_000
 """Picoseconds to check a claim, with what it brings; measured 1.5 ms on one core."""
 
+BABE_KEY_TYPE: Final = b"babe"
 
-class Chain(Protocol):
-    """System: where the block stands, and its digest."""
+KIND: Final = b"babe:equivocatio"
+"""The kind of offence: two blocks in one slot."""
 
-    def current_digest(self) -> Digest:
-        """The block's digest so far."""
-        ...
+PROOF_REF_TIME: Final = 3_000_000_000
+"""Picoseconds to check a report: two signatures and a path; measured 0.9 ms on one core."""
 
-    def deposit_log(self, item: DigestItem) -> None:
-        """Append ``item`` to it."""
-        ...
+HASH_REF_TIME: Final = 20_000
+"""Picoseconds for each byte of a reported header: it is encoded and hashed twice."""
+
+PUNISHMENT: Final = Weight(reads=6, writes=6)
+"""For each validator that commits an offence together with others: all are punished anew."""
 
 
-class Sessions(Protocol):
-    """Session: the people behind the keys."""
+def _report_weight(
+    equivocation_proof: BabeEquivocationProof, key_owner_proof: MembershipProof
+) -> Weight:
+    headers = (equivocation_proof.first_header, equivocation_proof.second_header)
+    length = sum(len(header.encode()) for header in headers)
+    return Weight(HASH_REF_TIME * length) + _punishing(int(key_owner_proof.validator_count))
 
-    def validator_at(self, index: int) -> AccountId | None:
-        """The account of authority ``index``."""
-        ...
 
-    def on_new_epoch(self) -> None:
-        """An epoch begins."""
-        ...
+def _punishing(offenders: int) -> Weight:
+    used = Weight(PROOF_REF_TIME) + Weight(reads=12, writes=6)
+    each = Weight(PUNISHMENT.ref_time * offenders, PUNISHMENT.proof_size * offenders)
+    return used + each
 
 
 class Babe(Pallet):
@@ -120,8 +156,11 @@ class Babe(Pallet):
         epoch_duration: Annotated[U64, Doc("Slots of an epoch.")]
         expected_block_time: Annotated[Moment, Doc("Milliseconds of a slot.")]
         max_authorities: Annotated[U32, Doc("The most authorities that an epoch may have.")]
+        report_longevity: Annotated[U64, Doc("Blocks for which the pool keeps a report.")]
         chain: Chain
         sessions: Sessions
+        key_owners: KeyOwners
+        offences: OffenceReports
 
     class Genesis(PalletGenesis):
         """The randomness of the first two epochs."""
@@ -152,7 +191,8 @@ class Babe(Pallet):
         BlockNumber, default=BlockNumber(0), doc="Empty slots between the parent and this block."
     )
     author_vrf_randomness = StorageValue(
-        Randomness, doc="The random output of this block's author for its slot."
+        Randomness,
+        doc="The random output of this block's author for its slot; a plain claim has none.",
     )
     block_randomness = StorageValue(
         Randomness,
@@ -170,8 +210,31 @@ class Babe(Pallet):
         doc="Random outputs of this epoch's blocks, for the randomness of the one after the next.",
     )
     epoch_config = StorageValue(BabeEpochConfiguration, doc="Which claims of slots count.")
+    next_epoch_config = StorageValue(
+        BabeEpochConfiguration, doc="Which do in the next epoch, where that was announced."
+    )
+    pending_epoch_config_change = StorageValue(
+        NextConfigDescriptor, doc="What the next epoch's first block will announce."
+    )
+    skipped_epochs = StorageValue(
+        SkippedEpochs,
+        default=SkippedEpochs(),
+        doc="Epochs that followed skipped ones, with their sessions: the newest.",
+    )
 
-    _noted: tuple[BabePreDigest, RandomPoint] | None = None
+    class InvalidEquivocationProof(PalletError, index=0):
+        """These are not two blocks that one author sealed for one slot."""
+
+    class InvalidKeyOwnershipProof(PalletError, index=1):
+        """The proof does not show that the key was a validator's in the session of that slot."""
+
+    class DuplicateOffenceReport(PalletError, index=2):
+        """This offence was reported already."""
+
+    class InvalidConfiguration(PalletError, index=3):
+        """With these rules no slot could have an author, or the chance is no fraction."""
+
+    _noted: tuple[BabePreDigest, RandomPoint | None] | None = None
 
     def integrity_test(self) -> None:
         """Slots and epochs have a length."""
@@ -190,12 +253,18 @@ class Babe(Pallet):
 
     # Port of Session.
 
-    def on_genesis_session(self, keys: tuple[AuthorityKey, ...]) -> None:
-        """Take the first authorities."""
-        assert 0 < len(keys) <= self.config.max_authorities, "because a chain spec is checked"
-        authorities = tuple((key, WEIGHT_EACH) for key in keys)
-        self.authorities.put(authorities)
-        self.next_authorities.put(authorities)
+    def on_genesis_session(
+        self, keys: tuple[AuthorityKey, ...], next_keys: tuple[AuthorityKey, ...]
+    ) -> None:
+        """Take the first authorities, and those of the epoch after the first."""
+        for found in (keys, next_keys):
+            assert 0 < len(found) <= self.config.max_authorities, "because a chain spec is checked"
+        self.authorities.put(_weighed(keys))
+        self.next_authorities.put(_weighed(next_keys))
+
+    def on_disabled(self, index: U32) -> None:
+        """Tell light clients that authority ``index`` may author no more."""
+        self._tell(BabeOnDisabled(authority_index=index))
 
     # Hooks.
 
@@ -218,10 +287,82 @@ class Babe(Pallet):
         else:
             late = min(slot - before - 1, (1 << 32) - 1)
             self.lateness.put(BlockNumber(late))
+        used = Weight(CLAIM_REF_TIME) + Weight(reads=13, writes=14)
         if is_due:
-            self._begin_epoch(n)
-        self._keep(Randomness(make_bytes(output, RANDOMNESS_CONTEXT, len(NO_RANDOMNESS))))
-        return Weight(CLAIM_REF_TIME) + Weight(reads=12, writes=14)
+            used = used + self._begin_epoch(n)
+        self._keep(output)
+        return used
+
+    # Calls.
+
+    @call(index=0, weight=_report_weight)
+    def report_equivocation(
+        self,
+        origin: Origin,
+        equivocation_proof: BabeEquivocationProof,
+        key_owner_proof: MembershipProof,
+    ) -> PostInfo:
+        """Report an author that sealed two blocks for one slot. *Origin*: signed.
+
+        Whoever is first pays no fee.
+        """
+        return self._report(ensure_signed(origin), equivocation_proof, key_owner_proof)
+
+    @call(index=1, weight=_report_weight)
+    def report_equivocation_unsigned(
+        self,
+        origin: Origin,
+        equivocation_proof: BabeEquivocationProof,
+        key_owner_proof: MembershipProof,
+    ) -> PostInfo:
+        """Report as a validator, in a block of its own. *Origin*: none.
+
+        The block's author is the reporter. Only the node's own pool takes it.
+        """
+        ensure_none(origin)
+        return self._report(self.author(), equivocation_proof, key_owner_proof)
+
+    @call(index=2, weight=Weight(writes=1))
+    def plan_config_change(self, origin: Origin, config: NextConfigDescriptor) -> None:
+        """Change the rules of slots, an epoch after the next one has announced it. *Origin*: root.
+
+        A later call in the same epoch replaces this one.
+        """
+        ensure_root(origin)
+        ensure(isinstance(config, NextConfigV1), self.InvalidConfiguration)
+        assert isinstance(config, NextConfigV1), "because it was checked"
+        numerator, denominator = config.c
+        ensure(denominator > 0 and numerator <= denominator, self.InvalidConfiguration)
+        has_author = numerator > 0 or config.allowed_slots is not AllowedSlots.PrimarySlots
+        ensure(has_author, self.InvalidConfiguration)
+        self.pending_epoch_config_change.put(config)
+
+    # Unsigned reports.
+
+    def validate_unsigned(self, source: TransactionSource, call: Call) -> ValidTransaction | None:
+        """Whether a report without a signature is good: the node's own, and news."""
+        if call.name != "report_equivocation_unsigned":
+            return None
+        if source is TransactionSource.External:
+            raise TransactionInvalid(CallNotExpected())
+        proof, owner_proof = call.args
+        try:
+            offender = self._proved(proof, owner_proof)
+        except PalletError:
+            raise TransactionInvalid(BadProof()) from None
+        if self.config.offences.is_known(KIND, owner_proof.session, offender):
+            raise TransactionInvalid(Stale())
+        # One report of an offender in a session, whatever the proof: the others are no news.
+        tag = codec(tuple[str, AccountId, U32]).encode(
+            ("BabeEquivocation", offender, owner_proof.session)
+        )
+        return ValidTransaction(
+            priority=U64((1 << 64) - 1),
+            requires=(),
+            provides=(tag,),
+            longevity=self.config.report_longevity,
+            propagate=False,
+        )
 
     # Port of Timestamp.
 
@@ -254,7 +395,7 @@ class Babe(Pallet):
 
     # For the node.
 
-    def note_checked(self, claim: BabePreDigest, output: RandomPoint) -> None:
+    def note_checked(self, claim: BabePreDigest, output: RandomPoint | None) -> None:
         """Take ``output`` as that of ``claim``: the node made or checked it for the next block.
 
         Without a note, or for another claim, the block's claim is checked here.
@@ -268,19 +409,23 @@ class Babe(Pallet):
 
         This is what an author asks before it claims a slot, and an importer before it executes.
         """
-        if self._begins_epoch(slot):
+        begins = self._begins_epoch(slot)
+        rules = self._next_rules() if begins else self._rules()
+        if begins:
             index, randomness = self._index_at(slot), self.next_randomness.get()
             authorities = self.next_authorities.get()
         else:
             index, randomness = int(self.epoch_index.get()), self.randomness.get()
             authorities = self.authorities.get()
-        chance = self._rules().c
+        disabled = self.config.sessions.disabled(in_next=begins)
         return SlotEpoch(
             index=index,
             authorities=tuple(bytes(key) for key, _ in authorities),
             weights=tuple(int(weight) for _, weight in authorities),
             randomness=bytes(randomness),
-            c=(int(chance[0]), int(chance[1])),
+            c=(int(rules.c[0]), int(rules.c[1])),
+            allowed=rules.allowed_slots,
+            disabled=tuple(int(each) for each in disabled),
         )
 
     def configuration(self) -> BabeConfiguration:
@@ -302,12 +447,18 @@ class Babe(Pallet):
     def current_epoch(self) -> Epoch:
         """The epoch of this block."""
         index = int(self.epoch_index.get())
-        return self._epoch(index, self.authorities.get(), self.randomness.get())
+        return self._epoch(index, self.authorities.get(), self.randomness.get(), self._rules())
 
     def next_epoch(self) -> Epoch:
         """The epoch after that, as announced."""
         index = int(self.epoch_index.get()) + 1
-        return self._epoch(index, self.next_authorities.get(), self.next_randomness.get())
+        return self._epoch(
+            index, self.next_authorities.get(), self.next_randomness.get(), self._next_rules()
+        )
+
+    def prove_owner(self, key: AuthorityKey) -> MembershipProof | None:
+        """Whose ``key`` it is in this session, for a report; None if it is no author's."""
+        return self.config.key_owners.prove_owner(BABE_KEY_TYPE, key)
 
     # Private.
 
@@ -320,13 +471,20 @@ class Babe(Pallet):
         except DecodeError as error:
             raise InvalidBlock(f"the claim of a slot does not decode: {error}") from None
 
-    def _output(self, claim: BabePreDigest, epoch: SlotEpoch) -> RandomPoint:
+    def _output(self, claim: BabePreDigest, epoch: SlotEpoch) -> RandomPoint | None:
         if self._noted is not None and self._noted[0] == claim:
             return self._noted[1]
         return check_claim(claim, epoch)
 
-    def _keep(self, output: Randomness) -> None:
+    def _keep(self, point: RandomPoint | None) -> None:
         """Keep the output of this block for those who draw by it."""
+        if point is None:
+            # Draws of the next blocks must differ at least; their author knows them, see slots.
+            slot = int(self.current_slot.get()).to_bytes(8, "little")
+            self.author_vrf_randomness.kill()
+            self.block_randomness.put(Randomness(blake2_256(self.block_randomness.get() + slot)))
+            return
+        output = Randomness(make_bytes(point, RANDOMNESS_CONTEXT, len(NO_RANDOMNESS)))
         self.author_vrf_randomness.put(output)
         mixed = blake2_256(self.block_randomness.get() + output)
         self.block_randomness.put(Randomness(mixed))
@@ -358,36 +516,106 @@ class Babe(Pallet):
         """The epoch of ``slot``: more than one ahead where epochs are skipped."""
         return (slot - int(self.genesis_slot.get())) // int(self.config.epoch_duration)
 
-    def _begin_epoch(self, n: BlockNumber) -> None:
-        index = U64(self._index_at(int(self.current_slot.get())))
-        begun = self.next_randomness.get()
+    def _begin_epoch(self, n: BlockNumber) -> Weight:
+        before, at = int(self.epoch_index.get()), self._index_at(int(self.current_slot.get()))
+        index, begun = U64(at), self.next_randomness.get()
+        next_keys, used = self.config.sessions.on_new_epoch()
+        if at > before + 1:
+            skipped = (*self.skipped_epochs.get(), (index, self.config.sessions.index()))
+            self.skipped_epochs.put(SkippedEpochs(skipped[-SKIPPED_EPOCHS_MAX:]))
         self.epoch_index.put(index)
         self.authorities.put(self.next_authorities.get())
+        self.next_authorities.put(_weighed(next_keys))
         self.randomness.put(begun)
         self.epoch_start.put((self.epoch_start.get()[1], n))
         seed = begun + (index + 1).to_bytes(8, "little") + self._take_outputs()
         self.next_randomness.put(Randomness(blake2_256(seed)))
         self._announce()
-        self.config.sessions.on_new_epoch()
+        self._change_rules()
+        return used + Weight(reads=10, writes=10)
+
+    def _change_rules(self) -> None:
+        """The rules that were announced an epoch ago come into force; others are announced."""
+        announced = self.next_epoch_config.take()
+        if announced is not None:
+            self.epoch_config.put(announced)
+        planned = self.pending_epoch_config_change.take()
+        if planned is not None:
+            assert isinstance(planned, NextConfigV1), "because nothing else can be planned"
+            self.next_epoch_config.put(
+                BabeEpochConfiguration(c=planned.c, allowed_slots=planned.allowed_slots)
+            )
+            self._tell(NextConfigData(config=planned))
 
     def _announce(self) -> None:
-        message = NextEpochData(
-            authorities=self.next_authorities.get(), randomness=self.next_randomness.get()
+        self._tell(
+            NextEpochData(
+                authorities=self.next_authorities.get(), randomness=self.next_randomness.get()
+            )
         )
+
+    def _tell(self, message: BabeConsensusLog) -> None:
         data = codec(BabeConsensusLog).encode(message)
         self.config.chain.deposit_log(Consensus(engine=BABE_ENGINE, data=data))
 
-    def _epoch(self, index: int, authorities: Authorities, randomness: Randomness) -> Epoch:
+    def _report(
+        self,
+        reporter: AccountId | None,
+        proof: BabeEquivocationProof,
+        owner_proof: MembershipProof,
+    ) -> PostInfo:
+        offender = self._proved(proof, owner_proof)
+        count = self.config.offences.report(
+            reporter, KIND, owner_proof.session, owner_proof.validator_count, offender
+        )
+        ensure(count > 0, self.DuplicateOffenceReport)
+        return PostInfo(weight=_punishing(count), pays_fee=False)
+
+    def _proved(self, proof: BabeEquivocationProof, owner_proof: MembershipProof) -> AccountId:
+        """Who equivocated. Raises: InvalidEquivocationProof, InvalidKeyOwnershipProof."""
+        genesis, slot = self.genesis_slot.get(), int(proof.slot)
+        ensure(genesis <= slot <= self.current_slot.get(), self.InvalidEquivocationProof)
+        session = self._session_of(self._index_at(slot))
+        ensure(session == owner_proof.session, self.InvalidKeyOwnershipProof)
+        ensure(is_babe_equivocation(proof), self.InvalidEquivocationProof)
+        owner = self.config.key_owners.owner_of(BABE_KEY_TYPE, proof.offender, owner_proof)
+        if owner is None:
+            raise self.InvalidKeyOwnershipProof
+        return owner
+
+    def _session_of(self, index: int) -> int:
+        """The session that was the epoch ``index``: each skipped epoch is one session less."""
+        gap = 0
+        for epoch, session in self.skipped_epochs.get():
+            if epoch > index:
+                break
+            gap = int(epoch) - int(session)
+        return index - gap
+
+    def _epoch(
+        self,
+        index: int,
+        authorities: Authorities,
+        randomness: Randomness,
+        rules: BabeEpochConfiguration,
+    ) -> Epoch:
         return Epoch(
             epoch_index=U64(index),
             start_slot=U64(self._start_of(index)),
             duration=self.config.epoch_duration,
             authorities=authorities,
             randomness=randomness,
-            config=self._rules(),
+            config=rules,
         )
 
     def _rules(self) -> BabeEpochConfiguration:
         rules = self.epoch_config.get()
         assert rules is not None, "because genesis sets it"
         return rules
+
+    def _next_rules(self) -> BabeEpochConfiguration:
+        return self.next_epoch_config.get() or self._rules()
+
+
+def _weighed(keys: tuple[AuthorityKey, ...]) -> Authorities:
+    return tuple((key, WEIGHT_EACH) for key in keys)

@@ -3,15 +3,17 @@
 from typing import Final
 
 from primitives.digest import AllowedSlots, AuthorityKey, Randomness
-from primitives.scale import U64, BoundedVec, struct
+from primitives.scale import U32, U64, BoundedVec, struct
 
 __all__ = [
     "SEGMENT_OUTPUTS_MAX",
+    "SKIPPED_EPOCHS_MAX",
     "Authorities",
     "BabeConfiguration",
     "BabeEpochConfiguration",
     "Epoch",
     "OutputSegment",
+    "SkippedEpochs",
 ]
 
 Authorities = tuple[tuple[AuthorityKey, U64], ...]
@@ -24,6 +26,14 @@ SEGMENT_OUTPUTS_MAX: Final = 32
 
 class OutputSegment(BoundedVec[Randomness], limit=SEGMENT_OUTPUTS_MAX):
     """Random outputs of blocks in order."""
+
+
+SKIPPED_EPOCHS_MAX: Final = 100
+"""Gaps between epochs that are remembered, the newest ones."""
+
+
+class SkippedEpochs(BoundedVec[tuple[U64, U32]], limit=SKIPPED_EPOCHS_MAX):
+    """Epochs that began after skipped ones, each with its session."""
 
 
 @struct(path="sp_consensus_babe::BabeEpochConfiguration")

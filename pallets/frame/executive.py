@@ -9,6 +9,9 @@ sender, mortality, nonce, block limits, fee. If one refuses, the extrinsic canno
 and nothing has changed. Then the call runs in a layer of its own: if it fails, nonce, fee and the
 event ``ExtrinsicFailed`` stay and nothing else. What is not used of the fee is given back.
 
+A call that nobody signs and that is no inherent is taken only if its pallet's
+``validate_unsigned`` says so, in the pool and again before it is run; nobody pays for it.
+
 Guarantees: whatever ``apply_extrinsic`` raises, nothing is changed. A pallet that breaks its own
 assumptions raises ``RuntimePanic``: the extrinsic is dropped as where a Wasm runtime traps.
 ``StorageCorrupt``, ``StateUnreadable`` and ``MemoryError`` pass through: what this machine could
@@ -177,11 +180,12 @@ class InherentRejected(InvalidBlock):
 class Examined:
     """What is known of a transaction that could be in the next block or a later one.
 
-    ``fee`` is the most that ``signer`` pays for it, with its tip.
+    ``fee`` is the most that ``signer`` pays for it, with its tip. Nobody signed and nobody pays for
+    what a pallet takes without a signature.
     """
 
     validity: ValidTransaction
-    signer: AccountId
+    signer: AccountId | None
     fee: int
 
 
@@ -326,22 +330,25 @@ class Executive:
         overlay = self._overlay
         self._check_length(ext)
         checked = self._check(ext)
-        is_signed = checked.signer is not None
-        if is_signed and not self._is_past_inherents:
+        provider = self._provider(checked.call) if checked.signer is None else None
+        is_inherent = provider is not None
+        if not is_inherent and not self._is_past_inherents:
             self._require_inherents()
         self._context.begin_extrinsic(len(self._body))
         overlay.begin()
         try:
-            with _panics(f"{checked.call.pallet}.{checked.call.name}", by_author=not is_signed):
-                if checked.signer is None:
+            with _panics(f"{checked.call.pallet}.{checked.call.name}", by_author=is_inherent):
+                if checked.signer is not None:
+                    outcome = self._apply_signed(checked, checked.signer)
+                elif is_inherent:
                     outcome = self._apply_inherent(checked)
                 else:
-                    outcome = self._apply_signed(checked, checked.signer)
+                    outcome = self._apply_unsigned(checked)
         except BaseException:
             overlay.rollback()
             raise
         overlay.commit()
-        self._is_past_inherents = is_signed
+        self._is_past_inherents = not is_inherent
         self._length += len(ext)
         self._body.append(ext)
         return outcome
@@ -417,15 +424,18 @@ class Executive:
     # The pool.
 
     def validate_transaction(
-        self, _source: TransactionSource, ext: bytes, at_hash: Hash
+        self, source: TransactionSource, ext: bytes, at_hash: Hash
     ) -> ValidTransaction:
         """What a pool must know of a transaction upon ``at_hash``; see ``examine_transaction``."""
-        return self.examine_transaction(ext, at_hash).validity
+        return self.examine_transaction(ext, at_hash, source).validity
 
-    def examine_transaction(self, ext: bytes, at_hash: Hash) -> Examined:
+    def examine_transaction(
+        self, ext: bytes, at_hash: Hash, source: TransactionSource = TransactionSource.External
+    ) -> Examined:
         """Judge a transaction upon the block ``at_hash``, whose state this is.
 
-        One executive can judge any number, and then nothing else.
+        ``source`` matters only to what nobody signed. One executive can judge any number, and then
+        nothing else.
 
         Raises:
             TransactionInvalid, TransactionUnknown: it cannot be in the next block or a later one.
@@ -439,7 +449,10 @@ class Executive:
         if info.dispatch_class is DispatchClass.Mandatory:
             raise TransactionInvalid(MandatoryValidation())
         if who is None or extra is None:
-            raise TransactionUnknown(NoUnsignedValidator())
+            self._check_single(info, checked.length)
+            what = f"{checked.call.pallet}.{checked.call.name}"
+            with _panics(what, by_author=False):
+                return Examined(self._validate_unsigned(source, checked.call), None, 0)
         nonce = self._nonce(who)
         if extra.nonce < nonce:
             raise TransactionInvalid(Stale())
@@ -633,9 +646,6 @@ class Executive:
 
     def _apply_inherent(self, checked: _Checked) -> Outcome:
         call = checked.call
-        provider = self._provider(call)
-        if provider is None:
-            raise TransactionUnknown(NoUnsignedValidator())
         if self._is_past_inherents or call.pallet in self._inherents:
             raise TransactionInvalid(CallNotExpected())
         if self._length + checked.length > self._mandatory.length_max:
@@ -644,6 +654,20 @@ class Executive:
         outcome = self._note(outcome, actual)
         self._inherents.append(call.pallet)
         return outcome
+
+    def _apply_unsigned(self, checked: _Checked) -> Outcome:
+        self._check_limits(checked.info, checked.length)
+        self._validate_unsigned(TransactionSource.InBlock, checked.call)
+        outcome, actual = self._dispatch(checked.call, Origin.none(), checked.info)
+        return self._note(outcome, actual)
+
+    def _validate_unsigned(self, source: TransactionSource, call: Call) -> ValidTransaction:
+        """What the call's pallet says of it. Raises: TransactionInvalid, TransactionUnknown."""
+        pallet = next(each for each in self._runtime.pallets if type(each).__name__ == call.pallet)
+        validity = pallet.validate_unsigned(source, call)
+        if validity is None:
+            raise TransactionUnknown(NoUnsignedValidator())
+        return validity
 
     def _dispatch(
         self, call: Call, origin: Origin, info: DispatchInfo, surcharge: Weight = ZERO

@@ -27,6 +27,7 @@ from primitives.types import BlockNumber, Hash
 
 if TYPE_CHECKING:
     from pallets.frame.inherent import InherentData, InherentError
+    from pallets.frame.validity import TransactionSource, ValidTransaction
 
 __all__ = ["Holes", "Pallet"]
 
@@ -135,6 +136,21 @@ class Pallet:
     def is_inherent(self, call: Call) -> bool:  # noqa: ARG002
         """Whether ``call`` is this pallet's inherent."""
         return False
+
+    # Calls that nobody signs and that are no inherents.
+
+    def validate_unsigned(
+        self,
+        source: "TransactionSource",  # noqa: ARG002 - a hook to override
+        call: Call,  # noqa: ARG002
+    ) -> "ValidTransaction | None":
+        """What a pool must know of ``call`` without a signature; None if this pallet takes none.
+
+        Nobody pays for it: it must be news to the chain that is worth its cost, and its
+        ``provides`` such that nobody can offer many of it. It is asked again, as ``InBlock``,
+        before the call is run. Raises: TransactionInvalid, TransactionUnknown.
+        """
+        return None
 
 
 def _check(pallet: type, kind: str, indices: list[int], holes: tuple[int, ...] | None) -> None:

@@ -1,1 +1,14 @@
 """Who had which keys in which past session."""
+
+from pallets.historical.pallet import Historical
+from pallets.historical.ports import Reports, Sessions
+from pallets.historical.types import PROOF_BYTES_MAX, PROOF_NODES_MAX, KeyTypeId
+
+__all__ = [
+    "PROOF_BYTES_MAX",
+    "PROOF_NODES_MAX",
+    "Historical",
+    "KeyTypeId",
+    "Reports",
+    "Sessions",
+]

@@ -1,5 +1,16 @@
 """Offences of validators: reported, counted, punished."""
 
+from pallets.offences.pallet import Offences
 from pallets.offences.ports import Disabling, OnOffence, Unpunished
+from pallets.offences.types import PERBILL, Kind, OffenceDetails, slash_fraction
 
-__all__ = ["Disabling", "OnOffence", "Unpunished"]
+__all__ = [
+    "PERBILL",
+    "Disabling",
+    "Kind",
+    "OffenceDetails",
+    "Offences",
+    "OnOffence",
+    "Unpunished",
+    "slash_fraction",
+]

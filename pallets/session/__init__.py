@@ -1,17 +1,28 @@
-"""Sessions: the accounts behind the keys that make and finalize blocks."""
+"""Sessions: who validates when, and with which keys."""
 
-from pallets.session.pallet import Epochs, Finality, Session
-from pallets.session.ports import SessionManager, Unmanaged
-from pallets.session.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, KeyTypeId, SessionKeys
+from pallets.session.pallet import Session
+from pallets.session.ports import Accounts, Epochs, Finality, History, SessionManager, Unmanaged
+from pallets.session.types import (
+    BABE_KEY_TYPE,
+    GRANDPA_KEY_TYPE,
+    KeyTypeId,
+    SessionKeys,
+    possession_statement,
+    prove_possession,
+)
 
 __all__ = [
     "BABE_KEY_TYPE",
     "GRANDPA_KEY_TYPE",
+    "Accounts",
     "Epochs",
     "Finality",
+    "History",
     "KeyTypeId",
     "Session",
     "SessionKeys",
     "SessionManager",
     "Unmanaged",
+    "possession_statement",
+    "prove_possession",
 ]

@@ -2,7 +2,6 @@
 
 from typing import Protocol
 
-from pallets.session.types import SessionKeys
 from primitives.digest import AuthorityKey
 from primitives.scale import U32
 from primitives.types import AccountId
@@ -56,10 +55,10 @@ class Epochs(Protocol):
     def on_genesis_session(
         self, keys: tuple[AuthorityKey, ...], next_keys: tuple[AuthorityKey, ...]
     ) -> None:
-        """These are the first authorities, and those of the epoch after."""
+        """These are the first authorities, and those of the epoch after the first."""
         ...
 
-    def on_disabled(self, index: int) -> None:
+    def on_disabled(self, index: U32) -> None:
         """Authority ``index`` may not author any more in this session."""
         ...
 
@@ -71,13 +70,11 @@ class Finality(Protocol):
         """These are the first authorities."""
         ...
 
-    def on_new_session(
-        self, session: U32, keys: tuple[AuthorityKey, ...], *, is_changed: bool
-    ) -> None:
+    def on_new_session(self, session: U32, keys: tuple[AuthorityKey, ...]) -> None:
         """The session ``session`` begins with these voters."""
         ...
 
-    def on_disabled(self, index: int) -> None:
+    def on_disabled(self, index: U32) -> None:
         """Authority ``index`` has misbehaved in this session."""
         ...
 
@@ -86,17 +83,28 @@ class History(Protocol):
     """Historical: remembers who had which keys in which session."""
 
     def on_session_planned(
-        self, session: U32, keys: tuple[tuple[AccountId, SessionKeys], ...], *, is_changed: bool
+        self,
+        session: U32,
+        owners: tuple[tuple[AccountId, tuple[tuple[bytes, bytes], ...]], ...],
+        *,
+        is_changed: bool,
     ) -> None:
-        """In ``session`` these validate; unless ``is_changed``, the same as in the one before."""
+        """In ``session`` these validate, with these keys by type.
+
+        Unless ``is_changed`` they are those of the session before.
+        """
         ...
 
 
 class Accounts(Protocol):
     """System: accounts stay while something is kept under them."""
 
+    def inc_providers(self, who: AccountId) -> None:
+        """Let ``who`` exist."""
+        ...
+
     def inc_consumers(self, who: AccountId) -> None:
-        """Keep ``who``; raises if it does not exist."""
+        """Keep ``who``; raises NoProviders or TooManyConsumers."""
         ...
 
     def dec_consumers(self, who: AccountId) -> None:
