@@ -1,0 +1,773 @@
+"""Decides what to ask of which peer, and what to import: synchronisation without I/O or a clock.
+
+Drive it: ``receive`` an input with the time, then call ``next_effect`` until it returns None; come
+back with ``Ticked`` at ``next_deadline``. Each peer is asked one thing at a time:
+
+* where its chain and this node's part (``ancestry``), before anything is taken from it;
+* if it is far ahead, ranges of a run that it shares with others who are (``runs``);
+* if it is near, its blocks by hash, down to what is here: forks and news alike (``wants``);
+* proofs of finality for blocks that need one and did not get it by voting.
+
+What a header claims is looked at before its block is asked for (``Announced.slots_ahead``); all
+else is checked once, at the import. What a peer sends must be what was asked, in shape and links.
+
+Bounds under hostile peers: ``HELD_BYTES_MAX`` of blocks that wait (and one answer for each request
+under way, of which bulk has ``BULK_REQUESTS_MAX``); ``RUNS_MAX`` runs; those of ``wants``;
+``FUTURE_MAX`` blocks of slots to come, ``BAD_MAX`` hashes of bad blocks, the oldest of which go.
+A peer that fails is paused for up to a minute; one that sends a bad block is not asked again.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Protocol
+
+from node.database import BlockId
+from node.network.transport import Cost, Roles
+from node.network.wire import BlockFields, BlockRequest, Direction
+from node.sync.ancestry import Ancestry, AnotherChain
+from node.sync.events import (
+    BLOCKS_PER_REQUEST,
+    Announced,
+    BlockImported,
+    BlocksArrived,
+    Charge,
+    Effect,
+    Failure,
+    FetchWanted,
+    FinalizedTo,
+    ImportBlocks,
+    ImportFailed,
+    ImportJustification,
+    IncomingBlock,
+    Input,
+    JustificationRefused,
+    NotAsked,
+    PeerJoined,
+    PeerLeft,
+    RequestBlocks,
+    RequestFailed,
+    Ticked,
+)
+from node.sync.peers import PAUSE_MS_MAX, Peer
+from node.sync.runs import Misfit, Range, Run
+from node.sync.wants import PROOF_RETRY_MS, PROOFS_MAX, ProofWanted, Want, Wants
+from primitives.header import Header
+from primitives.types import Hash
+
+__all__ = [
+    "FUTURE_SLOTS_KEPT",
+    "HELD_BYTES_MAX",
+    "MAJOR_SYNC_BLOCKS",
+    "PROOF_PERIOD",
+    "ChainView",
+    "SyncCore",
+]
+
+HELD_BYTES_MAX: Final = 64 << 20
+BULK_REQUESTS_MAX: Final = 8
+RUNS_MAX: Final = 4
+BAD_MAX: Final = 512
+FUTURE_MAX: Final = 64
+FUTURE_SLOTS_KEPT: Final = 4
+"""Slots by which a block may be ahead and is still fetched and kept: a clock may be off."""
+FUTURE_RETRY_MS: Final = 1_000
+MAJOR_SYNC_BLOCKS: Final = 5
+PROOF_PERIOD: Final = 512
+"""Blocks at multiples of this height are proven final, so that much can be pruned while syncing."""
+
+_WHOLE: Final = BlockFields.HEADER | BlockFields.BODY | BlockFields.JUSTIFICATION
+
+
+class ChainView(Protocol):
+    """What the core reads of the chain; ``ChainDatabase`` has it."""
+
+    def best(self) -> BlockId:
+        """The block to build on."""
+        ...
+
+    def finalized(self) -> BlockId:
+        """The last block that cannot be undone."""
+        ...
+
+    def is_known(self, block: Hash) -> bool:
+        """Whether a block is here: final, or upon what is final."""
+        ...
+
+    def canonical_hash(self, number: int) -> Hash | None:
+        """The block at this height on the way to the best one."""
+        ...
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A question under way, for one of four reasons."""
+
+    peer: str
+    request: BlockRequest
+    search: Ancestry | None = None
+    run: Run | None = None
+    range: Range | None = None
+    want: Want | None = None
+    proof: ProofWanted | None = None
+
+
+@dataclass(slots=True)
+class _Ordered:
+    """A block that is being imported."""
+
+    block: IncomingBlock
+    peer: str
+    batch: int
+    run: Run | None
+    was_early: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Early:
+    """A block whose slot has not begun."""
+
+    block: IncomingBlock
+    peer: str
+    due_ms: int
+
+
+class SyncCore:
+    """See the module's text."""
+
+    def __init__(
+        self, view: ChainView, changes_set: Callable[[Header], bool] = lambda _: False
+    ) -> None:
+        """``changes_set`` says whether the finality of a block changes the set of voters."""
+        self._view = view
+        self._changes_set = changes_set
+        self._peers: dict[str, Peer] = {}
+        self._runs: list[Run] = []
+        self._wants = Wants()
+        self._proofs: dict[Hash, ProofWanted] = {}
+        self._asked: dict[int, _Asked] = {}
+        self._ordered: dict[Hash, _Ordered] = {}
+        self._early: dict[Hash, _Early] = {}
+        self._bad: dict[Hash, None] = {}
+        self._effects: deque[Effect] = deque()
+        self._ordered_bytes = 0
+        self._last_id = 0
+        self._last_batch = 0
+        self._now = 0
+
+    # Driving.
+
+    def receive(self, what: Input, now_ms: int) -> None:
+        """Take an input."""
+        self._now = max(self._now, now_ms)
+        match what:
+            case PeerJoined():
+                self._join(what)
+            case PeerLeft():
+                self._leave(what.peer)
+            case Announced():
+                self._announced(what)
+            case BlocksArrived():
+                self._arrived(what)
+            case RequestFailed():
+                self._request_failed(what)
+            case BlockImported():
+                self._imported(what)
+            case ImportFailed():
+                self._import_failed(what)
+            case JustificationRefused():
+                self._proof_refused(what)
+            case FinalizedTo():
+                self._finalized(what.block)
+            case FetchWanted():
+                self._fetch(what)
+            case Ticked():
+                self._release_early()
+        self._schedule()
+
+    def next_effect(self) -> Effect | None:
+        """The next thing to do."""
+        return self._effects.popleft() if self._effects else None
+
+    def next_deadline(self) -> int | None:
+        """When to come back at the latest."""
+        times = [
+            peer.paused_until_ms
+            for peer in self._peers.values()
+            if not peer.is_bad and peer.paused_until_ms > self._now
+        ]
+        times += [early.due_ms for early in self._early.values()]
+        times += [proof.due_ms for proof in self._proofs.values() if proof.asked is None]
+        times += [run.steal_ms for run in self._runs if run.steal_ms is not None]
+        later = [time for time in times if time > self._now]
+        return min(later) if later else None
+
+    # Looking.
+
+    def best_seen(self) -> int:
+        """The best height: of the peers' claims the upper median, lest one liar decides.
+
+        Never lower than this node's own.
+        """
+        own = self._view.best().number
+        claims = sorted(peer.best.number for peer in self._peers.values() if not peer.is_bad)
+        return max(own, claims[len(claims) // 2]) if claims else own
+
+    def is_major_syncing(self) -> bool:
+        """Whether this node is more than a few blocks behind."""
+        return self.best_seen() > self._view.best().number + MAJOR_SYNC_BLOCKS
+
+    def knows(self, peer: str, block: Hash) -> bool:
+        """Whether this peer is known to have the block as its best one."""
+        found = self._peers.get(peer)
+        return found is not None and found.best.hash == block
+
+    def statistics(self) -> dict[str, int]:
+        """What it holds, for tests of its bounds and for operators."""
+        return {
+            "peers": len(self._peers),
+            "asked": len(self._asked),
+            "wants": len(self._wants),
+            "ordered": len(self._ordered),
+            "runs": len(self._runs),
+            "held_bytes": self._ordered_bytes + sum(run.held_bytes for run in self._runs),
+            "early": len(self._early),
+            "proofs": len(self._proofs),
+            "bad": len(self._bad),
+        }
+
+    # Peers.
+
+    def _join(self, what: PeerJoined) -> None:
+        self._leave(what.peer)
+        if Roles.LIGHT in what.roles:
+            return
+        self._peers[what.peer] = Peer(what.peer, what.best)
+
+    def _leave(self, name: str) -> None:
+        peer = self._peers.pop(name, None)
+        if peer is None:
+            return
+        self._disbelieve(peer)
+        if peer.request_id is not None:
+            asked = self._asked.pop(peer.request_id)
+            if asked.proof is not None:
+                asked.proof.asked = None
+
+    def _disbelieve(self, peer: Peer) -> None:
+        """Nothing that came of this peer is used any more."""
+        self._wants.forget(peer.name)
+        if peer.run is not None:
+            peer.run.forget(peer.name)
+            peer.run = None
+
+    def _charge(self, peer: str, cost: Cost) -> None:
+        if peer in self._peers:
+            self._effects.append(Charge(peer, cost))
+
+    def _is_here(self, hash_: Hash) -> bool:
+        """Whether a block is in the database, or on its way there."""
+        return hash_ in self._ordered or self._view.is_known(hash_)
+
+    def _announced(self, what: Announced) -> None:
+        peer = self._peers.get(what.peer)
+        if peer is None or peer.is_bad:
+            return
+        block = BlockId(what.hash, int(what.header.number))
+        if what.hash in self._bad or what.header.parent_hash in self._bad:
+            self._charge(peer.name, Cost.BAD_BLOCK)
+            return
+        if what.slots_ahead is None:
+            self._charge(peer.name, Cost.BAD_BLOCK)
+            return
+        if what.slots_ahead > FUTURE_SLOTS_KEPT:
+            self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
+            return
+        if what.is_best:
+            peer.best = block
+        if block.hash in self._early:
+            return
+        if self._is_here(block.hash):
+            if what.is_best and block.hash not in self._ordered:
+                peer.common = block
+            return
+        if block.number > self._view.finalized().number and self._is_near(peer, block.number):
+            self._wants.add(peer.name, block, what.header.parent_hash)
+
+    def _is_near(self, peer: Peer, number: int) -> bool:
+        return (
+            peer.run is None
+            and peer.common is not None
+            and number - peer.common.number <= BLOCKS_PER_REQUEST
+        )
+
+    def _fetch(self, what: FetchWanted) -> None:
+        peer = self._peers.get(what.peer)
+        if (
+            peer is not None
+            and not peer.is_bad
+            and what.block.hash not in self._bad
+            and what.block.number > self._view.finalized().number
+            and not self._is_here(what.block.hash)
+        ):
+            self._wants.add(peer.name, what.block, None)
+
+    # Asking.
+
+    def _schedule(self) -> None:
+        for run in list(self._runs):
+            self._advance(run)
+        bulk = sum(1 for asked in self._asked.values() if asked.run is not None)
+        for peer in self._peers.values():
+            if peer.may_be_asked(self._now):
+                self._work(peer, may_bulk=bulk < BULK_REQUESTS_MAX)
+                bulk += peer.request_id is not None and (
+                    self._asked[peer.request_id].run is not None
+                )
+        self._runs = [run for run in self._runs if run.members or not run.is_idle]
+
+    def _work(self, peer: Peer, *, may_bulk: bool) -> None:
+        """Ask this idle peer something useful, if there is anything."""
+        if peer.common is None and not self._locate(peer):
+            return
+        has_room = self._ordered_bytes < HELD_BYTES_MAX
+        if has_room and (self._ask_for_want(peer) or (may_bulk and self._ask_for_range(peer))):
+            return
+        self._ask_for_proof(peer)
+
+    def _locate(self, peer: Peer) -> bool:
+        """Find out what this peer shares with us; False while that is not known."""
+        best, final = self._view.best(), self._view.finalized()
+        if peer.ancestry is None:
+            if self._view.is_known(peer.best.hash):
+                peer.common = peer.best
+            elif best.number == 0:
+                peer.common = best
+            elif peer.best.number < final.number:
+                return False  # it is behind: there is nothing to ask for
+            if peer.common is not None:
+                return True
+            top = min(best.number, peer.best.number)
+            peer.ancestry = Ancestry(max(top, final.number), final.number)
+        request = BlockRequest(BlockFields.HEADER, peer.ancestry.at, Direction.ASCENDING, 1)
+        self._ask(peer, _Asked(peer.name, request, search=peer.ancestry))
+        return False
+
+    def _ask(self, peer: Peer, asked: _Asked) -> None:
+        self._last_id += 1
+        peer.request_id = self._last_id
+        self._asked[self._last_id] = asked
+        self._effects.append(RequestBlocks(self._last_id, peer.name, asked.request))
+
+    def _ask_for_want(self, peer: Peer) -> bool:
+        if peer.common != peer.best and self._is_missing(peer):
+            self._wants.add(peer.name, peer.best, None)
+        for want in list(self._wants.of(peer.name)):
+            count = self._missing_count(peer, want)
+            if count > BLOCKS_PER_REQUEST:
+                want.sources.pop(peer.name)  # a run will bring it
+                if not want.sources:
+                    self._wants.drop(want.block.hash)
+                continue
+            want.asked = peer.name
+            want.sources.pop(peer.name)
+            request = BlockRequest(_WHOLE, want.block.hash, Direction.DESCENDING, count)
+            self._ask(peer, _Asked(peer.name, request, want=want))
+            return True
+        return False
+
+    def _is_missing(self, peer: Peer) -> bool:
+        """Whether the best block of this peer, which is near, should be asked for."""
+        hash_, number = peer.best.hash, peer.best.number
+        want = self._wants.get(hash_)
+        return (
+            self._is_near(peer, number)
+            and number > self._view.finalized().number
+            and hash_ not in self._bad
+            and hash_ not in self._early
+            and (want is None or (not want.is_ordered and peer.name not in want.sources))
+            and not self._is_here(hash_)
+        )
+
+    def _missing_count(self, peer: Peer, want: Want) -> int:
+        """How many blocks down from the wanted one may be missing."""
+        if want.parent is not None and self._is_here(want.parent):
+            return 1
+        assert peer.common is not None, "because it was located"
+        floor = max(peer.common.number, self._view.finalized().number)
+        if floor >= want.block.number:
+            floor = self._view.finalized().number
+        return max(1, want.block.number - floor)
+
+    def _ask_for_range(self, peer: Peer) -> bool:
+        run = peer.run or self._join_run(peer)
+        if run is None:
+            return False
+        held = sum(each.held_bytes for each in self._runs)
+        taken = run.take(peer.name, peer.best.number, self._now, has_room=held < HELD_BYTES_MAX)
+        if taken is None:
+            return False
+        request = BlockRequest(_WHOLE, taken.start, Direction.ASCENDING, taken.count)
+        self._ask(peer, _Asked(peer.name, request, run=run, range=taken))
+        return True
+
+    def _join_run(self, peer: Peer) -> Run | None:
+        """The run that goes on from what this peer shares with us, for a peer that is far ahead."""
+        assert peer.common is not None, "because it was located"
+        if peer.best.number - peer.common.number <= BLOCKS_PER_REQUEST:
+            return None
+        for run in self._runs:
+            # A run upon our best chain is for all that were found to be on it a moment ago.
+            if run.base == peer.common or (
+                peer.common.number <= run.base.number < peer.best.number
+                and self._is_on_best(run.base)
+                and self._is_on_best(peer.common)
+            ):
+                break
+        else:
+            if len(self._runs) >= RUNS_MAX:
+                return None
+            run = Run(peer.common)
+            self._runs.append(run)
+        run.members[peer.name] = None
+        peer.run = run
+        return run
+
+    def _is_on_best(self, block: BlockId) -> bool:
+        return self._view.canonical_hash(block.number) == block.hash
+
+    def _ask_for_proof(self, peer: Peer) -> None:
+        for proof in self._proofs.values():
+            if (
+                proof.asked is None
+                and self._now >= proof.due_ms
+                and peer.name not in proof.told
+                and peer.best.number >= proof.block.number
+            ):
+                proof.asked = peer.name
+                proof.told[peer.name] = None
+                fields = BlockFields.HEADER | BlockFields.JUSTIFICATION
+                request = BlockRequest(fields, proof.block.hash, Direction.ASCENDING, 1)
+                self._ask(peer, _Asked(peer.name, request, proof=proof))
+                return
+            if proof.asked is None and len(proof.told) >= len(self._peers):
+                proof.due_ms = max(proof.due_ms, self._now + PROOF_RETRY_MS)
+                proof.told.clear()
+
+    # Answers.
+
+    def _take(self, request_id: int) -> tuple[Peer, _Asked] | None:
+        asked = self._asked.pop(request_id, None)
+        if asked is None:
+            return None
+        peer = self._peers[asked.peer]
+        peer.request_id = None
+        if asked.proof is not None:
+            asked.proof.asked = None
+        return peer, asked
+
+    def _request_failed(self, what: RequestFailed) -> None:
+        found = self._take(what.request_id)
+        if found is None:
+            return
+        cost = {
+            NotAsked.TIMED_OUT: Cost.TIMED_OUT,
+            NotAsked.REFUSED: Cost.NOT_ANSWERED,
+            NotAsked.MALFORMED: Cost.BAD_MESSAGE,
+        }[what.reason]
+        self._fail(*found, cost)
+
+    def _fail(self, peer: Peer, asked: _Asked, cost: Cost) -> None:
+        """A peer did not bring what it was asked for."""
+        self._charge(peer.name, cost)
+        peer.pause(self._now)
+        if asked.range is not None and asked.run is not None:
+            asked.run.failed(asked.range, peer.name)
+        if asked.want is not None:
+            self._wants.failed(asked.want)
+
+    def _arrived(self, what: BlocksArrived) -> None:
+        found = self._take(what.request_id)
+        if found is None:
+            return
+        peer, asked = found
+        if not _fits(asked.request, what.blocks):
+            self._fail(peer, asked, Cost.UNASKED)
+        elif not what.blocks:
+            self._nothing(peer, asked)
+        else:
+            peer.answered()
+            if asked.search is not None:
+                self._search_answered(peer, asked.search, what.blocks[0])
+            elif asked.range is not None and asked.run is not None:
+                asked.run.arrived(asked.range, peer.name, what.blocks)
+            elif asked.want is not None:
+                self._want_arrived(peer, asked.want, what.blocks)
+            elif asked.proof is not None:
+                self._proof_arrived(peer, asked.proof, what.blocks[0])
+
+    def _nothing(self, peer: Peer, asked: _Asked) -> None:
+        """It has nothing of what it claimed, so its claim is not believed until the next one."""
+        if asked.proof is not None:
+            peer.answered()  # not every peer has every proof
+            return
+        self._fail(peer, asked, Cost.NOT_ANSWERED)
+        if asked.want is None or asked.want.block.hash == peer.best.hash:
+            self._leave_run(peer)
+            peer.ancestry = None
+            peer.best = peer.common or self._view.finalized()
+
+    def _leave_run(self, peer: Peer) -> None:
+        if peer.run is not None:
+            peer.run.forget(peer.name)
+            peer.run = None
+
+    def _search_answered(self, peer: Peer, search: Ancestry, block: IncomingBlock) -> None:
+        if search is not peer.ancestry:
+            return  # finality went on meanwhile
+        is_shared = self._view.is_known(block.hash)
+        if block.number == self._view.finalized().number:
+            is_shared = block.hash == self._view.finalized().hash
+        try:
+            common = search.answered(block.id, is_shared=is_shared)
+        except AnotherChain:
+            self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
+            peer.ancestry = None
+            peer.paused_until_ms = self._now + PAUSE_MS_MAX
+            return
+        if common is not None:
+            peer.common, peer.ancestry = common, None
+
+    def _want_arrived(self, peer: Peer, want: Want, blocks: tuple[IncomingBlock, ...]) -> None:
+        if self._wants.get(want.block.hash) is not want:
+            return  # it came from elsewhere meanwhile
+        for at, block in enumerate(blocks):
+            if block.hash in self._bad:
+                self._blame(peer, want.block.hash, Cost.BAD_BLOCK)
+                return
+            if self._is_here(block.header.parent_hash):
+                chain = tuple(
+                    each for each in reversed(blocks[: at + 1]) if not self._is_here(each.hash)
+                )
+                want.asked, want.is_ordered = None, True
+                self._order(peer.name, chain, None)
+                return
+        self._wants.drop(want.block.hash)
+        if blocks[-1].number <= self._view.finalized().number + 1:
+            self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
+            peer.paused_until_ms = self._now + PAUSE_MS_MAX
+        peer.common = None
+
+    def _order(
+        self,
+        peer: str,
+        blocks: tuple[IncomingBlock, ...],
+        run: Run | None,
+        *,
+        was_early: bool = False,
+    ) -> None:
+        if not blocks:
+            return
+        self._last_batch += 1
+        useful = tuple(
+            block if self._needs_proof(block, is_last=block is blocks[-1]) else _bare(block)
+            for block in blocks
+        )
+        for block in useful:
+            self._ordered[block.hash] = _Ordered(block, peer, self._last_batch, run, was_early)
+            self._ordered_bytes += block.byte_count
+        self._effects.append(ImportBlocks(peer, useful))
+
+    def _needs_proof(self, block: IncomingBlock, *, is_last: bool) -> bool:
+        """Whether the proof that it is final is worth checking: not in every block."""
+        return block.justification is not None and (
+            is_last or block.number % PROOF_PERIOD == 0 or self._changes_set(block.header)
+        )
+
+    def _advance(self, run: Run) -> None:
+        """Hand on what a run has in order."""
+        while True:
+            try:
+                found = run.hand_on()
+            except Misfit as misfit:
+                self._misfit(run, misfit.origin)
+                return
+            if found is None:
+                return
+            origin, blocks = found
+            self._order(origin, blocks, run)
+
+    def _misfit(self, run: Run, name: str) -> None:
+        """What this member sent does not follow what another sent: it may be on another fork."""
+        peer = self._peers.get(name)
+        if peer is not None:
+            run.forget(name)
+            peer.run, peer.common = None, None
+            peer.pause(self._now)
+
+    # Importing.
+
+    def _imported(self, what: BlockImported) -> None:
+        block = BlockId(what.hash, what.number)
+        ordered = self._done(what.hash)
+        self._wants.drop(what.hash)
+        self._early.pop(what.hash, None)
+        if ordered is not None and ordered.run is not None:
+            self._run_imported(ordered.run, block)
+        elif ordered is not None:
+            self._charge(ordered.peer, Cost.USEFUL_BLOCK)
+        for peer in self._peers.values():
+            if peer.best.hash == block.hash:
+                peer.common = block
+                if peer.run is not None and peer.run.base.number >= block.number:
+                    self._leave_run(peer)
+        if (
+            (what.changes_set or what.number % PROOF_PERIOD == 0)
+            and what.number > self._view.finalized().number
+            and len(self._proofs) < PROOFS_MAX
+        ):
+            self._proofs[what.hash] = ProofWanted(block, self._now + PROOF_RETRY_MS)
+
+    def _done(self, hash_: Hash) -> _Ordered | None:
+        """The block is not being imported any more."""
+        ordered = self._ordered.pop(hash_, None)
+        if ordered is not None:
+            self._ordered_bytes -= ordered.block.byte_count
+        return ordered
+
+    def _run_imported(self, run: Run, block: BlockId) -> None:
+        run.imported(block)
+        for name in list(run.members):
+            peer = self._peers[name]
+            if peer.common is None or peer.common.number < block.number:
+                peer.common = block
+            if peer.best.number <= block.number:
+                self._leave_run(peer)
+
+    def _import_failed(self, what: ImportFailed) -> None:
+        ordered = self._ordered.get(what.hash)
+        if ordered is None:
+            return
+        for hash_, other in list(self._ordered.items()):
+            if other.batch == ordered.batch or (
+                ordered.run is not None and other.run is ordered.run
+            ):
+                self._done(hash_)
+        peer = self._peers.get(ordered.peer)
+        match what.kind:
+            case Failure.BAD:
+                self._remember_bad(what.hash)
+                if peer is not None:
+                    self._blame(peer, what.hash, Cost.BAD_BLOCK)
+            case Failure.UNKNOWN_PARENT:
+                if peer is not None:
+                    self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
+                    self._leave_run(peer)
+                    peer.common = None
+                    peer.pause(self._now)
+            case Failure.BAD_PROOF:
+                if peer is not None:
+                    self._blame(peer, what.hash, Cost.BAD_JUSTIFICATION)
+            case Failure.FUTURE:
+                self._wants.drop(what.hash)
+                self._keep_early(ordered)
+            case Failure.REFUSED:
+                for each in self._peers.values():
+                    if each.run is ordered.run and ordered.run is not None:
+                        each.pause(self._now)
+                if peer is not None and ordered.run is None:
+                    peer.pause(self._now)
+        self._revive_wants()
+        if ordered.run is not None:
+            ordered.run.restart(ordered.run.base)
+
+    def _revive_wants(self) -> None:
+        """Wants whose block was in a batch that broke off are open again."""
+        for hash_ in self._wants.hashes():
+            want = self._wants.get(hash_)
+            if want is not None and want.is_ordered and hash_ not in self._ordered:
+                self._wants.failed(want)
+
+    def _blame(self, peer: Peer, hash_: Hash, cost: Cost) -> None:
+        self._charge(peer.name, cost)
+        self._wants.drop(hash_)
+        peer.is_bad = True
+        self._disbelieve(peer)
+
+    def _remember_bad(self, hash_: Hash) -> None:
+        self._bad[hash_] = None
+        while len(self._bad) > BAD_MAX:
+            del self._bad[next(iter(self._bad))]
+
+    def _keep_early(self, ordered: _Ordered) -> None:
+        """A block of a slot that has not begun is tried again, once."""
+        if not ordered.was_early and len(self._early) < FUTURE_MAX:
+            due = self._now + FUTURE_RETRY_MS
+            self._early[ordered.block.hash] = _Early(ordered.block, ordered.peer, due)
+
+    def _release_early(self) -> None:
+        for hash_, early in list(self._early.items()):
+            if early.due_ms <= self._now:
+                del self._early[hash_]
+                if not self._is_here(hash_):
+                    self._order(early.peer, (early.block,), None, was_early=True)
+
+    # Finality.
+
+    def _proof_arrived(self, peer: Peer, proof: ProofWanted, block: IncomingBlock) -> None:
+        if block.justification is not None and proof.block.hash in self._proofs:
+            proof.due_ms = self._now + PROOF_RETRY_MS
+            self._effects.append(ImportJustification(peer.name, proof.block, block.justification))
+
+    def _proof_refused(self, what: JustificationRefused) -> None:
+        proof = self._proofs.get(what.hash)
+        if proof is not None:
+            proof.due_ms = self._now
+        if what.peer is not None:
+            self._charge(what.peer, Cost.BAD_JUSTIFICATION)
+
+    def _finalized(self, block: BlockId) -> None:
+        self._wants.drop_to(block.number)
+        for hash_, proof in list(self._proofs.items()):
+            if proof.block.number <= block.number:
+                del self._proofs[hash_]
+        for hash_, early in list(self._early.items()):
+            if early.block.number <= block.number:
+                del self._early[hash_]
+        for peer in self._peers.values():
+            common = peer.common
+            if (
+                common is not None
+                and common.number <= block.number
+                and not self._view.is_known(common.hash)
+            ):
+                peer.common = None
+            if peer.ancestry is not None and peer.ancestry.floor < block.number:
+                peer.ancestry = None
+        for run in list(self._runs):
+            if run.base.number <= block.number and not self._view.is_known(run.base.hash):
+                for name in list(run.members):
+                    self._peers[name].run = self._peers[name].common = None
+                self._runs.remove(run)
+
+
+def _bare(block: IncomingBlock) -> IncomingBlock:
+    return IncomingBlock(block.hash, block.header, block.body, None, block.byte_count)
+
+
+def _fits(request: BlockRequest, blocks: tuple[IncomingBlock, ...]) -> bool:
+    """Whether blocks are what was asked for: as many at most, from the start, one upon another."""
+    if len(blocks) > request.max_blocks:
+        return False
+    if not blocks:
+        return True
+    first = blocks[0]
+    if request.start != (first.number if isinstance(request.start, int) else first.hash):
+        return False
+    rising = request.direction is Direction.ASCENDING
+    return all(
+        above.number == below.number + 1 and above.header.parent_hash == below.hash
+        for one, other in pairwise(blocks)
+        for below, above in (((one, other) if rising else (other, one)),)
+    )

@@ -1,0 +1,46 @@
+"""What the core knows of a peer. Bounds: a handful of numbers for each peer that is connected."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from node.database import BlockId
+from node.sync.ancestry import Ancestry
+from node.sync.runs import Run
+
+__all__ = ["PAUSE_MS_MAX", "Peer"]
+
+PAUSE_MS: Final = 1_000
+PAUSE_MS_MAX: Final = 60_000
+
+
+@dataclass(slots=True)
+class Peer:
+    """A full peer."""
+
+    name: str
+    best: BlockId
+    """The best block that it claims."""
+    common: BlockId | None = None
+    """The highest block that it is known to share with this node; None: not known."""
+    ancestry: Ancestry | None = None
+    run: Run | None = None
+    request_id: int | None = None
+    """What it was asked and did not answer yet."""
+    paused_until_ms: int = 0
+    failures: int = 0
+    is_bad: bool = False
+    """It sent a bad block: nothing more is asked of it."""
+
+    def pause(self, now_ms: int) -> None:
+        """It failed: ask it less and less often."""
+        self.paused_until_ms = now_ms + min(PAUSE_MS_MAX, PAUSE_MS << min(self.failures, 6))
+        self.failures += 1
+
+    def answered(self) -> None:
+        """It did as it was asked."""
+        self.failures = 0
+        self.paused_until_ms = 0
+
+    def may_be_asked(self, now_ms: int) -> bool:
+        """Whether it is free, believed, and not paused."""
+        return self.request_id is None and not self.is_bad and now_ms >= self.paused_until_ms

@@ -1,0 +1,173 @@
+"""Downloading a long stretch of one chain from all peers that have it, range by range.
+
+A run begins upon a block that is imported. Its members take ranges of up to ``BLOCKS_PER_REQUEST``
+blocks in turn; ranges are handed on in order, each only if it begins upon the block before. Who
+sent a range is known to the end, so a bad block is its sender's fault alone.
+
+Slow members: a range that holds everything up for ``STEAL_MS`` is asked of a second member; the
+first answer counts. Bounds: ranges begin within ``WINDOW_BLOCKS`` of what is imported,
+``IMPORT_AHEAD_BLOCKS`` are handed on before they are imported.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.database import BlockId
+from node.sync.events import BLOCKS_PER_REQUEST, IncomingBlock
+
+__all__ = ["IMPORT_AHEAD_BLOCKS", "STEAL_MS", "WINDOW_BLOCKS", "Misfit", "Range", "Run"]
+
+WINDOW_BLOCKS: Final = 2048
+IMPORT_AHEAD_BLOCKS: Final = 512
+STEAL_MS: Final = 2_000
+ASKED_OF_MAX: Final = 2
+
+
+@dataclass(slots=True)
+class Range:
+    """Consecutive heights: asked for, or here."""
+
+    start: int
+    count: int
+    asked: dict[str, None] = field(default_factory=dict)
+    """Whom it was asked of."""
+    asked_ms: int = 0
+    blocks: tuple[IncomingBlock, ...] = ()
+    origin: str = ""
+
+    @property
+    def end(self) -> int:
+        """The height after it."""
+        return self.start + self.count
+
+
+class Misfit(Exception):  # noqa: N818  an answer, not a failure
+    """The next range does not begin upon the block before it."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(origin)
+        self.origin = origin
+
+
+class Run:
+    """See the module's text."""
+
+    def __init__(self, base: BlockId) -> None:
+        self.base = base
+        """The highest block of it that is imported."""
+        self.tip = base
+        """The highest block of it that was handed on."""
+        self.members: dict[str, None] = {}
+        self.held_bytes = 0
+        self._ranges: list[Range] = []
+        self._next = base.number + 1
+
+    def take(self, peer: str, best_number: int, now_ms: int, *, has_room: bool) -> Range | None:
+        """A range for this member to be asked for; without room only what all others wait for."""
+        for each in self._ranges:
+            if not each.blocks and not each.asked and each.end - 1 <= best_number:
+                return self._asked(each, peer, now_ms)
+        is_next = self._next == self.tip.number + 1
+        if (
+            self._next <= best_number
+            and self._next - self.base.number <= WINDOW_BLOCKS
+            and (has_room or is_next)
+        ):
+            count = min(BLOCKS_PER_REQUEST, best_number - self._next + 1)
+            made = Range(self._next, count)
+            self._ranges.append(made)
+            self._next = made.end
+            return self._asked(made, peer, now_ms)
+        first = self._first_missing()
+        if (
+            first is not None
+            and first.end - 1 <= best_number
+            and peer not in first.asked
+            and len(first.asked) < ASKED_OF_MAX
+            and now_ms >= first.asked_ms + STEAL_MS
+        ):
+            return self._asked(first, peer, now_ms)
+        return None
+
+    @staticmethod
+    def _asked(range_: Range, peer: str, now_ms: int) -> Range:
+        if not range_.asked:
+            range_.asked_ms = now_ms
+        range_.asked[peer] = None
+        return range_
+
+    def _first_missing(self) -> Range | None:
+        """The lowest range that is not here, if there is one."""
+        return next((each for each in self._ranges if not each.blocks), None)
+
+    @property
+    def steal_ms(self) -> int | None:
+        """When a second member may be asked for what holds everything up."""
+        first = self._first_missing()
+        if first is None or not 0 < len(first.asked) < ASKED_OF_MAX:
+            return None
+        return first.asked_ms + STEAL_MS
+
+    def failed(self, range_: Range, peer: str) -> None:
+        """This member did not bring the range."""
+        range_.asked.pop(peer, None)
+
+    def arrived(self, range_: Range, peer: str, blocks: tuple[IncomingBlock, ...]) -> None:
+        """This member brought the range, or its first blocks; shape and links were checked."""
+        range_.asked.pop(peer, None)
+        if range_.blocks or not any(range_ is each for each in self._ranges):
+            return
+        if len(blocks) < range_.count:
+            rest = Range(range_.start + len(blocks), range_.count - len(blocks))
+            self._ranges.insert(self._index(range_) + 1, rest)
+            range_.count = len(blocks)
+        range_.blocks, range_.origin = blocks, peer
+        self.held_bytes += sum(block.byte_count for block in blocks)
+
+    def _index(self, range_: Range) -> int:
+        return next(at for at, each in enumerate(self._ranges) if each is range_)
+
+    def hand_on(self) -> tuple[str, tuple[IncomingBlock, ...]] | None:
+        """The next range to import, if it is here. Raises: Misfit; the range is asked for again."""
+        if not self._ranges or not self._ranges[0].blocks:
+            return None
+        if self.tip.number - self.base.number >= IMPORT_AHEAD_BLOCKS:
+            return None
+        first = self._ranges[0]
+        if (
+            first.start != self.tip.number + 1
+            or first.blocks[0].header.parent_hash != self.tip.hash
+        ):
+            origin, first.blocks, first.origin = first.origin, (), ""
+            self._recount()
+            raise Misfit(origin)
+        del self._ranges[0]
+        self.tip = first.blocks[-1].id
+        self._recount()
+        return first.origin, first.blocks
+
+    def _recount(self) -> None:
+        self.held_bytes = sum(block.byte_count for each in self._ranges for block in each.blocks)
+
+    def imported(self, block: BlockId) -> None:
+        """A block that was handed on is imported."""
+        self.base = block
+
+    def forget(self, peer: str) -> None:
+        """A member is not believed any more: what it sent and what was asked of it goes."""
+        self.members.pop(peer, None)
+        for each in self._ranges:
+            each.asked.pop(peer, None)
+            if each.origin == peer:
+                each.blocks, each.origin = (), ""
+        self._recount()
+
+    def restart(self, base: BlockId) -> None:
+        """Begin again upon ``base``: what was handed on after it was not imported."""
+        self.base = self.tip = base
+        self._ranges, self._next, self.held_bytes = [], base.number + 1, 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of it is asked for, here, or being imported."""
+        return not self._ranges and self.tip == self.base

@@ -1,0 +1,128 @@
+"""Single blocks to fetch by hash, with whoever claims to have them; and proofs of finality.
+
+A want is asked of one peer at a time: the block and as many of its ancestors as may be missing.
+Bounds: ``WANTS_MAX`` at once and ``WANTS_PER_PEER_MAX`` that one peer brought up, so a flood of
+announcements takes nobody else's room; ``SOURCES_MAX`` peers are remembered for one;
+``PROOFS_MAX`` proofs are looked for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.database import BlockId
+from primitives.types import Hash
+
+__all__ = [
+    "PROOFS_MAX",
+    "PROOF_RETRY_MS",
+    "SOURCES_MAX",
+    "WANTS_MAX",
+    "WANTS_PER_PEER_MAX",
+    "ProofWanted",
+    "Want",
+    "Wants",
+]
+
+WANTS_MAX: Final = 256
+WANTS_PER_PEER_MAX: Final = 16
+SOURCES_MAX: Final = 8
+PROOFS_MAX: Final = 64
+PROOF_RETRY_MS: Final = 10_000
+"""How long voting has to bring a proof of finality by itself, and between rounds of questions."""
+
+
+@dataclass(slots=True)
+class Want:
+    """A block that is not here."""
+
+    block: BlockId
+    parent: Hash | None
+    """Its parent, if its header was seen."""
+    founder: str
+    sources: dict[str, None] = field(default_factory=dict)
+    """Who has it and was not asked yet."""
+    asked: str | None = None
+    is_ordered: bool = False
+    """It is here and being imported."""
+
+
+@dataclass(slots=True)
+class ProofWanted:
+    """A block that needs a proof of finality."""
+
+    block: BlockId
+    due_ms: int
+    told: dict[str, None] = field(default_factory=dict)
+    """Who was asked in this round."""
+    asked: str | None = None
+
+
+class Wants:
+    """All wants, the oldest first."""
+
+    def __init__(self) -> None:
+        self._wants: dict[Hash, Want] = {}
+        self._counts: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._wants)
+
+    def get(self, hash_: Hash) -> Want | None:
+        """The want for this block."""
+        return self._wants.get(hash_)
+
+    def add(self, peer: str, block: BlockId, parent: Hash | None) -> bool:
+        """``peer`` has a block that is not here; False if there is no room for it."""
+        want = self._wants.get(block.hash)
+        if want is None:
+            if len(self._wants) >= WANTS_MAX or self._counts.get(peer, 0) >= WANTS_PER_PEER_MAX:
+                return False
+            want = self._wants[block.hash] = Want(block, parent, peer)
+            self._counts[peer] = self._counts.get(peer, 0) + 1
+        if want.parent is None:
+            want.parent = parent
+        if want.asked != peer and len(want.sources) < SOURCES_MAX:
+            want.sources[peer] = None
+        return True
+
+    def hashes(self) -> tuple[Hash, ...]:
+        """All wanted blocks, the oldest first."""
+        return tuple(self._wants)
+
+    def of(self, peer: str) -> Iterator[Want]:
+        """What this peer may be asked for now."""
+        for want in self._wants.values():
+            if want.asked is None and not want.is_ordered and peer in want.sources:
+                yield want
+
+    def drop(self, hash_: Hash) -> None:
+        """The block is here, or not wanted any more."""
+        want = self._wants.pop(hash_, None)
+        if want is None:
+            return
+        left = self._counts[want.founder] - 1
+        if left:
+            self._counts[want.founder] = left
+        else:
+            del self._counts[want.founder]
+
+    def drop_to(self, number: int) -> None:
+        """Blocks up to this height are not wanted any more."""
+        for want in [each for each in self._wants.values() if each.block.number <= number]:
+            self.drop(want.block.hash)
+
+    def forget(self, peer: str) -> None:
+        """The peer is gone, or is not believed."""
+        for want in list(self._wants.values()):
+            want.sources.pop(peer, None)
+            if want.asked == peer:
+                want.asked = None
+            if not want.sources and want.asked is None and not want.is_ordered:
+                self.drop(want.block.hash)
+
+    def failed(self, want: Want) -> None:
+        """Whoever was asked did not bring it; without others that have it, it is dropped."""
+        want.asked, want.is_ordered = None, False
+        if not want.sources:
+            self.drop(want.block.hash)
