@@ -7,6 +7,7 @@ block, or to ``apis`` to answer one ``state_call``.
 from node.runtime.apis import API_SPECS
 from node.runtime.composition import CessRuntime, NoConstants, runtime_at
 from node.runtime.genesis import build_state
+from node.runtime.reports import babe_report, grandpa_report
 from node.runtime.version import CODE_KEY, VERSION, RuntimeNotKnown
 from pallets.frame.runtime_api import RuntimeApis
 
@@ -18,7 +19,9 @@ __all__ = [
     "NoConstants",
     "RuntimeNotKnown",
     "apis",
+    "babe_report",
     "build_state",
+    "grandpa_report",
     "runtime_at",
 ]
 

@@ -12,6 +12,7 @@ natively.
 from typing import TYPE_CHECKING, Final
 
 from node.runtime.genesis_api import GenesisBuilder
+from node.runtime.reports import babe_report, grandpa_report
 from pallets.audit.api import AuditsApi
 from pallets.babe.types import BabeConfiguration, Epoch
 from pallets.file_bank.api import FilesApi
@@ -32,10 +33,15 @@ from pallets.storage_handler.api import TerritoriesApi
 from pallets.transaction_payment.types import FeeDetails
 from primitives.crypto.keys import KeyPair, Scheme
 from primitives.digest import AuthorityKey
+from primitives.equivocation import (
+    BabeEquivocationProof,
+    GrandpaEquivocationProof,
+    MembershipProof,
+)
 from primitives.errors import DecodeError, InvalidKey
 from primitives.extrinsic import UncheckedExtrinsic
 from primitives.header import Header
-from primitives.scale import U32, U64, Err, FixedBytes, Ok, Result, codec, struct
+from primitives.scale import U32, U64, Err, FixedBytes, Ok, Result, codec, decode, encode, struct
 from primitives.types import AccountId, Balance, Hash, Nonce
 
 if TYPE_CHECKING:
@@ -109,6 +115,20 @@ class RuntimeDispatchInfo:
     weight: WeightV2
     class_: DispatchClass
     partial_fee: Balance
+
+
+@struct(path="sp_consensus_babe::OpaqueKeyOwnershipProof")
+class BabeOwnershipProof:
+    """Whose key it was, as bytes that only the runtime reads."""
+
+    data: bytes
+
+
+@struct(path="sp_consensus_grandpa::OpaqueKeyOwnershipProof")
+class GrandpaOwnershipProof:
+    """Whose key it was, as bytes that only the runtime reads."""
+
+    data: bytes
 
 
 SESSION_SCHEMES: Final[tuple[Scheme, ...]] = ("sr25519", "ed25519")
@@ -344,6 +364,30 @@ class BabeApi:
         """Returns information regarding the next epoch (which was already previously announced)."""
         return self._runtime.babe.next_epoch()
 
+    def generate_key_ownership_proof(
+        self,
+        slot: U64,  # noqa: ARG002 - the caller chose a state of that slot's session
+        authority_id: AuthorityKey,
+    ) -> BabeOwnershipProof | None:
+        """Generates a proof of key ownership for the given authority in the current epoch.
+
+        Ask at a block of the session that `slot` is in. `None` if the key is no validator's there.
+        """
+        found = self._runtime.babe.prove_owner(authority_id)
+        return None if found is None else BabeOwnershipProof(data=encode(MembershipProof, found))
+
+    def submit_report_equivocation_unsigned_extrinsic(
+        self, equivocation_proof: BabeEquivocationProof, key_owner_proof: BabeOwnershipProof
+    ) -> tuple[()] | None:
+        """Submits an unsigned extrinsic to report an equivocation.
+
+        `None` where it was not taken: only the node itself has a pool to give it to.
+        """
+        owner = _owner_proof(key_owner_proof.data)
+        if owner is None:
+            return None
+        return _offer(self._runtime, babe_report(self._runtime, equivocation_proof, owner))
+
 
 @runtime_api(version=3)
 class GrandpaApi:
@@ -359,6 +403,30 @@ class GrandpaApi:
     def current_set_id(self) -> U64:
         """Get current GRANDPA authority set id."""
         return self._runtime.grandpa.set_id()
+
+    def generate_key_ownership_proof(
+        self,
+        set_id: U64,  # noqa: ARG002 - the caller chose a state of that set
+        authority_id: AuthorityKey,
+    ) -> GrandpaOwnershipProof | None:
+        """Generates a proof of key ownership for the given authority in the given set.
+
+        Ask at a block whose set is `set_id`. `None` if the key is no validator's there.
+        """
+        found = self._runtime.grandpa.prove_owner(authority_id)
+        return None if found is None else GrandpaOwnershipProof(data=encode(MembershipProof, found))
+
+    def submit_report_equivocation_unsigned_extrinsic(
+        self, equivocation_proof: GrandpaEquivocationProof, key_owner_proof: GrandpaOwnershipProof
+    ) -> tuple[()] | None:
+        """Submits an unsigned extrinsic to report an equivocation.
+
+        `None` where it was not taken: only the node itself has a pool to give it to.
+        """
+        owner = _owner_proof(key_owner_proof.data)
+        if owner is None:
+            return None
+        return _offer(self._runtime, grandpa_report(self._runtime, equivocation_proof, owner))
 
 
 API_SPECS: Final[dict[str, ApiSpec]] = RuntimeApis.index(
@@ -381,6 +449,19 @@ API_SPECS: Final[dict[str, ApiSpec]] = RuntimeApis.index(
     )
 )
 """Every API of the runtime by its name."""
+
+
+def _owner_proof(data: bytes) -> MembershipProof | None:
+    try:
+        return decode(MembershipProof, data)
+    except DecodeError:
+        return None
+
+
+def _offer(runtime: "CessRuntime", extrinsic: bytes) -> tuple[()] | None:
+    """Give an extrinsic to the pool of the node that asks, if it has one and takes it."""
+    take = runtime.take_unsigned
+    return () if take is not None and take(extrinsic) else None
 
 
 def _knowledge(data: InherentData) -> Knowledge:

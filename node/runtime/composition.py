@@ -5,6 +5,7 @@ Pallets that CESS has are at CESS's indices. The constants of the chain come fro
 kept, so that a runtime for a block costs well under a millisecond.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import ClassVar, Final
 
@@ -74,6 +75,10 @@ class CessRuntime(ExecutiveRuntime):
     """All pallets of the chain."""
 
     wire_module = "cess_node_runtime"
+
+    take_unsigned: Callable[[bytes], bool] | None = None
+    """Where the node that made this runtime puts extrinsics that the runtime gives it; None for one
+    that answers strangers."""
     version: ClassVar[RuntimeVersion] = VERSION
     """Which runtime this is."""
 

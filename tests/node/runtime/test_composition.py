@@ -35,6 +35,8 @@ CESS_INDICES = {
     "Session": 12,
     "Grandpa": 16,
     "Sudo": 22,
+    "Offences": 25,
+    "Historical": 26,
     "CessTreasury": 100,
     "FileBank": 104,
     "Sminer": 105,
