@@ -13,13 +13,7 @@ from typing import Final
 from node.consensus.signature_workers import WORKERS_MAX
 from node.consensus.signed_slots import FILE_NAME
 from node.network.addresses import Address, InvalidAddress
-from node.network.node_key import (
-    KEY_FILE_NAME,
-    NodeKey,
-    generate_key_file,
-    load_key_file,
-    parse_key,
-)
+from node.network.node_key import KEY_FILE_NAME, NodeKey
 from primitives.errors import CessError
 
 __all__ = [
@@ -164,7 +158,7 @@ class NetworkConfig:
             yield "--node-key and --node-key-file exclude one another: give one of them"
         if self.node_key is not None:
             try:
-                parse_key(self.node_key)
+                NodeKey.parse(self.node_key)
             except CessError as error:
                 yield f"--node-key: {error}"
 
@@ -174,15 +168,12 @@ class NetworkConfig:
         Raises: InvalidKey.
         """
         if self.node_key is not None:
-            return parse_key(self.node_key)
+            return NodeKey.parse(self.node_key)
         if self.node_key_file is not None:
-            return load_key_file(self.node_key_file)
-        if network_path is None:
-            return NodeKey.generate()
-        path = network_path / KEY_FILE_NAME
-        if path.exists():
-            return load_key_file(path)
-        return NodeKey.generate() if self.unsafe_generate_key else generate_key_file(path)
+            return NodeKey.load(self.node_key_file)
+        if network_path is None or self.unsafe_generate_key:
+            return NodeKey.new()
+        return NodeKey.load_or_make(network_path / KEY_FILE_NAME)
 
 
 def _address_problems(flag: str, texts: tuple[str, ...], *, needs_peer: bool) -> Iterator[str]:

@@ -19,6 +19,9 @@ A key file is for accounts that hold money. All integers are little-endian::
                    bytes 0..41 are authenticated with it
     42 + C  16     blake2b-128 of all bytes before it: tells damage from a wrong password
 
+A node key, which makes a node's peer id, is an ed25519 seed in a file of 32 bytes, or of 64
+hexadecimal digits, as this module writes it.
+
 A file is written beside its place, synced and renamed: a crash leaves the old one or the new one.
 The scheme of a keystore's key is not written down: it is the one that yields the public key.
 
@@ -44,9 +47,20 @@ from primitives.crypto.signatures import PUBLIC_BYTES
 from primitives.errors import InvalidKey, StorageCorrupt
 from primitives.hashing import blake2_128
 
-__all__ = ["Keystore", "generate_phrase", "load_keyfile", "save_keyfile"]
+__all__ = [
+    "Keystore",
+    "generate_node_key",
+    "generate_phrase",
+    "load_keyfile",
+    "load_node_key",
+    "new_node_key",
+    "node_public_key",
+    "parse_node_key",
+    "save_keyfile",
+]
 
 KEY_TYPE_BYTES = 4
+NODE_KEY_BYTES = 32
 KEY_FILE_BYTES_MAX = 8192
 KEYS_MAX = 10_000
 PHRASE_WORDS = (12, 15, 18, 21, 24)
@@ -333,3 +347,57 @@ def _write(path: Path, data: bytes) -> None:
 
 def _cannot(what: str, path: Path, error: OSError) -> str:
     return f"cannot {what} {path}: {error.strerror}; check the path and its permissions"
+
+
+def new_node_key() -> bytes:
+    """The seed of a new node key."""
+    return os.urandom(NODE_KEY_BYTES)
+
+
+def node_public_key(seed: bytes) -> bytes:
+    """The ed25519 public key of a node key."""
+    return KeyPair.from_seed(seed, "ed25519").public
+
+
+def parse_node_key(text: str) -> bytes:
+    """The seed of 64 hexadecimal digits. Raises: InvalidKey, without the text."""
+    try:
+        seed = bytes.fromhex(text.strip().removeprefix("0x"))
+    except ValueError:
+        seed = b""
+    if len(seed) != NODE_KEY_BYTES:
+        raise InvalidKey("a node key is 64 hexadecimal digits")
+    return seed
+
+
+def load_node_key(path: str | os.PathLike[str]) -> bytes:
+    """The seed in a file, 32 bytes or hexadecimal. Raises: InvalidKey."""
+    data = _read(Path(path))
+    if data is None:
+        raise InvalidKey(f"there is no node key {path}")
+    if len(data) == NODE_KEY_BYTES:
+        return data
+    try:
+        return parse_node_key(data.decode("ascii"))
+    except (UnicodeDecodeError, InvalidKey):
+        raise InvalidKey(
+            f"{path} is no node key: it holds 32 bytes or 64 hexadecimal digits; make one with "
+            "`cess key generate-node-key --file FILE`"
+        ) from None
+
+
+def generate_node_key(path: str | os.PathLike[str]) -> bytes:
+    """A new seed, written for the owner only, never over another file. Raises: InvalidKey."""
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise InvalidKey(_cannot("write", target, error)) from error
+    _reserve(target)
+    seed = new_node_key()
+    try:
+        _write(target, seed.hex().encode())
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return seed

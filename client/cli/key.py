@@ -161,6 +161,57 @@ def insert(
     tell(document, as_json=as_json, text=_lines(document))
 
 
+@key.command("generate-node-key")
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the key to a new file instead of showing it.",
+)
+@json_option
+@with_errors
+def generate_node_key(path: Path | None, as_json: bool) -> None:
+    """Make a node's own key: prints it in hex, and its peer id on standard error."""
+    from primitives.keystore import generate_node_key as write_node_key
+    from primitives.keystore import new_node_key
+
+    seed = write_node_key(path) if path is not None else new_node_key()
+    document = {"peer_id": _peer_id(seed)}
+    if path is not None:
+        document["file"] = str(path)
+        tell(document, as_json=as_json, text=_lines(document))
+    elif as_json:
+        tell({"node_key": seed.hex(), **document}, as_json=True, text="")
+    else:
+        click.echo(document["peer_id"], err=True)
+        click.echo(seed.hex())
+
+
+@key.command("inspect-node-key")
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="A file with a node key: 32 bytes, or 64 hexadecimal digits.",
+)
+@json_option
+@with_errors
+def inspect_node_key(path: Path, as_json: bool) -> None:
+    """Print the peer id of a node key."""
+    from primitives.keystore import load_node_key
+
+    peer = _peer_id(load_node_key(path))
+    tell({"peer_id": peer}, as_json=as_json, text=peer)
+
+
+def _peer_id(seed: bytes) -> str:
+    from primitives.keystore import node_public_key
+    from primitives.peer_id import peer_id_of
+
+    return peer_id_of(node_public_key(seed))
+
+
 def _public(pair: Any) -> dict[str, Any]:
     return {
         "scheme": pair.scheme,

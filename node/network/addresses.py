@@ -1,10 +1,9 @@
-"""Where nodes are: peer ids and multiaddresses, as far as TCP and WebSocket go.
+"""Where nodes are: multiaddresses, as far as TCP and WebSocket go.
 
-A peer id is the base58 form of a multihash of the node's ed25519 public key, which it contains:
-``12D3KooW…``. An address is ``/ip4/…|/ip6/…|/dns/…``, ``/tcp/PORT``, perhaps ``/ws``, perhaps
-``/p2p/PEER``. Both come from strangers, too: everything else is refused with ``InvalidAddress``.
+An address is ``/ip4/…|/ip6/…|/dns/…``, ``/tcp/PORT``, perhaps ``/ws``, perhaps ``/p2p/PEER``.
+Addresses come from strangers, too: everything else is refused with ``InvalidAddress``.
 
-Bounds: ``ADDRESS_CHARS_MAX`` for an address, 38 bytes for a peer id.
+Bounds: ``ADDRESS_CHARS_MAX`` for an address.
 """
 
 import ipaddress
@@ -13,29 +12,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from node.network.protobuf import encode_varint
-from primitives.errors import CessError
+from primitives.errors import CessError, InvalidKey
+from primitives.peer_id import peer_id_bytes, peer_id_text
 
 __all__ = [
     "ADDRESS_CHARS_MAX",
     "Address",
     "InvalidAddress",
     "is_public",
-    "peer_id_bytes",
-    "peer_id_of",
-    "peer_id_text",
     "subnet",
 ]
 
 ADDRESS_CHARS_MAX: Final = 512
 PORT_MAX: Final = 65_535
-
-_IDENTITY_ED25519: Final = bytes.fromhex("002408011220")
-"""Identity multihash of 36 bytes: a protobuf with the key's type, ed25519, and its 32 bytes."""
-_PEER_ID_BYTES: Final = len(_IDENTITY_ED25519) + 32
-_PEER_ID_CHARS: Final = 52
-
-_ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_DIGITS: Final = {char: value for value, char in enumerate(_ALPHABET)}
 
 _CODES: Final = {"ip4": 4, "tcp": 6, "ip6": 41, "dns": 53, "dns4": 54, "dns6": 55, "p2p": 421}
 _WS: Final = 477
@@ -45,40 +34,7 @@ _DNS_CHARS_MAX: Final = 253
 
 
 class InvalidAddress(CessError):  # noqa: N818  a fact
-    """Text or bytes that are no address or peer id that this node can use."""
-
-
-def peer_id_of(public: bytes) -> str:
-    """The peer id of the node with this ed25519 public key."""
-    return peer_id_text(_IDENTITY_ED25519 + public)
-
-
-def peer_id_text(data: bytes) -> str:
-    """The text of a peer id. Raises: InvalidAddress."""
-    if len(data) != _PEER_ID_BYTES or not data.startswith(_IDENTITY_ED25519):
-        raise InvalidAddress("a peer id holds an ed25519 public key, as 12D3KooW… does")
-    value, out = int.from_bytes(data, "big"), []
-    while value:
-        value, digit = divmod(value, len(_ALPHABET))
-        out.append(_ALPHABET[digit])
-    zeros = len(data) - len(data.lstrip(b"\0"))
-    return _ALPHABET[0] * zeros + "".join(reversed(out))
-
-
-def peer_id_bytes(text: str) -> bytes:
-    """The multihash of a peer id. Raises: InvalidAddress."""
-    value = 0
-    if len(text) > _PEER_ID_CHARS:
-        raise InvalidAddress("a peer id is 12D3KooW… with 52 letters and digits")
-    for char in text:
-        if char not in _DIGITS:
-            raise InvalidAddress(f"{char!r} is not in a peer id: they are 12D3KooW…")
-        value = value * len(_ALPHABET) + _DIGITS[char]
-    zeros = len(text) - len(text.lstrip(_ALPHABET[0]))
-    data = b"\0" * zeros + value.to_bytes((value.bit_length() + 7) >> 3, "big")
-    if peer_id_text(data) != text:
-        raise InvalidAddress("this is not a peer id")
-    return data
+    """Text or bytes that are no address that this node can use."""
 
 
 def is_public(host: str) -> bool:
@@ -148,7 +104,7 @@ class Address:
         rest = rest[is_websocket:]
         peer = None
         if rest[:1] in (["p2p"], ["ipfs"]) and len(rest) == 2:
-            peer = peer_id_text(peer_id_bytes(rest[1]))
+            peer = _peer(rest[1])
         elif rest:
             raise InvalidAddress(f"{text!r}: after the port only /ws and /p2p/PEER are understood")
         return cls(parts[1], host, int(port), is_websocket, peer)
@@ -195,11 +151,26 @@ class Address:
             is_websocket = True
             code = reader.varint() if reader.more() else None
         if code == _CODES["p2p"]:
-            peer = peer_id_text(reader.take(reader.varint()))
+            peer = _peer_of_bytes(reader.take(reader.varint()))
             code = None
         if code is not None or reader.more():
             raise InvalidAddress("only TCP and WebSocket are understood")
         return cls(kind, host, port, is_websocket, peer)
+
+
+def _peer(text: str) -> str:
+    try:
+        peer_id_bytes(text)
+    except InvalidKey as error:
+        raise InvalidAddress(str(error)) from None
+    return text
+
+
+def _peer_of_bytes(data: bytes) -> str:
+    try:
+        return peer_id_text(data)
+    except InvalidKey as error:
+        raise InvalidAddress(str(error)) from None
 
 
 def _host(kind: str, host: str) -> str:

@@ -1,25 +1,24 @@
-"""The node's own key, which makes its peer id: an ed25519 seed in a file of 32 bytes or as hex.
+"""The node's own key, which makes its peer id; see ``primitives.keystore`` for its file.
 
-A node without one makes it when it first starts, and only its owner can read it. Validators are
-known by their peer ids, so a key that is lost or copied harms: one file is one node.
+Validators are known by their peer ids, so a key that is lost or copied harms: one key is one node.
 """
 
-import os
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from primitives.keystore import (
+    generate_node_key,
+    load_node_key,
+    new_node_key,
+    node_public_key,
+    parse_node_key,
+)
+from primitives.peer_id import peer_id_of
 
-from node.network.addresses import peer_id_of
-from primitives.errors import InvalidKey
-
-__all__ = ["KEY_FILE_NAME", "NodeKey", "generate_key_file", "load_key_file", "parse_key"]
+__all__ = ["KEY_FILE_NAME", "NodeKey"]
 
 KEY_FILE_NAME: Final = "secret_ed25519"
-SEED_BYTES: Final = 32
-FILE_BYTES_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class NodeKey:
     @property
     def public(self) -> bytes:
         """The ed25519 public key."""
-        return Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
+        return node_public_key(self.seed)
 
     @property
     def peer_id(self) -> str:
@@ -39,55 +38,21 @@ class NodeKey:
         return peer_id_of(self.public)
 
     @classmethod
-    def generate(cls) -> "NodeKey":
-        """A new key."""
-        return cls(secrets.token_bytes(SEED_BYTES))
+    def new(cls) -> "NodeKey":
+        """A key that is kept nowhere."""
+        return cls(new_node_key())
 
+    @classmethod
+    def parse(cls, text: str) -> "NodeKey":
+        """The key of 64 hexadecimal digits. Raises: InvalidKey."""
+        return cls(parse_node_key(text))
 
-def parse_key(text: str) -> NodeKey:
-    """The key of 64 hexadecimal digits. Raises: InvalidKey, without the text."""
-    try:
-        seed = bytes.fromhex(text.strip().removeprefix("0x"))
-    except ValueError:
-        seed = b""
-    if len(seed) != SEED_BYTES:
-        raise InvalidKey("a node key is 64 hexadecimal digits")
-    return NodeKey(seed)
+    @classmethod
+    def load(cls, path: Path) -> "NodeKey":
+        """The key in a file. Raises: InvalidKey."""
+        return cls(load_node_key(path))
 
-
-def load_key_file(path: Path) -> NodeKey:
-    """The key in a file, 32 bytes or hex. Raises: InvalidKey."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise InvalidKey(f"cannot read the node key {path}: {error.strerror}") from error
-    if len(data) == SEED_BYTES:
-        return NodeKey(data)
-    try:
-        return parse_key(data.decode("ascii"))
-    except (UnicodeDecodeError, InvalidKey):
-        raise InvalidKey(
-            f"{path} is no node key: it holds 32 bytes or 64 hexadecimal digits; make one with "
-            "`cess key generate-node-key --file FILE`"
-        ) from None
-
-
-def generate_key_file(path: Path) -> NodeKey:
-    """Make a key and write it as hex, for the owner only; never over another file.
-
-    Raises: InvalidKey.
-    """
-    key = NodeKey.generate()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.seed.hex().encode())
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError:
-        raise InvalidKey(f"{path} exists: a node key is never overwritten") from None
-    except OSError as error:
-        raise InvalidKey(f"cannot write the node key {path}: {error.strerror}") from error
-    return key
+    @classmethod
+    def load_or_make(cls, path: Path) -> "NodeKey":
+        """The key in a file, which is made if there is none. Raises: InvalidKey."""
+        return cls(load_node_key(path) if path.exists() else generate_node_key(path))
