@@ -11,11 +11,12 @@ from node.rpc.dispatch import Sink
 from node.rpc.jsonrpc import Json, invalid_params
 from node.rpc.registry import PARSERS, rpc_method, rpc_subscription, to_hex
 from pallets.frame.validity import TransactionSource
+from pallets.session import prove_possession
 from primitives.crypto.keys import KeyPair, Scheme
 from primitives.errors import CessError, InvalidKey, RpcError
 from primitives.extrinsic import extrinsic_hash
 from primitives.keystore import Keystore
-from primitives.types import Hash
+from primitives.types import AccountId, Hash
 
 __all__: list[str] = []
 
@@ -24,6 +25,8 @@ KEY_SCHEMES: Final[dict[bytes, Scheme]] = {
     GRANDPA_KEY_TYPE: "ed25519",
 }
 """The key types of a session, in the order of its public keys."""
+
+ACCOUNT_BYTES: Final = 32
 
 BAD_KEY: Final = 1003
 NO_KEYSTORE: Final = 1004
@@ -130,11 +133,32 @@ def has_session_keys(ctx: RpcContext, session_keys: bytes) -> Json:
 @rpc_method("author_rotateKeys", unsafe=True)
 def rotate_keys(ctx: RpcContext) -> Json:
     """Make new session keys and keep them; their public halves, joined."""
+    return to_hex(b"".join(pair.public for pair in _made_keys(ctx)))
+
+
+@rpc_method("author_rotateKeysWithOwner", unsafe=True)
+def rotate_keys_with_owner(ctx: RpcContext, owner: bytes) -> Json:
+    """Make new session keys and keep them; ``keys`` and ``proof`` for ``owner``'s ``set_keys``."""
+    if len(owner) != ACCOUNT_BYTES:
+        raise invalid_params(f"an owner is an account of {ACCOUNT_BYTES} bytes")
+    babe, grandpa = _made_keys(ctx)
+    return {
+        "keys": to_hex(babe.public + grandpa.public),
+        "proof": to_hex(prove_possession(AccountId(owner), babe, grandpa)),
+    }
+
+
+def _made_keys(ctx: RpcContext) -> list[KeyPair]:
+    """A new key of each type, kept."""
     try:
         keystore = _keystore(ctx)
-        made = [keystore.generate(kind, scheme) for kind, scheme in KEY_SCHEMES.items()]
+        made: list[KeyPair] = []
+        for kind, scheme in KEY_SCHEMES.items():
+            pair = keystore.pair(kind, keystore.generate(kind, scheme))
+            assert pair is not None, "because it was just written"
+            made.append(pair)
     except RpcError:
         raise
     except CessError as error:
         raise RpcError(BAD_KEY, str(error)) from error
-    return to_hex(b"".join(made))
+    return made

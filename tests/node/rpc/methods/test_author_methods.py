@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 
 from node.txpool.pool import Limits
+from pallets.session import SessionKeys
+from pallets.session.types import is_possession_proof
 from primitives.crypto.keys import KeyPair
 from primitives.errors import RpcError
 from primitives.extrinsic import extrinsic_hash
 from primitives.keystore import Keystore
+from primitives.scale import decode
 from tests.node.bench import Bench, run
 from tests.node.net import ALICE, FIRST_SLOT, TCESS, Net
 
@@ -165,6 +168,20 @@ def test_keys_are_inserted_found_and_rotated(net: Net, tmp_path: Path) -> None:
     run(net, test, keystore=Keystore(tmp_path / "keys"))
 
 
+def test_rotated_keys_prove_that_they_work_for_their_owner(net: Net, tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        made = await bench.ask("author_rotateKeysWithOwner", hex_of(ALICE.public))
+        keys = decode(SessionKeys, bytes.fromhex(made["keys"][2:]))
+        proof = bytes.fromhex(made["proof"][2:])
+        assert is_possession_proof(proof, ALICE.account_id, keys)
+        assert not is_possession_proof(proof, KeyPair.from_suri("//Bob").account_id, keys)
+        assert await bench.ask("author_hasSessionKeys", made["keys"]) is True
+        with pytest.raises(RpcError, match="32 bytes"):
+            await bench.ask("author_rotateKeysWithOwner", "0x1234")
+
+    run(net, test, keystore=Keystore(tmp_path / "keys"))
+
+
 def test_a_key_must_fit_its_secret(net: Net, tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         bob = hex_of(KeyPair.from_suri("//Bob").public)
@@ -182,7 +199,12 @@ def test_a_key_must_fit_its_secret(net: Net, tmp_path: Path) -> None:
 
 def test_keys_are_for_the_operator(net: Net) -> None:
     async def test(bench: Bench) -> None:
-        for method in ("author_insertKey", "author_rotateKeys", "author_hasKey"):
+        for method in (
+            "author_insertKey",
+            "author_rotateKeys",
+            "author_rotateKeysWithOwner",
+            "author_hasKey",
+        ):
             with pytest.raises(RpcError, match="unsafe"):
                 await bench.ask(method)
 
