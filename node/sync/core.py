@@ -69,9 +69,12 @@ HELD_BYTES_MAX: Final = 64 << 20
 BULK_REQUESTS_MAX: Final = 8
 RUNS_MAX: Final = 4
 BAD_MAX: Final = 512
+FAILURES_BELIEVED_MAX: Final = 5
+"""Failures in a row after which what a peer claims to have is not believed."""
 FUTURE_MAX: Final = 64
 FUTURE_SLOTS_KEPT: Final = 4
 """Slots by which a block may be ahead and is still fetched and kept: a clock may be off."""
+MISFIT_PAUSE_MS: Final = 500
 FUTURE_RETRY_MS: Final = 1_000
 MAJOR_SYNC_BLOCKS: Final = 5
 PROOF_PERIOD: Final = 512
@@ -290,7 +293,7 @@ class SyncCore:
             return
         if self._is_here(block.hash):
             if what.is_best and block.hash not in self._ordered:
-                peer.common = block
+                peer.share(block)
             return
         if block.number > self._view.finalized().number and self._is_near(peer, block.number):
             self._wants.add(peer.name, block, what.header.parent_hash)
@@ -325,7 +328,7 @@ class SyncCore:
                 bulk += peer.request_id is not None and (
                     self._asked[peer.request_id].run is not None
                 )
-        self._runs = [run for run in self._runs if run.members or not run.is_idle]
+        self._runs = [run for run in self._runs if not run.is_over]
 
     def _work(self, peer: Peer, *, may_bulk: bool) -> None:
         """Ask this idle peer something useful, if there is anything."""
@@ -341,9 +344,9 @@ class SyncCore:
         best, final = self._view.best(), self._view.finalized()
         if peer.ancestry is None:
             if self._view.is_known(peer.best.hash):
-                peer.common = peer.best
+                peer.share(peer.best)
             elif best.number == 0:
-                peer.common = best
+                peer.share(best)
             elif peer.best.number < final.number:
                 return False  # it is behind: there is nothing to ask for
             if peer.common is not None:
@@ -418,21 +421,34 @@ class SyncCore:
         if peer.best.number - peer.common.number <= BLOCKS_PER_REQUEST:
             return None
         for run in self._runs:
-            # A run upon our best chain is for all that were found to be on it a moment ago.
+            # A run upon our best chain is for all that are on it, as far as one knows.
             if run.base == peer.common or (
-                peer.common.number <= run.base.number < peer.best.number
+                not peer.is_parted
+                and peer.common.number <= run.base.number < peer.best.number
                 and self._is_on_best(run.base)
                 and self._is_on_best(peer.common)
             ):
                 break
         else:
-            if len(self._runs) >= RUNS_MAX:
+            if len(self._runs) >= RUNS_MAX and not self._make_room(peer):
                 return None
             run = Run(peer.common)
             self._runs.append(run)
         run.members[peer.name] = None
         peer.run = run
         return run
+
+    def _make_room(self, peer: Peer) -> bool:
+        """A run that nobody helps on makes room for a peer that did not fail yet."""
+        if peer.failures:
+            return False
+        for run in self._runs:
+            if run.tip == run.base and all(self._peers[name].failures for name in run.members):
+                for name in list(run.members):
+                    self._leave_run(self._peers[name])
+                self._runs.remove(run)
+                return True
+        return False
 
     def _is_on_best(self, block: BlockId) -> bool:
         return self._view.canonical_hash(block.number) == block.hash
@@ -482,10 +498,12 @@ class SyncCore:
         """A peer did not bring what it was asked for."""
         self._charge(peer.name, cost)
         peer.pause(self._now)
-        if asked.range is not None and asked.run is not None:
-            asked.run.failed(asked.range, peer.name)
+        if asked.run is not None:
+            self._leave_run(peer)
         if asked.want is not None:
             self._wants.failed(asked.want)
+        if peer.failures >= FAILURES_BELIEVED_MAX and peer.common is not None:
+            peer.best = peer.common  # until it announces something
 
     def _arrived(self, what: BlocksArrived) -> None:
         found = self._take(what.request_id)
@@ -520,7 +538,7 @@ class SyncCore:
 
     def _leave_run(self, peer: Peer) -> None:
         if peer.run is not None:
-            peer.run.forget(peer.name)
+            peer.run.leave(peer.name)
             peer.run = None
 
     def _search_answered(self, peer: Peer, search: Ancestry, block: IncomingBlock) -> None:
@@ -537,7 +555,7 @@ class SyncCore:
             peer.paused_until_ms = self._now + PAUSE_MS_MAX
             return
         if common is not None:
-            peer.common, peer.ancestry = common, None
+            peer.share(common, is_parted=search.parted is not None)
 
     def _want_arrived(self, peer: Peer, want: Want, blocks: tuple[IncomingBlock, ...]) -> None:
         if self._wants.get(want.block.hash) is not want:
@@ -557,7 +575,7 @@ class SyncCore:
         if blocks[-1].number <= self._view.finalized().number + 1:
             self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
             peer.paused_until_ms = self._now + PAUSE_MS_MAX
-        peer.common = None
+        peer.share(None)
 
     def _order(
         self,
@@ -603,8 +621,9 @@ class SyncCore:
         peer = self._peers.get(name)
         if peer is not None:
             run.forget(name)
-            peer.run, peer.common = None, None
-            peer.pause(self._now)
+            peer.run = None
+            peer.share(None)
+            peer.paused_until_ms = self._now + MISFIT_PAUSE_MS
 
     # Importing.
 
@@ -619,7 +638,7 @@ class SyncCore:
             self._charge(ordered.peer, Cost.USEFUL_BLOCK)
         for peer in self._peers.values():
             if peer.best.hash == block.hash:
-                peer.common = block
+                peer.share(block)
                 if peer.run is not None and peer.run.base.number >= block.number:
                     self._leave_run(peer)
         if (
@@ -641,7 +660,7 @@ class SyncCore:
         for name in list(run.members):
             peer = self._peers[name]
             if peer.common is None or peer.common.number < block.number:
-                peer.common = block
+                peer.share(block)
             if peer.best.number <= block.number:
                 self._leave_run(peer)
 
@@ -664,7 +683,7 @@ class SyncCore:
                 if peer is not None:
                     self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
                     self._leave_run(peer)
-                    peer.common = None
+                    peer.share(None)
                     peer.pause(self._now)
             case Failure.BAD_PROOF:
                 if peer is not None:
@@ -742,13 +761,14 @@ class SyncCore:
                 and common.number <= block.number
                 and not self._view.is_known(common.hash)
             ):
-                peer.common = None
+                peer.share(None)
             if peer.ancestry is not None and peer.ancestry.floor < block.number:
                 peer.ancestry = None
         for run in list(self._runs):
             if run.base.number <= block.number and not self._view.is_known(run.base.hash):
                 for name in list(run.members):
-                    self._peers[name].run = self._peers[name].common = None
+                    self._leave_run(self._peers[name])
+                    self._peers[name].share(None)
                 self._runs.remove(run)
 
 

@@ -22,6 +22,8 @@ class Peer:
     """The best block that it claims."""
     common: BlockId | None = None
     """The highest block that it is known to share with this node; None: not known."""
+    is_parted: bool = False
+    """Its chain is known to go another way right above ``common``."""
     ancestry: Ancestry | None = None
     run: Run | None = None
     request_id: int | None = None
@@ -30,6 +32,12 @@ class Peer:
     failures: int = 0
     is_bad: bool = False
     """It sent a bad block: nothing more is asked of it."""
+
+    def share(self, block: BlockId | None, *, is_parted: bool = False) -> None:
+        """It has this block in common with this node; None: it is not known what."""
+        self.common, self.is_parted = block, is_parted
+        if block is not None:
+            self.ancestry = None
 
     def pause(self, now_ms: int) -> None:
         """It failed: ask it less and less often."""

@@ -153,11 +153,16 @@ class Run:
         """A block that was handed on is imported."""
         self.base = block
 
-    def forget(self, peer: str) -> None:
-        """A member is not believed any more: what it sent and what was asked of it goes."""
+    def leave(self, peer: str) -> None:
+        """Nothing more is asked of a member; what it sent stays."""
         self.members.pop(peer, None)
         for each in self._ranges:
             each.asked.pop(peer, None)
+
+    def forget(self, peer: str) -> None:
+        """A member is not believed any more: what it sent goes too."""
+        self.leave(peer)
+        for each in self._ranges:
             if each.origin == peer:
                 each.blocks, each.origin = (), ""
         self._recount()
@@ -168,6 +173,6 @@ class Run:
         self._ranges, self._next, self.held_bytes = [], base.number + 1, 0
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing of it is asked for, here, or being imported."""
-        return not self._ranges and self.tip == self.base
+    def is_over(self) -> bool:
+        """Whether nobody is in it, and nothing of it is being imported."""
+        return not self.members and self.tip == self.base

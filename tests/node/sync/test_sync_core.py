@@ -1,0 +1,497 @@
+"""The core of synchronisation: scenarios, and models of many nodes under loss and lies."""
+
+from dataclasses import replace
+
+import pytest
+
+from node.database import BlockId
+from node.network.transport import Cost, Roles
+from node.network.wire import BlockRequest, Direction
+from node.sync.core import FUTURE_SLOTS_KEPT, HELD_BYTES_MAX, SyncCore
+from node.sync.events import (
+    Announced,
+    BlockImported,
+    BlocksArrived,
+    Charge,
+    Effect,
+    Failure,
+    FetchWanted,
+    FinalizedTo,
+    ImportBlocks,
+    ImportFailed,
+    ImportJustification,
+    JustificationRefused,
+    NotAsked,
+    PeerJoined,
+    PeerLeft,
+    RequestBlocks,
+    RequestFailed,
+    Ticked,
+)
+from node.sync.wants import WANTS_MAX, WANTS_PER_PEER_MAX
+from primitives.header import Header
+from primitives.types import Hash
+from tests.node.sync.world import BAD, GENESIS, Node, Tree, World, child, incoming, line
+
+
+class Rig:
+    """One core by itself."""
+
+    def __init__(self, *own: Header) -> None:
+        self.tree = Tree()
+        self.tree.extend(*own)
+        self.core = SyncCore(self.tree, lambda header: bool(header.digest.logs))
+        self.now = 0
+
+    def give(self, what: object, after_ms: int = 0) -> list[Effect]:
+        self.now += after_ms
+        self.core.receive(what, self.now)  # type: ignore[arg-type]
+        found = []
+        while (effect := self.core.next_effect()) is not None:
+            found.append(effect)
+        return found
+
+    def join(self, name: str, best: Header) -> list[Effect]:
+        return self.give(PeerJoined(name, Roles.FULL, BlockId(best.hash(), int(best.number))))
+
+    def announce(self, name: str, header: Header, ahead: int | None = 0) -> list[Effect]:
+        return self.give(Announced(name, header, header.hash(), True, ahead))
+
+    def land(self, *headers: Header) -> list[Effect]:
+        found: list[Effect] = []
+        for header in headers:
+            is_best = self.tree.add(header)
+            found += self.give(BlockImported(header.hash(), int(header.number), is_best))
+        return found
+
+
+def request_of(effects: list[Effect]) -> RequestBlocks:
+    (found,) = [each for each in effects if isinstance(each, RequestBlocks)]
+    return found
+
+
+def arrived(request: RequestBlocks, *headers: Header) -> BlocksArrived:
+    return BlocksArrived(request.request_id, tuple(incoming(each) for each in headers))
+
+
+def costs(effects: list[Effect]) -> list[Cost]:
+    return [each.cost for each in effects if isinstance(each, Charge)]
+
+
+# Finding out what to ask.
+
+
+def test_a_node_at_genesis_asks_for_ranges_at_once() -> None:
+    chain = line(GENESIS, 300)
+    rig = Rig()
+    asked = request_of(rig.join("a", chain[-1])).request
+    assert (asked.start, asked.max_blocks, asked.direction) == (1, 128, Direction.ASCENDING)
+
+
+def test_the_common_ancestor_is_found_by_halving() -> None:
+    trunk = line(GENESIS, 1000)
+    ours, theirs = line(trunk[-1], 37, b"o"), line(trunk[-1], 500, b"t")
+    rig = Rig(*trunk, *ours)
+    world = Tree()
+    world.extend(*trunk, *theirs)
+    effects, probes = rig.join("a", theirs[-1]), 0
+    while (asked := request_of(effects)).request.max_blocks == 1:
+        probes += 1
+        effects = rig.give(BlocksArrived(asked.request_id, world.answer(asked.request)))
+    assert asked.request.start == 1001
+    assert probes <= 14
+
+
+def test_a_peer_with_another_final_chain_is_left_alone_and_pays() -> None:
+    ours, theirs = line(GENESIS, 20, b"o"), line(GENESIS, 40, b"t")
+    rig = Rig(*ours)
+    rig.tree.finalize(20)
+    asked = request_of(rig.join("a", theirs[-1]))
+    effects = rig.give(arrived(asked, theirs[19]))
+    assert costs(effects) == [Cost.UNKNOWN_ANCESTOR]
+    assert not any(isinstance(each, RequestBlocks) for each in effects)
+    assert rig.core.next_deadline() == 60_000
+
+
+def test_a_light_peer_is_never_asked() -> None:
+    rig = Rig()
+    assert rig.give(PeerJoined("a", Roles.LIGHT, BlockId(Hash(b"x" * 32), 9))) == []
+    assert rig.announce("a", child(GENESIS)) == []
+
+
+# News.
+
+
+def test_an_announced_block_is_asked_for_alone_and_imported() -> None:
+    rig, block = Rig(), child(GENESIS)
+    rig.join("a", GENESIS)
+    asked = request_of(rig.announce("a", block))
+    assert (asked.request.start, asked.request.max_blocks) == (block.hash(), 1)
+    (order,) = rig.give(arrived(asked, block))
+    assert order == ImportBlocks("a", (incoming(block),))
+    assert costs(rig.land(block)) == [Cost.USEFUL_BLOCK]
+
+
+def test_a_block_announced_by_many_is_asked_of_one_and_of_the_next_if_that_fails() -> None:
+    rig, block = Rig(), child(GENESIS)
+    for name in ("a", "b"):
+        rig.join(name, GENESIS)
+    asked = request_of(rig.announce("a", block))
+    assert rig.announce("b", block) == []
+    failed = RequestFailed(asked.request_id, NotAsked.TIMED_OUT)
+    again = request_of(rig.give(failed))
+    assert (asked.peer, again.peer) == ("a", "b")
+
+
+def test_a_fork_is_fetched_down_to_what_is_known() -> None:
+    trunk = line(GENESIS, 10)
+    fork = line(trunk[3], 9, b"f")
+    rig = Rig(*trunk)
+    rig.join("a", trunk[-1])
+    asked = request_of(rig.announce("a", fork[-1]))
+    assert asked.request.direction is Direction.DESCENDING
+    answer = [*reversed(fork), trunk[3]][: asked.request.max_blocks]
+    if len(answer) < len(fork):
+        # It asked down to its best block only: the fork hangs in the air, so it searches.
+        effects = rig.give(arrived(asked, *answer))
+        tree = Tree()
+        tree.extend(*trunk[:4], *fork)
+        while not any(isinstance(each, ImportBlocks) for each in effects):
+            asked = request_of(effects)
+            effects = rig.give(BlocksArrived(asked.request_id, tree.answer(asked.request)))
+    else:
+        effects = rig.give(arrived(asked, *answer))
+    (order,) = [each for each in effects if isinstance(each, ImportBlocks)]
+    assert [block.header for block in order.blocks] == fork
+
+
+def test_a_vote_for_an_unknown_block_fetches_it() -> None:
+    rig, block = Rig(), child(GENESIS)
+    rig.join("a", GENESIS)
+    wanted = FetchWanted("a", BlockId(block.hash(), 1))
+    asked = request_of(rig.give(wanted))
+    assert asked.request.start == block.hash()
+    assert rig.give(wanted) == []
+
+
+@pytest.mark.parametrize(
+    ("ahead", "cost"), [(FUTURE_SLOTS_KEPT + 1, Cost.UNKNOWN_ANCESTOR), (None, Cost.BAD_BLOCK)]
+)
+def test_nothing_is_asked_for_a_header_of_the_far_future_or_without_a_slot(
+    ahead: int | None, cost: Cost
+) -> None:
+    rig = Rig()
+    rig.join("a", GENESIS)
+    assert rig.announce("a", child(GENESIS), ahead) == [Charge("a", cost)]
+
+
+def test_a_block_a_little_early_is_imported_later_once() -> None:
+    rig, block = Rig(), child(GENESIS)
+    rig.join("a", GENESIS)
+    asked = request_of(rig.announce("a", block, 2))
+    rig.give(arrived(asked, block))
+    assert rig.give(ImportFailed(block.hash(), Failure.FUTURE)) == []
+    assert rig.announce("a", block, 2) == []
+    assert rig.core.next_deadline() == 1_000
+    (order,) = rig.give(Ticked(), 1_000)
+    assert isinstance(order, ImportBlocks)
+    rig.give(ImportFailed(block.hash(), Failure.FUTURE))
+    assert rig.core.statistics()["early"] == 0
+
+
+# Lies.
+
+
+def lies(asked: RequestBlocks, chain: list[Header]) -> dict[str, tuple[Header, ...]]:
+    return {
+        "too many": tuple(chain[:129]),
+        "from elsewhere": tuple(chain[5:20]),
+        "with a hole": (chain[0], chain[2]),
+        "not linked": (chain[0], replace(chain[1], parent_hash=Hash(b"x" * 32))),
+        "backwards": tuple(reversed(chain[:9])),
+    }
+
+
+@pytest.mark.parametrize(
+    "kind", ["too many", "from elsewhere", "with a hole", "not linked", "backwards"]
+)
+def test_blocks_that_were_not_asked_for_cost_their_sender_and_are_asked_of_another(
+    kind: str,
+) -> None:
+    chain = line(GENESIS, 300)
+    rig = Rig()
+    asked = request_of(rig.join("liar", chain[-1]))
+    rig.join("b", chain[-1])
+    effects = rig.give(arrived(asked, *lies(asked, chain)[kind]))
+    assert costs(effects) == [Cost.UNASKED]
+    assert not any(isinstance(each, ImportBlocks) for each in effects)
+    assert rig.core.statistics()["held_bytes"] == 0
+
+
+def test_an_answer_to_nothing_is_ignored() -> None:
+    rig = Rig()
+    rig.join("a", GENESIS)
+    assert rig.give(BlocksArrived(77, (incoming(child(GENESIS)),))) == []
+
+
+def test_who_sends_a_bad_block_is_never_asked_again_and_others_are() -> None:
+    bad = child(GENESIS, BAD)
+    good = child(GENESIS)
+    rig = Rig()
+    rig.join("liar", GENESIS)
+    rig.join("b", GENESIS)
+    asked = request_of(rig.announce("liar", bad))
+    rig.give(arrived(asked, bad))
+    assert costs(rig.give(ImportFailed(bad.hash(), Failure.BAD))) == [Cost.BAD_BLOCK]
+    assert rig.announce("liar", good) == []
+    assert costs(rig.announce("b", bad)) == [Cost.BAD_BLOCK]
+    assert costs(rig.announce("b", child(bad))) == [Cost.BAD_BLOCK]
+    assert request_of(rig.announce("b", good)).peer == "b"
+
+
+def test_the_bad_block_in_a_run_is_blamed_on_its_sender_alone() -> None:
+    chain = line(GENESIS, 400)
+    fake = [*chain[:128], *line(chain[127], 128, BAD)]
+    rig = Rig()
+    one = request_of(rig.join("honest", chain[-1]))
+    two = request_of(rig.join("liar", chain[-1]))
+    rig.give(arrived(two, *fake[128:256]))
+    effects = rig.give(arrived(one, *chain[:128]))
+    assert [each.peer for each in effects if isinstance(each, ImportBlocks)] == ["honest", "liar"]
+    rig.land(*chain[:128])
+    effects = rig.give(ImportFailed(fake[128].hash(), Failure.BAD))
+    assert Charge("liar", Cost.BAD_BLOCK) in effects
+    assert rig.core.statistics()["ordered"] == 0
+    world = World()
+    node = world.node("x", lie=lambda n, r: None)
+    assert node.reputation == {}
+
+
+def test_a_claim_without_blocks_is_not_believed_twice() -> None:
+    rig = Rig()
+    asked = request_of(rig.join("liar", line(GENESIS, 1000)[-1]))
+    effects = rig.give(BlocksArrived(asked.request_id, ()))
+    assert costs(effects) == [Cost.NOT_ANSWERED]
+    assert rig.give(Ticked(), 120_000) == []
+    assert rig.core.best_seen() == 0
+
+
+def test_a_slow_peer_is_doubled_so_that_it_holds_nothing_up() -> None:
+    chain = line(GENESIS, 256)
+    rig = Rig()
+    slow = request_of(rig.join("slow", chain[-1]))
+    fast = request_of(rig.join("fast", chain[-1]))
+    effects = rig.give(arrived(fast, *chain[128:256]))
+    assert effects == []
+    assert rig.core.next_deadline() == 2_000
+    again = request_of(rig.give(Ticked(), 2_000))
+    assert (again.peer, again.request.start) == ("fast", slow.request.start)
+    effects = rig.give(arrived(again, *chain[:128]))
+    assert [type(each) for each in effects] == [ImportBlocks, ImportBlocks]
+    assert costs(rig.give(arrived(slow, *chain[:128]))) == []
+
+
+def test_a_flood_of_announcements_takes_bounded_room_and_nobody_elses() -> None:
+    rig = Rig()
+    for number in range(30):
+        rig.join(f"flood{number}", GENESIS)
+        for salt in range(100):
+            rig.announce(f"flood{number}", child(GENESIS, b"%d %d" % (number, salt)))
+    assert rig.core.statistics()["wants"] <= WANTS_MAX
+    quiet = Rig()
+    quiet.join("flood", GENESIS)
+    for salt in range(1000):
+        quiet.announce("flood", child(GENESIS, b"%d" % salt))
+    assert quiet.core.statistics()["wants"] <= WANTS_PER_PEER_MAX
+    quiet.join("honest", GENESIS)
+    assert request_of(quiet.announce("honest", child(GENESIS))).peer == "honest"
+
+
+def test_what_becomes_final_frees_all_that_was_below() -> None:
+    trunk = line(GENESIS, 50)
+    rig = Rig(*trunk)
+    rig.join("a", trunk[-1])
+    for salt in range(10):
+        rig.announce("a", child(trunk[salt], b"fork %d" % salt))
+    assert rig.core.statistics()["wants"] > 0
+    rig.give(FinalizedTo(rig.tree.finalize(40)))
+    assert rig.core.statistics()["wants"] == 0
+
+
+def test_a_peer_that_leaves_takes_everything_of_it_along() -> None:
+    chain = line(GENESIS, 600)
+    rig = Rig()
+    rig.join("a", chain[-1])
+    rig.give(PeerLeft("a"))
+    rest = rig.core.statistics()
+    assert not any(rest.values())
+
+
+# Finality.
+
+
+def test_a_set_change_that_voting_did_not_prove_is_asked_for_until_it_is() -> None:
+    rig = Rig()
+    change = child(GENESIS, b"change")
+    rig.tree.add(change)
+    for name in ("a", "b"):
+        rig.join(name, change)
+    changed = BlockImported(change.hash(), 1, is_best=True, changes_set=True)
+    assert rig.give(changed) == []
+    asked = request_of(rig.give(Ticked(), 10_000))
+    assert asked.request.start == change.hash()
+    other = request_of(rig.give(BlocksArrived(asked.request_id, (incoming(change),))))
+    proof = incoming(change, b"proof")
+    (order,) = rig.give(BlocksArrived(other.request_id, (proof,)))
+    assert order == ImportJustification(other.peer, BlockId(change.hash(), 1), b"proof")
+    effects = rig.give(JustificationRefused(change.hash(), other.peer))
+    assert costs(effects) == [Cost.BAD_JUSTIFICATION]
+    rig.give(FinalizedTo(rig.tree.finalize(1)))
+    assert rig.core.statistics()["proofs"] == 0
+
+
+def test_only_useful_proofs_are_checked_in_bulk() -> None:
+    chain = line(GENESIS, 128)
+    chain = [*chain[:60], *line(chain[59], 1, b"set change")]
+    chain += line(chain[-1], 67)
+    rig = Rig()
+    asked = request_of(rig.join("a", line(chain[-1], 200)[-1]))
+    blocks = tuple(incoming(each, b"proof") for each in chain)
+    (order,) = [
+        each
+        for each in rig.give(BlocksArrived(asked.request_id, blocks))
+        if isinstance(each, ImportBlocks)
+    ]
+    assert [block.number for block in order.blocks if block.justification] == [61, 128]
+
+
+def test_syncing_is_major_only_when_most_say_so() -> None:
+    chain = line(GENESIS, 100)
+    rig = Rig(*chain)
+    for name in ("a", "b", "c"):
+        rig.join(name, chain[-1])
+    rig.give(PeerJoined("liar", Roles.FULL, BlockId(Hash(b"l" * 32), 1 << 31)))
+    assert not rig.core.is_major_syncing()
+    ahead = line(chain[-1], 7)[-1]
+    for name in ("a", "b"):
+        rig.announce(name, ahead)
+    assert rig.core.is_major_syncing()
+
+
+# Many nodes.
+
+
+def fake_chain(node: Node, request: BlockRequest) -> tuple:  # type: ignore[type-arg]
+    return node.tree.answer(request)
+
+
+def silence(node: Node, request: BlockRequest) -> None:
+    return None
+
+
+def refusal(node: Node, request: BlockRequest) -> NotAsked:
+    return NotAsked.REFUSED
+
+
+def junk(node: Node, request: BlockRequest) -> NotAsked:
+    return NotAsked.MALFORMED
+
+
+def nothing(node: Node, request: BlockRequest) -> tuple:  # type: ignore[type-arg]
+    return ()
+
+
+def elsewhere(node: Node, request: BlockRequest) -> tuple:  # type: ignore[type-arg]
+    return tuple(incoming(each) for each in line(GENESIS, 3, b"elsewhere"))
+
+
+LIES = [fake_chain, silence, refusal, junk, nothing, elsewhere]
+
+
+def add_liars(world: World, fake: Header, length: int) -> None:
+    for at, lie in enumerate(LIES):
+        liar = world.node(f"liar{at}", lie=lie)
+        chain = line(fake, length, BAD + b"%d" % at)
+        path, below = [], fake
+        while below.number:
+            path.append(below)
+            below = next(
+                tree.headers[below.parent_hash]
+                for tree in (node.tree for node in world.nodes.values())
+                if below.parent_hash in tree.headers
+            )
+        liar.tree.extend(*reversed(path), *chain)
+        liar.claim = BlockId(chain[-1].hash(), int(chain[-1].number))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_all_honest_nodes_converge_under_loss_and_lies(seed: int) -> None:
+    world = World(seed, loss=0.1)
+    trunk = line(GENESIS, 40)
+    longest: Header | None = None
+    for at in range(5):
+        node = world.node(f"n{at}")
+        node.tree.extend(*trunk)
+        branch = line(trunk[-1 - at * 3], world.source.randrange(1, 300), b"branch %d" % at)
+        node.tree.extend(*branch)
+        top = node.tree.headers[node.tree.best().hash]
+        if longest is None or top.number > longest.number:
+            longest = top
+    for at in range(2):
+        world.node(f"new{at}")
+    assert longest is not None
+    add_liars(world, trunk[10], 900)
+    world.connect_all()
+    world.run(600_000)
+    expected = BlockId(longest.hash(), int(longest.number))
+    honest = [node for node in world.nodes.values() if node.lie is None]
+    assert [node.tree.best() for node in honest] == [expected] * len(honest)
+    for node in honest:
+        assert node.peak_held < HELD_BYTES_MAX
+        pays = {peer for peer, cost in node.costs if cost.change <= Cost.BAD_BLOCK.change}
+        assert all(name.startswith("liar") for name in pays)
+
+
+def test_new_blocks_reach_everybody_while_a_new_node_catches_up() -> None:
+    world = World(3)
+    trunk = line(GENESIS, 1500)
+    for at in range(4):
+        world.node(f"n{at}").tree.extend(*trunk)
+    late = world.node("late")
+    world.connect_all()
+    tip = trunk[-1]
+    for second in range(1, 61):
+        tip = child(tip)
+        author = world.nodes[f"n{second % 4}"]
+        world.at(second * 1000, lambda a=author, h=tip: world.imported(a, h))  # type: ignore[misc]
+    world.run(120_000)
+    assert {node.tree.best().hash for node in world.nodes.values()} == {tip.hash()}
+    peers = {peer for peer, request in late.asked if request.max_blocks == 128}
+    assert len(peers) == 4
+
+
+def test_the_same_seed_gives_the_same_trace() -> None:
+    def trace() -> list[str]:
+        world = World(9, loss=0.2)
+        for at in range(4):
+            world.node(f"n{at}").tree.extend(*line(GENESIS, 50 + at, b"%d" % at))
+        world.connect_all()
+        world.run(60_000)
+        return world.trace
+
+    assert trace() == trace()
+
+
+def test_a_node_syncs_from_peers_that_prove_finality_on_the_way() -> None:
+    world = World(1)
+    trunk = line(GENESIS, 700)
+    full = world.node("full")
+    full.tree.extend(*trunk)
+    for number in range(1, 701):
+        full.tree.proofs[trunk[number - 1].hash()] = b"proof"
+    full.tree.finalize(700)
+    new = world.node("new")
+    world.connect_all()
+    world.run(60_000)
+    assert new.tree.best() == full.tree.best()
+    assert new.tree.finalized().number == 700
