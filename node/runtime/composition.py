@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 from chain_spec.constants import CONSTANTS_KEY, ChainConstants
 from node.runtime.apis import API_SPECS
-from node.runtime.version import CODE_KEY, VERSION, check_code
+from node.runtime.version import CODE_KEY, VERSION, check_known, version_of
 from pallets.audit import Audit
 from pallets.babe import Babe
 from pallets.balances import Balances
@@ -43,7 +43,14 @@ from primitives.errors import CessError, DecodeError
 from primitives.scale import U8, U16, U32, U64, codec
 from primitives.types import BlockNumber, Moment
 
-__all__ = ["AUTHORITIES_MAX", "FEE_TREASURY", "CessRuntime", "NoConstants", "runtime_at"]
+__all__ = [
+    "AUTHORITIES_MAX",
+    "FEE_TREASURY",
+    "RUNTIMES",
+    "CessRuntime",
+    "NoConstants",
+    "runtime_at",
+]
 
 BLOCK_HASHES: Final = BlockNumber(2400)
 """Block hashes that are kept: no mortal extrinsic lives longer."""
@@ -258,7 +265,7 @@ class CessRuntime(ExecutiveRuntime):
 
     def metadata(self, version: int) -> bytes:
         """Metadata of version 14 or 15, with magic and version byte."""
-        return _metadata(codec(ChainConstants).encode(self.constants), version)
+        return _metadata(type(self), codec(ChainConstants).encode(self.constants), version)
 
 
 def runtime_at(state: StateReader) -> CessRuntime:
@@ -268,8 +275,17 @@ def runtime_at(state: StateReader) -> CessRuntime:
         RuntimeNotKnown: the next block needs another runtime than this program's.
         NoConstants: the state is none of this program.
     """
-    check_code(state.get(CODE_KEY))
-    return CessRuntime(state)
+    version = version_of(state.get(CODE_KEY))
+    check_known(version, RUNTIMES)
+    return RUNTIMES[int(version.spec_version)](state)
+
+
+RUNTIMES: Final[dict[int, type[CessRuntime]]] = {int(VERSION.spec_version): CessRuntime}
+"""The runtimes of this program by their spec version.
+
+An upgrade adds one, and the older ones stay: a node that syncs executes every block with the
+runtime of its time.
+"""
 
 
 @lru_cache(maxsize=8)
@@ -294,6 +310,6 @@ def _weights_of(ref_time_max: int) -> BlockWeights:
 
 
 @lru_cache(maxsize=8)
-def _metadata(constants: bytes, version: int) -> bytes:
-    runtime = CessRuntime(DictState({}), codec(ChainConstants).decode(constants))
+def _metadata(kind: type[CessRuntime], constants: bytes, version: int) -> bytes:
+    runtime = kind(DictState({}), codec(ChainConstants).decode(constants))
     return metadata_v14(runtime) if version == 14 else metadata_v15(runtime, API_SPECS)

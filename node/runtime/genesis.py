@@ -1,7 +1,7 @@
 """From what a chain spec says to the state of block 0.
 
 Beside the state of the pallets it holds the constants of the chain (``:cess:constants``) and the
-version of the runtime (``:code``). The accounts of the runtime itself (treasuries and the reward
+shim of the runtime (``:code``). The accounts of the runtime itself (treasuries and the reward
 pot) are endowed with the existential deposit, so that no small payment to them is burned as dust.
 """
 
@@ -10,7 +10,8 @@ from typing import Final
 from chain_spec.constants import CONSTANTS_KEY, ChainConstants
 from chain_spec.genesis import GenesisConfig
 from node.runtime.composition import FEE_TREASURY, CessRuntime
-from node.runtime.version import CODE_KEY, encoded_version
+from node.runtime.shim import shim_code
+from node.runtime.version import CODE_KEY
 from pallets.balances import Balances
 from pallets.cess_treasury import PUNISH_TREASURY, RESERVE_REWARD, REWARD_POT, SPACE_TREASURY
 from pallets.frame import DictState, PalletGenesis
@@ -61,5 +62,5 @@ def build_state(genesis: GenesisConfig) -> dict[bytes, bytes]:
     }
     state = build_genesis(runtime, given)
     state[CONSTANTS_KEY] = encode(ChainConstants, constants)
-    state[CODE_KEY] = encoded_version()
+    state[CODE_KEY] = shim_code(runtime)
     return state

@@ -10,7 +10,7 @@ It is the same on every machine: it is part of the genesis of a chain. ``shim_re
 the state a function of the shim reads, so that a node can prove it to a light client. Whoever
 changes what a native answer reads changes both; tests execute the module and compare.
 
-Bounds: ``CODE_BYTES_MAX`` bytes (``pallets.system``).
+Bounds: ``CODE_BYTES_MAX`` bytes.
 """
 
 from collections.abc import Iterator
@@ -27,15 +27,15 @@ from node.runtime.shim_transactions import (
     TransactionRules,
     Transactions,
 )
-from node.runtime.wasm import custom_sections
 from pallets.babe import Babe
 from pallets.frame import DictState, DispatchClass
+from pallets.frame.code import APIS_SECTION, CODE_BYTES_MAX, VERSION_SECTION
 from pallets.frame.executive import OPERATIONAL_FEE_MULTIPLIER
 from pallets.frame.limits import ClassLimits
 from pallets.frame.overlay import StateReader
 from pallets.frame.signatures import ECDSA_WEIGHT
 from pallets.frame.storage import StorageEntry
-from pallets.frame.version import ApiId, RuntimeVersion
+from pallets.frame.version import RuntimeVersion
 from pallets.frame.weight import Weight
 from pallets.grandpa import Grandpa
 from pallets.system import System
@@ -48,7 +48,7 @@ from primitives.types import AccountId, BlockNumber
 if TYPE_CHECKING:
     from node.runtime.composition import CessRuntime
 
-__all__ = ["SHIM_METHODS", "code_version", "shim_code", "shim_reads"]
+__all__ = ["SHIM_METHODS", "shim_code", "shim_reads"]
 
 ACCOUNT_NONCE: Final = "AccountNonceApi_account_nonce"
 VALIDATE: Final = "TaggedTransactionQueue_validate_transaction"
@@ -61,13 +61,6 @@ _FIXED: Final = (
 
 ESTIMATE: Final = Weight(ref_time=1_000_000_000, reads=10, writes=10)
 """What a call whose weight depends on its arguments is taken to weigh, for fees only."""
-
-VERSION_SECTION: Final = "runtime_version"
-APIS_SECTION: Final = "runtime_apis"
-
-API_BYTES: Final = 12
-APIS_MAX: Final = 256
-"""APIs of a runtime at most."""
 
 SOURCE_BYTES: Final = 1
 HASH_BYTES: Final = 32
@@ -89,8 +82,8 @@ def _code(kind: "type[CessRuntime]", constants: bytes) -> bytes:
     program = Program()
     apis = b"".join(bytes(name) + encode(U32, of) for name, of in version.apis)
     bare = replace(version, apis=())
-    program.module.custom(VERSION_SECTION, encode(RuntimeVersion, bare))
-    program.module.custom(APIS_SECTION, apis)
+    program.module.custom(VERSION_SECTION.decode(), encode(RuntimeVersion, bare))
+    program.module.custom(APIS_SECTION.decode(), apis)
     program.add_fixed("Core_version", encode(RuntimeVersion, version))
     for name, parts in _joined(runtime).items():
         program.add_joined(name, parts)
@@ -99,7 +92,9 @@ def _code(kind: "type[CessRuntime]", constants: bytes) -> bytes:
     older, newest = (b"\1" + encode(bytes, runtime.metadata(each)) for each in (14, 15))
     versions = encode(tuple[U32, ...], (U32(14), U32(15)))
     program.add_metadata(pack(newest + older), newest, older, versions)
-    return program.module.encode()
+    code = program.module.encode()
+    assert len(code) <= CODE_BYTES_MAX, "because a chain takes no larger code"
+    return code
 
 
 def shim_reads(method: str, params: bytes, state: StateReader) -> tuple[bytes, ...] | None:
@@ -136,20 +131,6 @@ def _validation_reads(params: bytes, state: StateReader) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
-def code_version(code: bytes) -> RuntimeVersion:
-    """The version that a module says it has. Raises: DecodeError."""
-    found = custom_sections(code, (VERSION_SECTION, APIS_SECTION))
-    if len(found) < 2:
-        raise DecodeError("the module does not say which version of which runtime it is")
-    version = codec(RuntimeVersion).decode(found[VERSION_SECTION])
-    raw = found[APIS_SECTION]
-    if len(raw) % API_BYTES or len(raw) > API_BYTES * APIS_MAX or version.apis:
-        raise DecodeError("the module has a list of APIs that is none")
-    read = codec(tuple[ApiId, U32]).decode
-    apis = tuple(read(raw[at : at + API_BYTES]) for at in range(0, len(raw), API_BYTES))
-    return replace(version, apis=apis)
-
-
 _JOINED: Final[dict[str, tuple[StorageEntry[Any], ...]]] = {
     "BabeApi_configuration": (Babe.epoch_config, Babe.authorities, Babe.randomness),
     "BabeApi_current_epoch_start": (Babe.epoch_index, Babe.genesis_slot),
@@ -177,7 +158,7 @@ def _stored(entry: StorageEntry[Any]) -> Stored:
     return Stored(entry.key(), default)
 
 
-def _joined(runtime: "CessRuntime") -> dict[str, tuple[bytes | Stored | Computed, ...]]:
+def _joined(runtime: "CessRuntime") -> dict[str, tuple[bytes | Stored | Part | Computed, ...]]:
     """The answers that are put together from the state: what follows what."""
     config = runtime.babe.config
     slot = encode(U64, U64(config.expected_block_time))

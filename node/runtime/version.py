@@ -1,18 +1,21 @@
 """The version of this program's runtime.
 
 ``SPEC_VERSION`` grows with every change of what a block does, ``TRANSACTION_VERSION`` with every
-change of how calls are encoded (docs/adr/0010-native-runtime.md). ``:code`` in the state holds the
-encoded version of the runtime that executes the next block.
+change of how calls are encoded (docs/adr/0010-native-runtime.md). ``:code`` in the state says which
+runtime executes the next block: it is that runtime's shim, see ``shim``.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
 from node.runtime.apis import API_SPECS
+from pallets.frame.code import code_version
 from pallets.frame.runtime_api import RuntimeApis
 from pallets.frame.version import RuntimeVersion
+from pallets.system import CODE_KEY
 from primitives.errors import CessError, DecodeError
-from primitives.scale import U8, U32, codec
+from primitives.scale import U8, U32
 
 __all__ = [
     "CODE_KEY",
@@ -20,12 +23,9 @@ __all__ = [
     "TRANSACTION_VERSION",
     "VERSION",
     "RuntimeNotKnown",
-    "check_code",
-    "encoded_version",
+    "check_known",
+    "version_of",
 ]
-
-CODE_KEY: Final = b":code"
-"""Where the state says which runtime executes the next block."""
 
 SPEC_VERSION: Final = 1
 TRANSACTION_VERSION: Final = 1
@@ -46,14 +46,9 @@ class RuntimeNotKnown(CessError):  # noqa: N818  a fact
     """The chain runs a runtime that this program does not have."""
 
 
-def encoded_version() -> bytes:
-    """What ``:code`` holds for this runtime."""
-    return codec(RuntimeVersion).encode(VERSION)
-
-
 @lru_cache(maxsize=16)
-def check_code(code: bytes | None) -> None:
-    """Refuse a state whose next block is another runtime's.
+def version_of(code: bytes | None) -> RuntimeVersion:
+    """The version of the runtime whose code the state holds.
 
     Raises: RuntimeNotKnown.
     """
@@ -62,14 +57,24 @@ def check_code(code: bytes | None) -> None:
             "the state names no runtime (no :code); is the chain spec one of this program?"
         )
     try:
-        found = codec(RuntimeVersion).decode(code)
-    except DecodeError:
+        return code_version(code)
+    except DecodeError as error:
         raise RuntimeNotKnown(
-            "the state holds code that is no version record of this program; "
+            f"the state holds code without a version of a runtime ({error}); "
             "this node runs chains made by `cess chain-spec build` only"
         ) from None
-    if found.spec_name != VERSION.spec_name or found.spec_version != VERSION.spec_version:
-        raise RuntimeNotKnown(
-            f"the chain runs {found.spec_name} {found.spec_version}, this program knows "
-            f"{VERSION.spec_name} {VERSION.spec_version}; install the release that has it"
-        )
+
+
+def check_known(version: RuntimeVersion, known: Iterable[int]) -> None:
+    """Refuse a runtime that is not of this program, or not among the ``known`` spec versions.
+
+    Raises: RuntimeNotKnown.
+    """
+    if version.spec_name == VERSION.spec_name and version.spec_version in known:
+        return
+    ours = ", ".join(str(each) for each in known)
+    raise RuntimeNotKnown(
+        f"the next block is made by the runtime {version.spec_name} {version.spec_version}, and "
+        f"this program has {VERSION.spec_name} {ours}: install the release that has it; until then "
+        "the node stops here"
+    )

@@ -22,8 +22,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from primitives.errors import DecodeError
-
 __all__ = [
     "I32",
     "I64",
@@ -35,7 +33,6 @@ __all__ = [
     "Kind",
     "Local",
     "Module",
-    "custom_sections",
 ]
 
 Kind: TypeAlias = int
@@ -47,9 +44,6 @@ MAGIC: Final = b"\0asm\x01\0\0\0"
 """How every module begins."""
 
 PAGE_BYTES: Final = 65536
-
-SECTIONS_MAX: Final = 64
-"""Sections that ``custom_sections`` looks at; a module has eleven kinds and few custom ones."""
 
 _EMPTY: Final = b"\x40"
 _TYPES, _IMPORTS, _FUNCTIONS, _GLOBALS, _EXPORTS, _CODE, _DATA = 1, 2, 3, 6, 7, 10, 11
@@ -423,45 +417,3 @@ class Module:
 
 def _section(number: int, content: bytes) -> bytes:
     return bytes((number,)) + leb(len(content)) + content
-
-
-def custom_sections(module: bytes, wanted: Sequence[str]) -> dict[str, bytes]:
-    """The first custom section of each wanted name; it stops once all are found.
-
-    Raises: DecodeError: it is no module, or a section before those is cut.
-    """
-    if not module.startswith(MAGIC):
-        raise DecodeError("no WebAssembly module: it does not begin as one")
-    found: dict[str, bytes] = {}
-    at = len(MAGIC)
-    for _ in range(SECTIONS_MAX):
-        if at == len(module) or len(found) == len(wanted):
-            return found
-        number = module[at]
-        size, at = _read_leb(module, at + 1)
-        end = at + size
-        if end > len(module):
-            raise DecodeError("a section of the module is longer than the module")
-        if number == 0:
-            length, begin = _read_leb(module, at)
-            if begin + length > end:
-                raise DecodeError("the name of a section is longer than the section")
-            name = module[begin : begin + length].decode("utf-8", "replace")
-            if name in wanted and name not in found:
-                found[name] = module[begin + length : end]
-        at = end
-    raise DecodeError(f"the module has more than {SECTIONS_MAX} sections")
-
-
-def _read_leb(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 35:
-        if at >= len(data):
-            raise DecodeError("the module ends within a number")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-    raise DecodeError("a number in the module has more than 32 bits")

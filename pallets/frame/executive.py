@@ -90,8 +90,11 @@ OPERATIONAL_FEE_MULTIPLIER: Final = 5
 class SystemPort(Protocol):
     """System: the block's own records, and the nonces of accounts."""
 
-    def initialize(self, number: BlockNumber, parent_hash: Hash, digest: Digest) -> None:
-        """Begin block ``number``: forget what belongs to its parent only."""
+    def initialize(self, number: BlockNumber, parent_hash: Hash, digest: Digest) -> bool:
+        """Begin block ``number``: forget what belongs to its parent only.
+
+        Returns whether the runtime is another one than that of the parent.
+        """
         ...
 
     def block_hash(self, number: int) -> Hash | None:
@@ -297,8 +300,12 @@ class Executive:
 
     def initialize_block(self, parent_hash: Hash, number: BlockNumber, digest: Digest) -> None:
         """Begin block ``number``; ``digest`` holds what is known before execution."""
-        self._begin(parent_hash, number, digest)
+        is_upgraded = self._begin(parent_hash, number, digest)
         used = self._base_block
+        if is_upgraded:
+            with _panics("on_runtime_upgrade"):
+                for each in self._runtime.pallets:
+                    used = used + each.on_runtime_upgrade()
         with _panics("on_initialize"):
             for each in self._runtime.pallets:
                 used = used + each.on_initialize(number)
@@ -518,12 +525,14 @@ class Executive:
 
     # Checking.
 
-    def _begin(self, parent_hash: Hash, number: BlockNumber, digest: Digest) -> None:
+    def _begin(self, parent_hash: Hash, number: BlockNumber, digest: Digest) -> bool:
+        """Whether it is the first block of a new runtime."""
         assert self._number is None, "because an executive executes one block"
         self._number = number
         self._context.phase = INITIALIZATION
-        self._system.initialize(number, parent_hash, digest)
+        is_upgraded = self._system.initialize(number, parent_hash, digest)
         self._genesis_hash = self._context.genesis_hash()
+        return is_upgraded
 
     def _check_length(self, ext: bytes) -> None:
         # Before anything is decoded: what is too long for any class costs nothing.

@@ -112,6 +112,13 @@ class Pallet:
 
     # Hooks.
 
+    def on_runtime_upgrade(self) -> Weight:
+        """Move the state to this version's form, in its first block; returns what it used.
+
+        It comes after System's beginning and before every ``on_initialize``.
+        """
+        return Weight()
+
     def on_initialize(self, n: BlockNumber) -> Weight:  # noqa: ARG002 - a hook to override
         """Work before the first extrinsic of block ``n``; returns what it used."""
         return Weight()

@@ -12,12 +12,17 @@ The executive drives a block: ``initialize``, for every extrinsic ``note_applied
 ``note_finished_extrinsics``, the hooks, ``finalize``. What describes the block (events, weight,
 lengths) stays readable until the next block begins.
 
+New code for the runtime, which root sets at once or schedules for a block, must be of the same
+``spec_name`` and a higher ``spec_version``. It stands in ``:code`` after that block, whose digest
+says so, and the next block is the new runtime's. See docs/adr/0025-shim-and-upgrades.md.
+
 Invariants:
 - an account has an entry if and only if its ``providers`` are not 0; ``sufficients`` is always 0,
   because no pallet gives that kind of reason;
 - the hash of block 0 is kept for ever, the others for ``block_hash_count`` blocks.
 
-Bounds: ``CONSUMERS_MAX`` consumers for an account, ``PREFIX_KEYS_MAX`` keys removed by one
+Bounds: ``CODE_BYTES_MAX`` bytes of code, one scheduled at a time; ``SCHEDULE_BLOCKS_MAX`` blocks
+ahead; ``CONSUMERS_MAX`` consumers for an account, ``PREFIX_KEYS_MAX`` keys removed by one
 ``kill_prefix``. Provided: ``SystemPort`` of the executive, ``Accounts`` of Balances, ``Chain`` of
 Babe, ``Blocks`` of TransactionPayment, ``Lookup`` of Sudo.
 """
@@ -46,27 +51,41 @@ from pallets.frame import (
     event,
 )
 from pallets.frame.account import AccountData
+from pallets.frame.code import CODE_BYTES_MAX, check_shape, code_version
 from pallets.frame.dispatch import DispatchInfoV2
 from pallets.frame.error import (
     ConsumerRemaining,
     KeyTooLong,
     LookupFailed,
     NoProviders,
+    PalletError,
     TooManyConsumers,
 )
 from pallets.frame.limits import BlockLength, BlockWeights, DbWeight, PerClassWeight
 from pallets.frame.storage import EventsEntry
 from pallets.frame.version import RuntimeVersion
 from pallets.frame.weight import WeightV2
-from pallets.system.types import NO_ACCOUNT, AccountInfo, LastRuntimeUpgradeInfo
-from primitives.digest import Digest, DigestItem
+from pallets.system.types import (
+    NO_ACCOUNT,
+    AccountInfo,
+    LastRuntimeUpgradeInfo,
+    ScheduledUpgrade,
+)
+from primitives.digest import Digest, DigestItem, RuntimeEnvironmentUpdated
+from primitives.errors import DecodeError
 from primitives.extrinsic import MultiAddress, MultiAddressId
 from primitives.hashing import blake2_256
 from primitives.scale import U16, U32, U64
 from primitives.trie import KEY_BYTES_MAX
 from primitives.types import AccountId, BlockNumber, Hash, Nonce
 
-__all__ = ["CONSUMERS_MAX", "PREFIX_KEYS_MAX", "System"]
+__all__ = ["CODE_KEY", "CONSUMERS_MAX", "PREFIX_KEYS_MAX", "SCHEDULE_BLOCKS_MAX", "System"]
+
+CODE_KEY: Final = b":code"
+"""Where the state says which runtime executes the next block."""
+
+SCHEDULE_BLOCKS_MAX: Final = 1 << 23
+"""Blocks that an upgrade may be ahead: more than a year of slots of six seconds."""
 
 CONSUMERS_MAX: Final = 16
 """Consumers of one account; each pallet that keeps something under it is one."""
@@ -87,6 +106,15 @@ def _remark_weight(remark: bytes) -> Weight:
     return Weight(ref_time=HASH_PICOSECONDS_PER_BYTE * len(remark))
 
 
+def _code_weight(code: bytes) -> Weight:
+    return Weight(ref_time=HASH_PICOSECONDS_PER_BYTE * len(code), reads=2, writes=3)
+
+
+def _schedule_weight(code: bytes, _at: BlockNumber) -> Weight:
+    # It is written twice.
+    return _code_weight(code) + _code_weight(code)
+
+
 def _items_weight(items: tuple[tuple[bytes, bytes], ...]) -> Weight:
     return Weight(writes=len(items))
 
@@ -103,7 +131,8 @@ def _prefix_weight(_prefix: bytes, subkeys: U32) -> Weight:
 class System(Pallet):
     """Accounts, block numbers and hashes, events."""
 
-    holes = Holes(calls=(1, 2, 3), events=(2,))  # heap pages and code belong to a Wasm runtime
+    # Heap pages, code that nobody checks or that others bring, tasks; errors of these.
+    holes = Holes(calls=(1, 3, 8, 9, 10, 11), events=(6, 7), errors=(3, 4, 5, 6, 7, 8))
 
     class Config(PalletConfig):
         """The limits of a block and the version of the runtime."""
@@ -151,6 +180,30 @@ class System(Pallet):
         LastRuntimeUpgradeInfo, doc="The runtime that executed the latest block."
     )
 
+    scheduled_upgrade = StorageValue(ScheduledUpgrade, doc="The next runtime, and when it comes.")
+    scheduled_code = StorageValue(bytes, doc="Its code.")
+
+    class InvalidSpecName(PalletError, index=0):
+        """The code is of another chain's runtime."""
+
+    class SpecVersionNeedsToIncrease(PalletError, index=1):
+        """The code is not newer than the runtime."""
+
+    class FailedToExtractRuntimeVersion(PalletError, index=2):
+        """The code is no module that says which version it is."""
+
+    class CodeTooLarge(PalletError, index=9):
+        """The code is longer than any that is taken."""
+
+    class UpgradeNotAhead(PalletError, index=10):
+        """The block of the upgrade is over, or too far ahead."""
+
+    class UpgradeScheduled(PalletError, index=11):
+        """An upgrade is scheduled already; cancel it first."""
+
+    class NoUpgradeScheduled(PalletError, index=12):
+        """There is nothing to cancel."""
+
     @event(index=0)
     class ExtrinsicSuccess:
         """An extrinsic completed; ``dispatch_info`` is what it cost."""
@@ -163,6 +216,10 @@ class System(Pallet):
 
         dispatch_error: DispatchError
         dispatch_info: DispatchInfoV2
+
+    @event(index=2)
+    class CodeUpdated:
+        """New code is set: the next block is its runtime's."""
 
     @event(index=3)
     class NewAccount:
@@ -183,6 +240,19 @@ class System(Pallet):
         sender: AccountId
         hash: Hash
 
+    @event(index=8)
+    class UpgradeWasScheduled:
+        """Block ``at`` will set the code of ``spec_version``."""
+
+        spec_version: U32
+        at: BlockNumber
+
+    @event(index=9)
+    class UpgradeWasCancelled:
+        """The upgrade to ``spec_version`` will not come."""
+
+        spec_version: U32
+
     def genesis_build(self, genesis: Genesis) -> None:  # noqa: ARG002 - it has no fields
         """Note the runtime that made genesis."""
         self.last_runtime_upgrade.put(self._running())
@@ -194,6 +264,46 @@ class System(Pallet):
     @call(index=0, weight=_remark_weight)
     def remark(self, origin: Origin, remark: bytes) -> None:
         """Put ``remark`` into the block and change nothing. *Origin*: any."""
+
+    @call(index=2, weight=_code_weight, dispatch_class="operational")
+    def set_code(self, origin: Origin, code: bytes) -> None:
+        """Replace the code of the runtime: the next block is its.
+
+        *Origin*: root. *Events*: CodeUpdated. *Errors*: CodeTooLarge,
+        FailedToExtractRuntimeVersion, InvalidSpecName, SpecVersionNeedsToIncrease.
+        """
+        ensure_root(origin)
+        self._check_code(code)
+        self._set_code(code)
+
+    @call(index=12, weight=_schedule_weight, dispatch_class="operational")
+    def schedule_code(self, origin: Origin, code: bytes, at: BlockNumber) -> None:
+        """Let block ``at`` replace the code of the runtime, so that every node can be ready.
+
+        *Origin*: root. *Events*: UpgradeWasScheduled. *Errors*: those of ``set_code``,
+        UpgradeNotAhead, UpgradeScheduled.
+        """
+        ensure_root(origin)
+        ahead = int(at) - int(self.number.get())
+        ensure(0 < ahead <= SCHEDULE_BLOCKS_MAX, self.UpgradeNotAhead)
+        ensure(not self.scheduled_upgrade.exists(), self.UpgradeScheduled)
+        version = self._check_code(code)
+        self.scheduled_upgrade.put(ScheduledUpgrade(at=at, spec_version=version.spec_version))
+        self.scheduled_code.put(code)
+        self.deposit_event(self.UpgradeWasScheduled(spec_version=version.spec_version, at=at))
+
+    @call(index=13, weight=Weight(reads=1, writes=2), dispatch_class="operational")
+    def cancel_scheduled_code(self, origin: Origin) -> None:
+        """Forget the scheduled upgrade.
+
+        *Origin*: root. *Events*: UpgradeWasCancelled. *Errors*: NoUpgradeScheduled.
+        """
+        ensure_root(origin)
+        scheduled = self.scheduled_upgrade.take()
+        if scheduled is None:
+            raise self.NoUpgradeScheduled
+        self.scheduled_code.kill()
+        self.deposit_event(self.UpgradeWasCancelled(spec_version=scheduled.spec_version))
 
     @call(index=4, weight=_items_weight, dispatch_class="operational")
     def set_storage(self, origin: Origin, items: tuple[tuple[bytes, bytes], ...]) -> None:
@@ -231,8 +341,11 @@ class System(Pallet):
 
     # Port of the executive.
 
-    def initialize(self, number: BlockNumber, parent_hash: Hash, digest: Digest) -> None:
-        """Begin block ``number``: forget what described its parent."""
+    def initialize(self, number: BlockNumber, parent_hash: Hash, digest: Digest) -> bool:
+        """Begin block ``number``: forget what described its parent.
+
+        Returns whether it is the first block of a new runtime.
+        """
         self.events.kill()
         self.event_count.kill()
         self.block_weight.kill()
@@ -245,9 +358,12 @@ class System(Pallet):
         too_old = int(number) - 1 - int(self.config.block_hash_count)
         if too_old > 0:
             del self.block_hashes[BlockNumber(too_old)]
+        self._upgrade_if_due(number)
         running = self._running()
-        if self.last_runtime_upgrade.get() != running:
-            self.last_runtime_upgrade.put(running)
+        if self.last_runtime_upgrade.get() == running:
+            return False
+        self.last_runtime_upgrade.put(running)
+        return True
 
     def block_hash(self, number: int) -> Hash | None:
         """Hash of block ``number``, None if it is not known (any more)."""
@@ -369,6 +485,39 @@ class System(Pallet):
         self.account[who] = replace(info, consumers=U32(info.consumers - 1))
 
     # Private.
+
+    def _check_code(self, code: bytes) -> RuntimeVersion:
+        """The version of ``code``, if that may follow the running one."""
+        ensure(len(code) <= CODE_BYTES_MAX, self.CodeTooLarge)
+        try:
+            check_shape(code)
+            version = code_version(code)
+        except DecodeError:
+            raise self.FailedToExtractRuntimeVersion from None
+        running = self.config.version
+        ensure(version.spec_name == running.spec_name, self.InvalidSpecName)
+        ensure(version.spec_version > running.spec_version, self.SpecVersionNeedsToIncrease)
+        return version
+
+    def _set_code(self, code: bytes) -> None:
+        self.overlay.put(CODE_KEY, code)
+        item = RuntimeEnvironmentUpdated()
+        if item not in self.digest.get().logs:
+            self.deposit_log(item)
+        self.deposit_event(self.CodeUpdated())
+
+    def _upgrade_if_due(self, number: BlockNumber) -> None:
+        scheduled = self.scheduled_upgrade.get()
+        if scheduled is None or number < scheduled.at:
+            return
+        code = self.scheduled_code.take()
+        self.scheduled_upgrade.kill()
+        assert code is not None, "because it is scheduled with its time"
+        if scheduled.spec_version > self.config.version.spec_version:
+            self._set_code(code)
+        else:
+            # Meanwhile a newer one was set at once.
+            self.deposit_event(self.UpgradeWasCancelled(spec_version=scheduled.spec_version))
 
     def _running(self) -> LastRuntimeUpgradeInfo:
         version = self.config.version

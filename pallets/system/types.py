@@ -4,9 +4,9 @@ from typing import Annotated, Final
 
 from pallets.frame.account import NO_MONEY, AccountData
 from primitives.scale import U32, Compact, struct
-from primitives.types import Nonce
+from primitives.types import BlockNumber, Nonce
 
-__all__ = ["NO_ACCOUNT", "AccountInfo", "LastRuntimeUpgradeInfo"]
+__all__ = ["NO_ACCOUNT", "AccountInfo", "LastRuntimeUpgradeInfo", "ScheduledUpgrade"]
 
 
 @struct(path="frame_system::AccountInfo")
@@ -36,3 +36,11 @@ class LastRuntimeUpgradeInfo:
 
     spec_version: Annotated[U32, Compact]
     spec_name: str
+
+
+@struct(path="pallet_system::types::ScheduledUpgrade")
+class ScheduledUpgrade:
+    """Block ``at`` sets the code of the runtime ``spec_version``."""
+
+    at: BlockNumber
+    spec_version: U32

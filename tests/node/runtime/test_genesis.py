@@ -10,16 +10,15 @@ from chain_spec.presets import dev, local
 from node.runtime import CODE_KEY, VERSION, build_state, runtime_at
 from node.runtime.genesis import RUNTIME_ACCOUNTS
 from pallets.frame import DictState
-from pallets.frame.version import RuntimeVersion
+from pallets.frame.code import code_version
 from primitives import trie
-from primitives.scale import decode
 from tests.node.runtime.chain import genesis_state, pair
 
 
 def test_block_0_holds_constants_and_code() -> None:
     state = build_state(dev().config())
     assert CONSTANTS_KEY in state
-    assert decode(RuntimeVersion, state[CODE_KEY]) == VERSION
+    assert code_version(state[CODE_KEY]) == VERSION
 
 
 def test_the_same_spec_gives_the_same_state_and_another_one_another() -> None:
