@@ -411,7 +411,8 @@ class SyncCore:
         taken = run.take(peer.name, peer.best.number, self._now, has_room=held < HELD_BYTES_MAX)
         if taken is None:
             return False
-        request = BlockRequest(_WHOLE, taken.start, Direction.ASCENDING, taken.count)
+        count = min(taken.count, peer.best.number - taken.start + 1)
+        request = BlockRequest(_WHOLE, taken.start, Direction.ASCENDING, count)
         self._ask(peer, _Asked(peer.name, request, run=run, range=taken))
         return True
 

@@ -63,9 +63,12 @@ class Run:
         self._next = base.number + 1
 
     def take(self, peer: str, best_number: int, now_ms: int, *, has_room: bool) -> Range | None:
-        """A range for this member to be asked for; without room only what all others wait for."""
+        """A range for this member, at least the beginning of which it has; None: nothing now.
+
+        Without room only what all others wait for.
+        """
         for each in self._ranges:
-            if not each.blocks and not each.asked and each.end - 1 <= best_number:
+            if not each.blocks and not each.asked and each.start <= best_number:
                 return self._asked(each, peer, now_ms)
         is_next = self._next == self.tip.number + 1
         if (
@@ -81,7 +84,7 @@ class Run:
         first = self._first_missing()
         if (
             first is not None
-            and first.end - 1 <= best_number
+            and first.start <= best_number
             and peer not in first.asked
             and len(first.asked) < ASKED_OF_MAX
             and now_ms >= first.asked_ms + STEAL_MS
@@ -107,10 +110,6 @@ class Run:
         if first is None or not 0 < len(first.asked) < ASKED_OF_MAX:
             return None
         return first.asked_ms + STEAL_MS
-
-    def failed(self, range_: Range, peer: str) -> None:
-        """This member did not bring the range."""
-        range_.asked.pop(peer, None)
 
     def arrived(self, range_: Range, peer: str, blocks: tuple[IncomingBlock, ...]) -> None:
         """This member brought the range, or its first blocks; shape and links were checked."""
