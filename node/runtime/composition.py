@@ -14,7 +14,7 @@ from node.runtime.apis import API_SPECS
 from node.runtime.version import CODE_KEY, VERSION, check_known, version_of
 from pallets.audit import Audit
 from pallets.babe import Babe
-from pallets.balances import Balances
+from pallets.balances import BOND, Balances
 from pallets.cess_treasury import PUNISH_TREASURY, SPACE_TREASURY, CessTreasury, runtime_account
 from pallets.file_bank import FileBank
 from pallets.frame import DictState, StateReader, pallet
@@ -29,9 +29,11 @@ from pallets.frame.version import RuntimeVersion
 from pallets.grandpa import Grandpa
 from pallets.historical import Historical
 from pallets.mdrc import Mdrc
-from pallets.offences import Offences, Unpunished
-from pallets.session import Session, Unmanaged
+from pallets.offences import Offences
+from pallets.scheduler_credit import SchedulerCredit
+from pallets.session import Session
 from pallets.sminer import Sminer
+from pallets.staking import Staking
 from pallets.storage_handler import StorageHandler
 from pallets.sudo import Sudo
 from pallets.system import System
@@ -57,12 +59,6 @@ BLOCK_HASHES: Final = BlockNumber(2400)
 
 AUTHORITIES_MAX: Final = U32(1000)
 """Authorities at most, as in a chain spec."""
-
-SESSIONS_KEPT: Final = U32(4032)
-"""Sessions for which an offence can be proved: as long as what a validator staked stays bonded."""
-
-SETS_KEPT: Final = U64(4032)
-"""Sets of voters of which an equivocation can be proved: there is at most one in a session."""
 
 BATCHED_CALLS_MAX: Final = U32(1000)
 """Calls in one batch at most; the decoder of calls takes no more."""
@@ -95,12 +91,14 @@ class CessRuntime(ExecutiveRuntime):
     timestamp: Timestamp = pallet(index=3)
     balances: Balances = pallet(index=6)
     transaction_payment: TransactionPayment = pallet(index=7)
+    staking: Staking = pallet(index=11)
     session: Session = pallet(index=12)
     grandpa: Grandpa = pallet(index=16)
     sudo: Sudo = pallet(index=22)
     offences: Offences = pallet(index=25)
     historical: Historical = pallet(index=26)
     cess_treasury: CessTreasury = pallet(index=100)
+    scheduler_credit: SchedulerCredit = pallet(index=101)
     file_bank: FileBank = pallet(index=104)
     sminer: Sminer = pallet(index=105)
     audit: Audit = pallet(index=106)
@@ -119,6 +117,7 @@ class CessRuntime(ExecutiveRuntime):
         """Give each pallet its constants and its neighbours."""
         self._wire_base()
         self._wire_consensus()
+        self._wire_staking()
         self._wire_storage()
 
     def _wire_base(self) -> None:
@@ -152,8 +151,10 @@ class CessRuntime(ExecutiveRuntime):
 
     def _wire_consensus(self) -> None:
         given = self.constants
-        # A report is worth keeping as long as it can be proved; there is at most a block in a slot.
-        longevity = U64(int(SESSIONS_KEPT) * int(given.epoch_slots))
+        # An offence can be proved as long as what was staked behind the offender is liable; a
+        # report is worth keeping as long; there is at most one set of voters in a session.
+        sessions_kept = int(given.bonding_eras) * int(given.epochs_per_era)
+        longevity = U64(sessions_kept * int(given.epoch_slots))
         self.babe.config = Babe.Config(
             epoch_duration=given.epoch_slots,
             expected_block_time=Moment(given.slot_duration_ms),
@@ -166,7 +167,7 @@ class CessRuntime(ExecutiveRuntime):
         )
         self.session.config = Session.Config(
             max_validators=AUTHORITIES_MAX,
-            manager=Unmanaged(),
+            manager=self.staking,
             epochs=self.babe,
             finality=self.grandpa,
             history=self.historical,
@@ -174,7 +175,7 @@ class CessRuntime(ExecutiveRuntime):
         )
         self.grandpa.config = Grandpa.Config(
             max_authorities=AUTHORITIES_MAX,
-            max_set_id_session_entries=SETS_KEPT,
+            max_set_id_session_entries=U64(sessions_kept),
             report_longevity=longevity,
             chain=self.system,
             sessions=self.session,
@@ -182,9 +183,33 @@ class CessRuntime(ExecutiveRuntime):
             key_owners=self.historical,
             offences=self.offences,
         )
-        self.offences.config = Offences.Config(on_offence=Unpunished(), disabling=self.session)
+        self.offences.config = Offences.Config(on_offence=self.staking, disabling=self.session)
         self.historical.config = Historical.Config(
-            sessions_kept=SESSIONS_KEPT, sessions=self.session, reports=self.offences
+            sessions_kept=U32(sessions_kept), sessions=self.session, reports=self.offences
+        )
+
+    def _wire_staking(self) -> None:
+        given = self.constants
+        self.staking.config = Staking.Config(
+            history_depth=given.history_eras,
+            sessions_per_era=given.epochs_per_era,
+            bonding_duration=given.bonding_eras,
+            slash_defer_duration=given.slash_defer_eras,
+            max_winners=AUTHORITIES_MAX,
+            year_one_reward=given.year_one_validator_reward,
+            eras_per_year=given.eras_per_year,
+            existential_deposit=given.existential_deposit,
+            treasury=FEE_TREASURY,
+            currency=self.balances.holder(BOND),
+            accounts=self.system,
+            sessions=self.session,
+            authors=self.babe,
+            randomness=self.babe,
+            credits=self.scheduler_credit,
+            clock=self.timestamp,
+        )
+        self.scheduler_credit.config = SchedulerCredit.Config(
+            period_duration=given.credit_period_blocks, slots=self.babe
         )
 
     def _wire_storage(self) -> None:

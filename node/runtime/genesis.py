@@ -17,6 +17,7 @@ from pallets.cess_treasury import PUNISH_TREASURY, RESERVE_REWARD, REWARD_POT, S
 from pallets.frame import DictState, PalletGenesis
 from pallets.frame.genesis import build_genesis
 from pallets.session import Session, SessionKeys
+from pallets.staking import Staking
 from pallets.storage_handler import StorageHandler
 from pallets.sudo import Sudo
 from primitives.digest import AuthorityKey
@@ -57,6 +58,13 @@ def build_state(genesis: GenesisConfig) -> dict[bytes, bytes]:
     given: dict[str, PalletGenesis] = {
         "balances": Balances.Genesis(balances=(*genesis.balances, *own)),
         "session": Session.Genesis(validators=validators),
+        "staking": Staking.Genesis(
+            stakers=tuple((each.account, genesis.staking.bond) for each in genesis.authorities),
+            validator_count=genesis.staking.validator_count,
+            minimum_validator_count=genesis.staking.minimum_validator_count,
+            min_validator_bond=genesis.staking.min_validator_bond,
+            min_nominator_bond=genesis.staking.min_nominator_bond,
+        ),
         "storage_handler": StorageHandler.Genesis(price=genesis.price),
         "sudo": Sudo.Genesis(key=genesis.sudo),
     }

@@ -34,15 +34,15 @@ sealed two blocks for one slot; the offender may author no more until another se
 Bounds: ``max_authorities``; an epoch keeps at most one output of 32 bytes for each of its slots, in
 segments of ``SEGMENT_OUTPUTS_MAX``; ``SKIPPED_EPOCHS_MAX``. Ports needed: ``chain`` (System),
 ``sessions`` (Session), ``key_owners`` (Historical), ``offences`` (Offences).
-Provided: ``Randomness`` of the storage pallets, ``Slots`` of Timestamp, ``Authors`` of
-TransactionPayment and Grandpa, ``Epochs`` of Session; to the node ``authorities_at``,
-``note_checked`` and the views of its runtime API.
+Provided: ``Randomness`` of the storage pallets and Staking, ``Slots`` of Timestamp and
+SchedulerCredit, ``Authors`` of TransactionPayment, Grandpa and Staking, ``Epochs`` of Session; to
+the node ``authorities_at``, ``note_checked`` and the views of its runtime API.
 """
 
 from typing import Annotated, Final
 
 from pallets.babe.ports import Chain, KeyOwners, OffenceReports, Sessions
-from pallets.babe.slots import SlotEpoch, check_claim
+from pallets.babe.slots import SlotEpoch, check_claim, secondary_author
 from pallets.babe.types import (
     SEGMENT_OUTPUTS_MAX,
     SKIPPED_EPOCHS_MAX,
@@ -290,7 +290,11 @@ class Babe(Pallet):
         used = Weight(CLAIM_REF_TIME) + Weight(reads=13, writes=14)
         if is_due:
             used = used + self._begin_epoch(n)
-        self._keep(output)
+        self._keep(
+            None
+            if output is None
+            else Randomness(make_bytes(output, RANDOMNESS_CONTEXT, len(NO_RANDOMNESS)))
+        )
         return used
 
     # Calls.
@@ -384,6 +388,25 @@ class Babe(Pallet):
             return None
         return self.config.sessions.validator_at(codec(BabePreDigest).decode(data).author)
 
+    # Port of SchedulerCredit.
+
+    def owners_since_parent(self, limit: int) -> tuple[AccountId, ...]:
+        """Whom the slots after the parent's were given to, up to that of this block.
+
+        Only those of this epoch; this block's alone if there are more than ``limit`` before it.
+        Empty in genesis, and where slots are not given to anybody.
+        """
+        rules, slot = self._rules(), int(self.current_slot.get())
+        if rules.allowed_slots is AllowedSlots.PrimarySlots or not self.genesis_slot.exists():
+            return ()
+        missed = int(self.lateness.get())
+        first = slot - missed if missed <= limit else slot
+        first = max(first, self._start_of(int(self.epoch_index.get())))
+        randomness, count = bytes(self.randomness.get()), len(self.authorities.get())
+        owners = (secondary_author(at, randomness, count) for at in range(first, slot + 1))
+        accounts = (self.config.sessions.validator_at(owner) for owner in owners)
+        return tuple(account for account in accounts if account is not None)
+
     # Port of the storage pallets.
 
     def random(self, subject: bytes) -> Hash:
@@ -476,15 +499,14 @@ class Babe(Pallet):
             return self._noted[1]
         return check_claim(claim, epoch)
 
-    def _keep(self, point: RandomPoint | None) -> None:
+    def _keep(self, output: Randomness | None) -> None:
         """Keep the output of this block for those who draw by it."""
-        if point is None:
+        if output is None:
             # Draws of the next blocks must differ at least; their author knows them, see slots.
             slot = int(self.current_slot.get()).to_bytes(8, "little")
             self.author_vrf_randomness.kill()
             self.block_randomness.put(Randomness(blake2_256(self.block_randomness.get() + slot)))
             return
-        output = Randomness(make_bytes(point, RANDOMNESS_CONTEXT, len(NO_RANDOMNESS)))
         self.author_vrf_randomness.put(output)
         mixed = blake2_256(self.block_randomness.get() + output)
         self.block_randomness.put(Randomness(mixed))

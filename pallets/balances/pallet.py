@@ -580,6 +580,10 @@ class Holder:
         """Move ``amount``, or all that is held, to ``dest``; return how much. Never raises."""
         return self._balances.move_held(source, dest, self._reason, amount)
 
+    def transfer(self, source: AccountId, dest: AccountId, amount: Balance) -> None:
+        """Move ``amount`` that is free, or raise TokenFailure; ``source`` stays alive."""
+        self._balances.transfer(source, dest, amount)
+
     def mint_into(self, who: AccountId, amount: Balance) -> None:
         """Create ``amount``, or raise BelowMinimum."""
         self._balances.mint_into(who, amount)

@@ -128,9 +128,8 @@ def test_the_fee_told_is_the_fee_paid() -> None:
     parts = details.inclusion_fee
     fee = int(parts.base_fee) + int(parts.len_fee) + int(parts.adjusted_weight_fee)
     assert info.partial_fee == fee > 0
-    # Alice is also the author of the block and gets her part of the fee.
     paid = int(before) - int(chain.now().balances.free(alice)) - COIN
-    assert paid == fee + 7 - (fee + 7) * 20 // 100
+    assert paid == fee + 7
 
 
 def test_the_weight_told_has_that_of_the_signature() -> None:

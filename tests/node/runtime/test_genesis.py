@@ -6,12 +6,14 @@ import pytest
 
 from chain_spec.constants import CONSTANTS_KEY
 from chain_spec.errors import ChainSpecError
-from chain_spec.presets import dev, local
+from chain_spec.presets import dev, local, with_validators
 from node.runtime import CODE_KEY, VERSION, build_state, runtime_at
 from node.runtime.genesis import RUNTIME_ACCOUNTS
+from pallets.balances import BOND
 from pallets.frame import DictState
 from pallets.frame.code import code_version
 from primitives import trie
+from primitives.scale import U32
 from tests.node.runtime.chain import genesis_state, pair
 
 
@@ -31,7 +33,8 @@ def test_everybody_named_owns_what_was_said() -> None:
     config = dev().config()
     runtime = runtime_at(genesis_state())
     for account, amount in config.balances:
-        assert runtime.balances.free(account) == amount
+        balances = runtime.balances
+        assert balances.free(account) + balances.reserved(account) == amount
     assert runtime.sudo.key.get() == config.sudo
     assert runtime.storage_handler.unit_price.get() == config.price
 
@@ -45,9 +48,26 @@ def test_accounts_of_the_runtime_exist_from_the_beginning() -> None:
 def test_all_money_is_accounted_for() -> None:
     runtime = runtime_at(genesis_state())
     accounts = runtime.system.account.items(limit=1000)
-    assert sum(int(info.data.free) for _, info in accounts) == int(
-        runtime.balances.total_issuance.get()
-    )
+    money = (int(info.data.free) + int(info.data.reserved) for _, info in accounts)
+    assert sum(money) == int(runtime.balances.total_issuance.get())
+
+
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_every_authority_is_a_bonded_validator_of_era_0(count: int) -> None:
+    config = with_validators(dev(), count).config()
+    runtime = runtime_at(DictState(build_state(config)))
+    stashes = tuple(authority.account for authority in config.authorities)
+    assert runtime.session.validators.get() == stashes
+    staking, bond = runtime.staking, config.staking.bond
+    assert staking.validators.count() == count
+    for stash in stashes:
+        assert runtime.balances.held(stash, BOND) == staking.ledger[stash].total == bond
+        exposure = staking.eras_stakers_overview[U32(0), stash]
+        assert exposure.own == exposure.total == bond
+    assert staking.eras_total_stake[U32(0)] == bond * count
+    active = staking.active_era.get()
+    assert active is not None
+    assert active.index == staking.current_era.get() == 0
 
 
 def test_an_account_of_the_runtime_may_be_given_more() -> None:
