@@ -34,6 +34,7 @@ from tests.pallets.small_chains import (
     EPOCH_SLOTS,
     SLOT_MS,
     VALIDATORS,
+    VALIDATORS_MAX,
     SlotChain,
     claim,
     digest_of,
@@ -105,7 +106,7 @@ def wins(chain: SlotChain, slot: int, author: int) -> bool:
 
 def test_a_claim_without_a_random_output_is_invalid(slots):
     made = SecondaryPlain(authority_index=U32(slots.owner(START)), slot=U64(START))
-    with pytest.raises(InvalidBlock, match="must carry a random output"):
+    with pytest.raises(InvalidBlock, match="has PrimaryAndSecondaryVRFSlots"):
         slots.begin(digest_of(made))
 
 
@@ -444,11 +445,14 @@ def test_genesis_takes_as_many_authorities_as_the_limit():
         return tuple(keys_of(seed).babe for seed in range(count))
 
     babe = SlotChain().runtime.babe
-    babe.on_genesis_session(keys(4))
-    assert len(babe.authorities.get()) == 4
-    for count in (0, 5):
+    babe.on_genesis_session(keys(VALIDATORS_MAX), keys(2))
+    assert len(babe.authorities.get()) == VALIDATORS_MAX
+    assert len(babe.next_authorities.get()) == 2
+    for count in (0, VALIDATORS_MAX + 1):
         with pytest.raises(AssertionError):
-            babe.on_genesis_session(keys(count))
+            babe.on_genesis_session(keys(count), keys(1))
+        with pytest.raises(AssertionError):
+            babe.on_genesis_session(keys(1), keys(count))
 
 
 @pytest.mark.parametrize("change", [{"epoch_duration": U64(0)}, {"expected_block_time": Moment(0)}])

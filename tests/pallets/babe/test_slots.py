@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pallets.babe import SlotEpoch, check_claim, secondary_author, wins_primary
 from primitives.digest import (
+    AllowedSlots,
     BabePreDigest,
     Primary,
     SecondaryPlain,
@@ -193,5 +194,47 @@ def test_an_authority_that_does_not_exist_claims_nothing():
 
 def test_a_claim_without_an_output_is_refused():
     claim = SecondaryPlain(authority_index=U32(owner(7)), slot=U64(7))
-    with pytest.raises(InvalidBlock, match="must carry a random output"):
+    with pytest.raises(InvalidBlock, match="has PrimaryAndSecondaryVRFSlots"):
         check_claim(claim, EPOCH)
+
+
+def test_an_epoch_says_which_claims_count():
+    slot = next(at for at in range(100) if wins(at, owner(at)))
+    author = owner(slot)
+    plain = SecondaryPlain(authority_index=U32(author), slot=U64(slot))
+    claims = {
+        Primary: made(Primary, slot, author),
+        SecondaryVrf: made(SecondaryVrf, slot, author),
+        SecondaryPlain: plain,
+    }
+    counting = {
+        AllowedSlots.PrimarySlots: {Primary},
+        AllowedSlots.PrimaryAndSecondaryPlainSlots: {Primary, SecondaryPlain},
+        AllowedSlots.PrimaryAndSecondaryVRFSlots: {Primary, SecondaryVrf},
+    }
+    for allowed, kinds in counting.items():
+        epoch = replace(EPOCH, allowed=allowed)
+        for kind, claim in claims.items():
+            if kind not in kinds:
+                with pytest.raises(InvalidBlock, match=f"has {allowed.name}"):
+                    check_claim(claim, epoch)
+                continue
+            output = check_claim(claim, epoch)
+            assert (output is None) == (kind is SecondaryPlain)
+
+
+def test_a_plain_claim_is_its_owners_only():
+    epoch = replace(EPOCH, allowed=AllowedSlots.PrimaryAndSecondaryPlainSlots)
+    for author in {0, 1, 2} - {owner(7)}:
+        claim = SecondaryPlain(authority_index=U32(author), slot=U64(7))
+        with pytest.raises(InvalidBlock, match="belongs to"):
+            check_claim(claim, epoch)
+
+
+def test_a_disabled_authority_has_no_slot_of_any_kind():
+    slot = next(at for at in range(100) if wins(at, owner(at)))
+    author = owner(slot)
+    epoch = replace(EPOCH, disabled=(author,))
+    for kind in (Primary, SecondaryVrf):
+        with pytest.raises(InvalidBlock, match="is disabled"):
+            check_claim(made(kind, slot, author), epoch)

@@ -3,7 +3,7 @@
 import pytest
 
 from primitives.scale import U32, U64
-from tests.pallets.small_chains import EPOCH_SLOTS, VALIDATORS, keys_of
+from tests.pallets.small_chains import EPOCH_SLOTS, VALIDATORS, VALIDATORS_MAX, keys_of
 
 
 def test_the_voters_are_those_of_genesis_with_one_vote_each(slots):
@@ -23,7 +23,7 @@ def test_a_new_epoch_keeps_the_set(slots):
 
 def test_genesis_takes_as_many_voters_as_the_limit(slots):
     grandpa = slots.runtime.grandpa
-    grandpa.on_genesis_session(tuple(keys_of(seed).grandpa for seed in range(4)))
-    for count in (0, 5):
+    grandpa.on_genesis_session(tuple(keys_of(seed).grandpa for seed in range(VALIDATORS_MAX)))
+    for count in (0, VALIDATORS_MAX + 1):
         with pytest.raises(AssertionError):
             grandpa.on_genesis_session(tuple(keys_of(seed).grandpa for seed in range(count)))
