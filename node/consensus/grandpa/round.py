@@ -51,12 +51,16 @@ class Round:
         self.precommits = Tally(voters, chain)
         self._proposal: SignedVote | None = None
         self._state: RoundState | None = _UNDECIDED
+        self._is_given = False
 
     @classmethod
     def genesis(cls, base: Block, voters: Voters, chain: Chain) -> "Round":
-        """The round before the first one of a set: complete, with nothing but ``base``."""
+        """The round before the first one of a set: complete, with nothing but ``base``.
+
+        It is so whatever votes come for it: none is counted.
+        """
         made = cls(0, base, voters, chain)
-        made._state = RoundState(base, base, base, True)
+        made._state, made._is_given = RoundState(base, base, base, True), True
         return made
 
     @property
@@ -75,7 +79,7 @@ class Round:
 
     def is_relevant(self, signed: SignedVote) -> bool:
         """Whether this vote would add something here: cheap, to be asked before its signature."""
-        if signed.authority not in self._voters:
+        if signed.authority not in self._voters or self._is_given:
             return False
         if signed.vote.kind == VoteKind.PROPOSAL:
             is_primary = signed.authority == self._voters.primary(self.number)
@@ -87,7 +91,7 @@ class Round:
 
         Returns nothing to act upon for a proposal but the first.
         """
-        if not is_descendant(self._chain, signed.vote.block, self.base):
+        if self._is_given or not is_descendant(self._chain, signed.vote.block, self.base):
             return None
         if signed.vote.kind == VoteKind.PROPOSAL:
             if self.is_relevant(signed):

@@ -246,7 +246,8 @@ class FinalityShell:
 
     @staticmethod
     def _now_ms() -> int:
-        return int(trio.current_time() * 1000)
+        # Rounded: a time that was slept until must count as reached.
+        return round(trio.current_time() * 1000)
 
     # What comes in.
 

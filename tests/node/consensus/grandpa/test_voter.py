@@ -284,6 +284,16 @@ def test_a_record_upon_lost_blocks_keeps_the_round() -> None:
     assert votes_in(again.tick(2 * T), again) != [(PREVOTE, again.a[1])]
 
 
+def test_a_voter_that_lost_blocks_outlives_late_votes_of_the_round_before() -> None:
+    desk = Desk()
+    desk.play_round(1, desk.a[5])
+    again = Desk(record=desk.record, known=2)
+    again.orders()
+    again.hear(ballot(PRECOMMIT, 3, again.a[1], number=1))
+    again.tick(1000)
+    assert again.voter.statistics().round == 2
+
+
 def test_a_vote_of_ours_that_we_forgot_is_not_contradicted() -> None:
     desk = Desk()
     desk.hear(ballot(PREVOTE, 0, desk.a[2]))  # an earlier life of ours voted
