@@ -146,6 +146,7 @@ class Node:
     import_queue: list[IncomingBlock] = field(default_factory=list)
     peak_held: int = 0
     tick_ms: int = 0
+    busy_until_ms: int = 0
 
     def __post_init__(self) -> None:
         self.core = SyncCore(self.tree)
@@ -202,7 +203,10 @@ class World:
                 case RequestBlocks():
                     self._ask(node, effect)
                 case ImportBlocks():
-                    self.at(len(effect.blocks) // 4, lambda e=effect: self._import(node, e))  # type: ignore[misc]
+                    node.busy_until_ms = max(node.busy_until_ms, self.now)
+                    node.busy_until_ms += 1 + len(effect.blocks) // 4
+                    wait = node.busy_until_ms - self.now
+                    self.at(wait, lambda e=effect: self._import(node, e))  # type: ignore[misc]
                 case Charge():
                     self._charge(node, effect)
                 case ImportJustification():

@@ -1,0 +1,128 @@
+"""Answers to what peers ask about blocks, states and finality; pure reading of the database.
+
+Everything is as Substrate answers it: how many blocks and bytes, in which order, and which nodes
+are in a proof.
+
+Bounds: ``wire.BLOCKS_MAX`` blocks and ``BODY_BYTES_MAX`` of extrinsics in an answer, the first
+block always; ``ANSWER_BYTES_MAX`` with everything else; about ``STATE_BYTES_MAX`` of state;
+``READ_KEYS_MAX`` keys of a light client.
+"""
+
+from typing import Final
+
+from node.database import ChainDatabase, StateDiscarded, UnknownBlock
+from node.network.transport import Cost, RequestRefused
+from node.network.wire import (
+    BLOCKS_MAX,
+    BlockData,
+    BlockFields,
+    BlockRequest,
+    BlockResponse,
+    Direction,
+    KeyValueState,
+    LightRequest,
+    LightResponse,
+    RemoteCall,
+    RemoteRead,
+    StateRequest,
+    StateResponse,
+)
+from node.runtime.shim import shim_reads
+from node.sync.state import encode_compact_proof
+from pallets.system import CODE_KEY
+from primitives.digest import GRANDPA_ENGINE
+from primitives.errors import DecodeError
+from primitives.trie import prove_range
+from primitives.types import Hash
+
+__all__ = [
+    "ANSWER_BYTES_MAX",
+    "BODY_BYTES_MAX",
+    "HEAP_PAGES_KEY",
+    "READ_KEYS_MAX",
+    "STATE_BYTES_MAX",
+    "blocks",
+    "light_proof",
+    "state",
+]
+
+BODY_BYTES_MAX: Final = 8 << 20
+ANSWER_BYTES_MAX: Final = 15 << 20
+STATE_BYTES_MAX: Final = 2 << 20
+READ_KEYS_MAX: Final = 1024
+HEAP_PAGES_KEY: Final = b":heappages"
+
+
+def blocks(database: ChainDatabase, request: BlockRequest) -> BlockResponse:
+    """The blocks that are here of those that were asked for."""
+    count = min(request.max_blocks or BLOCKS_MAX, BLOCKS_MAX)
+    found: list[BlockData] = []
+    body_bytes = total_bytes = 0
+    start = request.start
+    hash_ = database.canonical_hash(start) if isinstance(start, int) else start
+    below: Hash | None = None
+    while hash_ is not None and len(found) < count:
+        header = database.header(hash_)
+        if header is None or (below is not None and header.parent_hash != below):
+            break
+        raw = header.encode() if BlockFields.HEADER in request.fields else None
+        body = None
+        if BlockFields.BODY in request.fields:
+            body = database.body(hash_)
+            if body is None:
+                break
+        proof = None
+        if BlockFields.JUSTIFICATION in request.fields:
+            proof = database.justification(hash_)
+        proofs = () if proof is None else ((bytes(GRANDPA_ENGINE), proof),)
+        body_bytes += sum(map(len, body or ()))
+        total_bytes += len(raw or b"") + sum(map(len, body or ())) + len(proof or b"")
+        if found and (body_bytes > BODY_BYTES_MAX or total_bytes > ANSWER_BYTES_MAX):
+            break
+        found.append(BlockData(hash_, raw, body, proofs))
+        number = int(header.number)
+        if request.direction is Direction.ASCENDING:
+            below, hash_ = hash_, database.canonical_hash(number + 1)
+        else:
+            hash_ = header.parent_hash if number else None
+    return BlockResponse(tuple(found))
+
+
+def state(database: ChainDatabase, request: StateRequest) -> StateResponse:
+    """A piece of a state. Raises: RequestRefused."""
+    if len(request.start) > 1:
+        raise RequestRefused("this chain keeps no child tries")
+    try:
+        snapshot = database.state_at(request.block)
+    except (UnknownBlock, StateDiscarded) as error:
+        raise RequestRefused(str(error)) from error
+    after = request.start[0] if request.start else None
+    made = prove_range(snapshot.trie, after, STATE_BYTES_MAX)
+    if not request.no_proof:
+        return StateResponse(proof=encode_compact_proof(made.nodes))
+    return StateResponse((KeyValueState(b"", made.entries, made.is_complete),))
+
+
+def light_proof(database: ChainDatabase, request: LightRequest) -> LightResponse:
+    """Trie nodes that show a light client what it asks about; none if that is not here.
+
+    Raises: RequestRefused.
+    """
+    is_call = isinstance(request, RemoteCall)
+    if isinstance(request, RemoteCall):
+        keys = None
+    else:
+        # No child trie is ever kept, and the main trie shows that.
+        keys = request.keys if isinstance(request, RemoteRead) else (request.storage_key,)
+        if not request.keys or len(request.keys) > READ_KEYS_MAX:
+            raise RequestRefused(f"1 to {READ_KEYS_MAX} keys can be asked for", Cost.BAD_MESSAGE)
+    try:
+        snapshot = database.state_at(request.block)
+        if isinstance(request, RemoteCall):
+            reads = shim_reads(request.method, request.data, snapshot)
+            keys = None if reads is None else (CODE_KEY, HEAP_PAGES_KEY, *reads)
+    except (UnknownBlock, StateDiscarded, DecodeError):
+        return LightResponse(None, is_call)
+    if keys is None:
+        return LightResponse(None, is_call)
+    return LightResponse(tuple(sorted(snapshot.prove(keys))), is_call)
