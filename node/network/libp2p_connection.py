@@ -355,6 +355,11 @@ class Substream:
         del self._data[:count]
         return out
 
+    async def wait_some(self) -> None:
+        """Wait until there is something to read. Raises: StreamEnded."""
+        if not self._data:
+            await self._fill()
+
     async def _fill(self) -> None:
         try:
             part = await self._stream.read(PART_BYTES)
