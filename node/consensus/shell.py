@@ -1,10 +1,14 @@
 """The loop that authors: waits for slots, builds in the writer's thread, announces.
 
 One limiter with one place guards all writing to the database, so imports and authoring never meet.
+
+Of several authors, who won a slot comes first: its secondary author waits for a part of the slot,
+and leaves it if a block has come. While the chain is being fetched nothing is authored.
 """
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import structlog
@@ -13,19 +17,36 @@ import trio
 from node.consensus.announcements import Announcements, Finalized
 from node.consensus.authorship import BuiltBlock
 from node.consensus.chain import Chain, Imported, SlotMissed
-from node.consensus.slots import MS_PER_S, SlotClaim, SlotCore, SlotWait, claim_slot
+from node.consensus.equivocations import BlockEquivocation
+from node.consensus.slots import (
+    MS_PER_S,
+    SlotClaim,
+    SlotCore,
+    SlotWait,
+    claim_slot,
+    slot_start,
+)
 from node.consensus.verification import slot_of
 from node.database import DatabaseClosed, DatabaseFailed
 from node.logging import short_hash
 from node.runtime import RuntimeNotKnown
 from node.txpool.pool import Transaction
 from primitives.crypto.keys import KeyPair
+from primitives.digest import Primary
 from primitives.errors import CessError, StorageCorrupt
 from primitives.header import Header
 from primitives.keystore import Keystore
 from primitives.types import Hash
 
-__all__ = ["BABE_KEY_TYPE", "AuthoringKeys", "ChainWriter", "author_blocks", "now_ms"]
+__all__ = [
+    "BABE_KEY_TYPE",
+    "AuthoringKeys",
+    "ChainWriter",
+    "Conditions",
+    "Turn",
+    "author_blocks",
+    "now_ms",
+]
 
 log = structlog.get_logger("babe")
 
@@ -47,6 +68,9 @@ FINALITY_QUEUE_MAX: Final = 1024
 
 BEHIND_SLOTS: Final = 2
 """Slots by which the chain may be ahead of the clock before the operator is told."""
+
+SECONDARY_DELAY: Final = (1, 4)
+"""The part of a slot for which its secondary author waits for a primary one's block."""
 
 RETRY_S: Final = 1.0
 """Pause after a slot that failed."""
@@ -85,12 +109,44 @@ class AuthoringKeys:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A slot that is this node's; ``has_others``: some of the epoch's authors are elsewhere."""
+
+    claim: SlotClaim
+    has_others: bool
+
+    @property
+    def is_secondary(self) -> bool:
+        """Whether somebody else may have won the slot."""
+        return not isinstance(self.claim.pre_digest, Primary)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """When to leave slots empty, and to others."""
+
+    is_major_syncing: Callable[[], bool] = lambda: False
+    """Blocks upon an old block help nobody."""
+    is_offline: Callable[[], bool] = lambda: False
+    """Where there are other authors, a chain of one's own only has to be left again."""
+    is_forced: bool = False
+    """Author without peers all the same."""
+
+
 class ChainWriter:
     """The writing half of the chain for the loop: one call at a time, in a thread."""
 
-    def __init__(self, chain: Chain, announcements: Announcements) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        announcements: Announcements,
+        report: Callable[[BlockEquivocation], None] = lambda _found: None,
+    ) -> None:
+        """``report`` is told of authors that made two blocks for one slot."""
         self.chain = chain
         self._announcements = announcements
+        self._report = report
         self._limiter = trio.CapacityLimiter(1)
         self._final, self._pending_final = trio.open_memory_channel[tuple[float, Finalized]](
             FINALITY_QUEUE_MAX
@@ -112,12 +168,16 @@ class ChainWriter:
         Raises: what ``Chain.import_block`` and, for a known block, ``import_justification`` do.
         """
         started = trio.current_time()
-        imported = await trio.to_thread.run_sync(
-            lambda: self.chain.import_block(
-                header, body, now_ms=now_ms(), justification=justification
-            ),
-            limiter=self._limiter,
-        )
+        try:
+            imported = await trio.to_thread.run_sync(
+                lambda: self.chain.import_block(
+                    header, body, now_ms=now_ms(), justification=justification
+                ),
+                limiter=self._limiter,
+            )
+        finally:
+            while self.chain.equivocations:
+                self._report(self.chain.equivocations.popleft())
         if not imported.is_new:
             if justification is not None:
                 await self.import_justification(imported.hash, justification)
@@ -214,12 +274,16 @@ class ChainWriter:
             self._announcements.tell(Finalized(hashes))
         return hashes
 
-    async def claim(self, keys: AuthoringKeys, parent: Header, slot: int) -> SlotClaim | None:
-        """The claim of this node on a slot, if it is its own."""
+    async def turn(self, keys: AuthoringKeys, parent: Header, slot: int) -> Turn | None:
+        """This node's part in a slot, if it has one."""
 
-        def look() -> SlotClaim | None:
+        def look() -> Turn | None:
             epoch = self.chain.epoch_after(parent, slot)
-            return claim_slot(slot, epoch, keys.pairs(epoch.authorities))
+            pairs = keys.pairs(epoch.authorities)
+            claim = claim_slot(slot, epoch, pairs)
+            if claim is None:
+                return None
+            return Turn(claim, has_others=len(pairs) < len(epoch.authorities))
 
         return await trio.to_thread.run_sync(look)
 
@@ -229,6 +293,7 @@ async def author_blocks(
     keys: AuthoringKeys,
     ready: Callable[[], list[Transaction]],
     report_invalid: Callable[[tuple[Hash, ...]], None],
+    conditions: Conditions | None = None,
 ) -> None:
     """Author in every slot of our own, until cancelled. ``FATAL`` failures end it.
 
@@ -237,62 +302,95 @@ async def author_blocks(
     """
     signed = writer.chain.signed
     core = SlotCore(writer.chain.slot_duration_ms, -1 if signed is None else signed.last)
-    is_light = False
+    author = _Author(core, writer, keys, ready, report_invalid, conditions or Conditions())
     while True:
         try:
-            await _one_slot(core, writer, keys, ready, report_invalid, is_light=is_light)
-            is_light = False
+            await author.one_slot()
+            author.is_light = False
         except FATAL:
             raise
         except SlotMissed as missed:
             log.warning("a block was not ready in its slot", reason=str(missed))
-            is_light = True
+            author.is_light = True
         except CessError as error:
             log.error("could not author a block", reason=str(error))
             await trio.sleep(RETRY_S)
 
 
-async def _one_slot(
-    core: SlotCore,
-    writer: ChainWriter,
-    keys: AuthoringKeys,
-    ready: Callable[[], list[Transaction]],
-    report_invalid: Callable[[tuple[Hash, ...]], None],
-    *,
-    is_light: bool,
-) -> None:
-    parent = await trio.to_thread.run_sync(writer.chain.best_header)
-    slot = core.next_slot(now_ms(), slot_of(parent))
-    if isinstance(slot, SlotWait):
-        wait_ms = max(0, slot.until_ms - now_ms())
-        if wait_ms > BEHIND_SLOTS * core.duration_ms:
-            log.warning(
-                f"the clock is {wait_ms // MS_PER_S} s behind the chain: no blocks until then; "
-                "check the clock"
-            )
-        # Never longer than a slot, because a clock may be set right meanwhile.
-        await trio.sleep(min(wait_ms, core.duration_ms) / MS_PER_S)
-        return
-    claim = await writer.claim(keys, parent, slot)
-    if claim is None:
-        return
-    number = int(parent.number) + 1
-    log.debug("Starting consensus session", parent=short_hash(parent.hash()), slot=slot)
-    before_s = writer.constructed_seconds
-    built, imported = await writer.author(
-        parent,
-        claim,
-        [] if is_light else ready(),
-        moment_ms=core.moment_in(slot, now_ms()),
-        deadline_ms=core.deadline_ms(slot),
-        end_ms=None if is_light else core.end_ms(slot),
-    )
-    if built.invalid:
-        report_invalid(built.invalid)
-    spent_ms = int((writer.constructed_seconds - before_s) * MS_PER_S)
-    log.info(
-        f"Prepared block for proposing at {number} ({spent_ms} ms)",
-        hash=short_hash(imported.hash),
-        parent=short_hash(parent.hash()),
-        extrinsics=len(built.body),
-    )
+@dataclass(slots=True)
+class _Author:
+    core: SlotCore
+    writer: ChainWriter
+    keys: AuthoringKeys
+    ready: Callable[[], list[Transaction]]
+    report_invalid: Callable[[tuple[Hash, ...]], None]
+    conditions: Conditions
+    is_light: bool = False
+
+    async def one_slot(self) -> None:
+        """Wait for a slot, or author in it, or leave it."""
+        core, writer = self.core, self.writer
+        parent = await trio.to_thread.run_sync(writer.chain.best_header)
+        slot = core.next_slot(now_ms(), slot_of(parent))
+        if isinstance(slot, SlotWait):
+            wait_ms = max(0, slot.until_ms - now_ms())
+            if wait_ms > BEHIND_SLOTS * core.duration_ms:
+                log.warning(
+                    f"the clock is {wait_ms // MS_PER_S} s behind the chain: no blocks until then; "
+                    "check the clock"
+                )
+            # Never longer than a slot, because a clock may be set right meanwhile.
+            await trio.sleep(min(wait_ms, core.duration_ms) / MS_PER_S)
+            return
+        if self.conditions.is_major_syncing():
+            log.debug("slot left: the chain is being fetched", slot=slot)
+            return
+        turn = await writer.turn(self.keys, parent, slot)
+        if turn is None:
+            return
+        if turn.has_others:
+            if self.conditions.is_offline() and not self.conditions.is_forced:
+                log.info("slot left: waiting for peers", slot=slot)
+                return
+            if turn.is_secondary:
+                found = await self._give_way(slot)
+                if found is None:
+                    return
+                parent, turn = found
+        await self._author(parent, turn.claim, slot)
+
+    async def _give_way(self, slot: int) -> tuple[Header, Turn] | None:
+        """Let who won the slot be first; what to build upon then, None if somebody had won it."""
+        numerator, denominator = SECONDARY_DELAY
+        start_ms = slot_start(slot, self.core.duration_ms)
+        begin_ms = start_ms + self.core.duration_ms * numerator // denominator
+        await trio.sleep(max(0, begin_ms - now_ms()) / MS_PER_S)
+        parent = await trio.to_thread.run_sync(self.writer.chain.best_header)
+        if slot_of(parent) >= slot:
+            log.debug("slot left to the block that was first", slot=slot)
+            return None
+        turn = await self.writer.turn(self.keys, parent, slot)
+        return None if turn is None else (parent, turn)
+
+    async def _author(self, parent: Header, claim: SlotClaim, slot: int) -> None:
+        core, writer = self.core, self.writer
+        number = int(parent.number) + 1
+        log.debug("Starting consensus session", parent=short_hash(parent.hash()), slot=slot)
+        before_s = writer.constructed_seconds
+        built, imported = await writer.author(
+            parent,
+            claim,
+            [] if self.is_light else self.ready(),
+            moment_ms=core.moment_in(slot, now_ms()),
+            deadline_ms=core.deadline_ms(slot),
+            end_ms=None if self.is_light else core.end_ms(slot),
+        )
+        if built.invalid:
+            self.report_invalid(built.invalid)
+        spent_ms = int((writer.constructed_seconds - before_s) * MS_PER_S)
+        log.info(
+            f"Prepared block for proposing at {number} ({spent_ms} ms)",
+            hash=short_hash(imported.hash),
+            parent=short_hash(parent.hash()),
+            extrinsics=len(built.body),
+        )
