@@ -121,10 +121,8 @@ def test_a_forged_equivocation_punishes_nobody(chain):
         "votes of two kinds": votes(one, vote_for(voter_of(5), 2, 3, 0, VoteKind.PRECOMMIT)),
         "another's vote": votes(one, vote_for(voter_of(6), 2, 3, 0)),
         "another round": votes(one, two, round_=4),
-        "a set that never was": double_vote(voter_of(5), 3, 1),
-        "votes of a later set as of this one": replace(
-            double_vote(voter_of(5), 3, 1), set_id=U64(0)
-        ),
+        "a set that never was": later,
+        "votes of a later set as of this one": replace(later, set_id=U64(0)),
         "a bad signature": votes(one, replace(two, signature=one.signature)),
     }
     for proof in forged.values():
