@@ -77,15 +77,19 @@ class _Left:
 class PeerBudget:
     """Questions and bytes that each peer has left; they grow back with time."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, requests_per_s: int = REQUESTS_PER_S, burst_requests: int = BURST_REQUESTS
+    ) -> None:
+        self._per_s = requests_per_s
+        self._burst = burst_requests
         self._left: OrderedDict[str, _Left] = OrderedDict()
 
     def take(self, peer: str, now_s: float) -> bool:
         """Take one question; False if there is none, or the bytes are used up."""
-        left = self._left.pop(peer, None) or _Left(BURST_REQUESTS, BURST_BYTES, now_s)
+        left = self._left.pop(peer, None) or _Left(self._burst, BURST_BYTES, now_s)
         passed = max(0.0, now_s - left.at_s)
         left.at_s = now_s
-        left.requests = min(BURST_REQUESTS, left.requests + passed * REQUESTS_PER_S)
+        left.requests = min(self._burst, left.requests + passed * self._per_s)
         left.bytes = min(BURST_BYTES, left.bytes + passed * BYTES_PER_S)
         self._left[peer] = left
         while len(self._left) > PEERS_MAX:
