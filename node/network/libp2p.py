@@ -243,6 +243,23 @@ class Libp2pNetwork:
         self._core.book.keep(address.peer, address)
         self._drive(Ticked())
 
+    def reserve(self, text: str) -> str:
+        """Keep a connection with the node at this address; its peer id. InvalidAddress."""
+        address = Address.parse(text)
+        if address.peer is None:
+            raise InvalidAddress(f"{text!r}: end the address with /p2p/PEER, the node's peer id")
+        self._core.reserve(address.peer, address)
+        self._drive(Ticked())
+        return address.peer
+
+    def unreserve(self, peer: str) -> None:
+        """Keep no place for this peer any more; a connection that stands is not cut."""
+        self._core.unreserve(peer)
+
+    def reserved(self) -> tuple[str, ...]:
+        """Peers for which a place is kept."""
+        return self._core.reserved()
+
     # --- what peers need
 
     def tell(self, event: NetworkEvent) -> None:

@@ -227,6 +227,20 @@ class Peering:
         """The connection with a peer."""
         return self._by_peer.get(peer)
 
+    def reserve(self, peer: str, address: Address) -> None:
+        """Keep a connection with this peer beside all slots, from now on."""
+        if peer != self._config.local_peer:
+            self.book.keep(peer, address)
+            self._reserved[peer] = None
+
+    def unreserve(self, peer: str) -> None:
+        """Treat this peer as any other when it comes next."""
+        self._reserved.pop(peer, None)
+
+    def reserved(self) -> tuple[str, ...]:
+        """Peers that have a place beside all slots."""
+        return tuple(self._reserved)
+
     def needs_peers(self) -> bool:
         """Whether slots for peers that we dial are free."""
         wanted = 0 if self._config.reserved_only else self._config.out_peers
