@@ -904,8 +904,11 @@ class Staking(Pallet):
 
     def chill_stash(self, stash: AccountId) -> None:
         """Take ``stash`` out of the next elections."""
-        if self._stand_down(stash) or self.nominators.take(stash) is not None:
-            self.deposit_event(self.Chilled(stash=stash))
+        if stash in self.nominators:
+            del self.nominators[stash]
+        elif not self._stand_down(stash):
+            return
+        self.deposit_event(self.Chilled(stash=stash))
 
     def kill_stash(self, stash: AccountId) -> None:
         """Remove ``stash`` and free what is still held of it."""
