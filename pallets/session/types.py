@@ -73,7 +73,7 @@ def prove_possession(owner: AccountId, babe: Signer, grandpa: Signer) -> bytes:
 
 
 def is_possession_proof(proof: bytes, owner: AccountId, keys: SessionKeys) -> bool:
-    """Whether each of ``keys`` has signed that it works for ``owner``. Cost: 0.3 ms."""
+    """Whether each of ``keys`` has signed that it works for ``owner``. Cost: 0.2 ms."""
     try:
         found = codec(PossessionProof).decode(proof)
     except DecodeError:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from primitives.crypto.keys import KeyPair
-from primitives.digest import BABE_ENGINE, AuthorityKey, Digest, PreRuntime, Seal
+from primitives.digest import BABE_ENGINE, AuthorityKey, Digest, Other, PreRuntime, Seal
 from primitives.equivocation import (
+    HEADER_LOGS_MAX,
     BabeEquivocationProof,
     DoublePrecommits,
     DoublePrevotes,
@@ -17,6 +18,7 @@ from primitives.equivocation import (
     is_grandpa_equivocation,
 )
 from primitives.grandpa import Equivocation, VoteKind
+from primitives.header import HEADER_BYTES_MAX
 from primitives.scale import U32, U64, decode, encode
 from tests.pallets.equivocations import double_block, double_vote, sealed_header, vote_for
 
@@ -48,6 +50,9 @@ def test_what_is_no_double_block():
     claimless = replace(bare, digest=Digest())
     two_claims = replace(bare, digest=Digest(bare.digest.logs * 2))
     junk = replace(bare, digest=Digest((PreRuntime(engine=BABE_ENGINE, data=b"\x09"),)))
+    crowd = (*bare.digest.logs, *(Other(data=b"") for _ in range(HEADER_LOGS_MAX)))
+    long = replace(bare, digest=Digest(crowd))
+    large = replace(bare, digest=Digest((*bare.digest.logs, Other(data=bytes(HEADER_BYTES_MAX)))))
     foreign = Seal(engine=b"aura", data=seal.data)
 
     def signed(header):
@@ -70,6 +75,8 @@ def test_what_is_no_double_block():
         "no claim": headers(one, signed(claimless)),
         "two claims": headers(one, signed(two_claims)),
         "a claim that does not decode": headers(one, signed(junk)),
+        "a million items": headers(one, signed(long)),
+        "megabytes": headers(one, signed(large)),
     }
     found = [what for what, proof in wrong.items() if is_babe_equivocation(proof)]
     assert found == []
