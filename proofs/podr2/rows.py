@@ -115,22 +115,42 @@ def evaluate(elements: list[int], z: int) -> int:
     roots = roots_of_unity()
     if z in roots:
         return elements[roots.index(z)]
-    # Montgomery's trick: prefix products, one inversion, then unwind.
-    differences = [z - root for root in roots]
+    return _evaluate(elements, z, _inverses(z))
+
+
+def divide(elements: list[int], z: int) -> tuple[int, list[int]]:
+    """P(z), and the values of (P(X) - P(z))/(X - z) at the roots; z is none of these.
+
+    Cost: about 10 ms.
+    """
+    inverses = _inverses(z)
+    y = _evaluate(elements, z, inverses)
+    return y, [
+        (y - element) * inverse % SCALAR_MODULUS
+        for element, inverse in zip(elements, inverses, strict=True)
+    ]
+
+
+def _inverses(z: int) -> list[int]:
+    """1/(z - w) for every root w, by Montgomery's trick: one inversion for all."""
+    differences = [z - root for root in roots_of_unity()]
     prefixes = []
     product = 1
     for difference in differences:
         prefixes.append(product)
         product = product * difference % SCALAR_MODULUS
     inverse = pow(product, -1, SCALAR_MODULUS)
-    total = 0
+    found = [0] * FIELD_ELEMENTS
     for index in range(FIELD_ELEMENTS - 1, -1, -1):
-        total += (
-            elements[index]
-            * roots[index]
-            % SCALAR_MODULUS
-            * (inverse * prefixes[index] % SCALAR_MODULUS)
-        )
+        found[index] = inverse * prefixes[index] % SCALAR_MODULUS
         inverse = inverse * differences[index] % SCALAR_MODULUS
+    return found
+
+
+def _evaluate(elements: list[int], z: int, inverses: list[int]) -> int:
+    total = sum(
+        element * root % SCALAR_MODULUS * inverse
+        for element, root, inverse in zip(elements, roots_of_unity(), inverses, strict=True)
+    )
     scale = (pow(z, FIELD_ELEMENTS, SCALAR_MODULUS) - 1) * pow(FIELD_ELEMENTS, -1, SCALAR_MODULUS)
     return total * scale % SCALAR_MODULUS

@@ -20,6 +20,7 @@ SETUP_PATH = Path(__file__).with_name("trusted_setup.txt")
 SETUP_SHA256 = "d39b9f2d047cc9dca2de58f264b6a09448ccd34db967881a6713eacacf0f26b7"
 G1_POINTS = 4096
 G2_POINTS = 65
+LAGRANGE_LINE = 2
 # Two count lines, the Lagrange points, then the G2 powers of which the first is the generator.
 TAU_G2_LINE = 2 + G1_POINTS + 1
 
@@ -36,6 +37,13 @@ def setup_lines(path: Path = SETUP_PATH) -> list[str]:
     if hashlib.sha256(data).hexdigest() != SETUP_SHA256:
         raise StorageCorrupt(f"the KZG setup {path} is damaged or another; reinstall the package")
     return data.decode("ascii").split()
+
+
+def lagrange_bytes() -> list[bytes]:
+    """[L_i(τ)]₁, compressed, in the order of a row's elements: bit-reversed, as EIP-4844 has it."""
+    lines = setup_lines()[LAGRANGE_LINE : LAGRANGE_LINE + G1_POINTS]
+    bits = G1_POINTS.bit_length() - 1
+    return [bytes.fromhex(lines[int(f"{index:0{bits}b}"[::-1], 2)]) for index in range(G1_POINTS)]
 
 
 @cache
