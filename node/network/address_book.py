@@ -77,7 +77,7 @@ class AddressBook:
             return False
         if len(self._known) >= self._peers_max and not self._make_room():
             return False
-        self._known[peer] = Known([address], teller=teller)
+        self._known[peer] = Known([address.without_peer()], teller=teller)
         self._told[teller] += 1
         return True
 
@@ -90,9 +90,10 @@ class AddressBook:
             known.is_proven = True
             self._forget_teller(known)
         known.failures = 0
-        if address is not None and address in known.addresses:
-            known.addresses.remove(address)
-            known.addresses.insert(0, address)
+        plain = None if address is None else address.without_peer()
+        if plain is not None and plain in known.addresses:
+            known.addresses.remove(plain)
+            known.addresses.insert(0, plain)
 
     def failed(self, peer: str, now_s: float, *, at_least_s: float = 0.0) -> None:
         """An attempt failed, or a connection ended: not again so soon."""
