@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chain_spec.constants import ChainConstants
 from node.runtime.packing import pack
-from node.runtime.shim_code import Computed, Part, Program, Stored
+from node.runtime.shim_code import AnswerPart, Computed, Fallback, Part, Program, Stored
 from node.runtime.shim_transactions import (
     CallWeight,
     FeeRules,
@@ -140,7 +140,8 @@ _JOINED: Final[dict[str, tuple[StorageEntry[Any], ...]]] = {
     ),
     "BabeApi_next_epoch": (
         *(Babe.epoch_index, Babe.genesis_slot),
-        *(Babe.next_authorities, Babe.next_randomness, Babe.epoch_config),
+        *(Babe.next_authorities, Babe.next_randomness),
+        *(Babe.next_epoch_config, Babe.epoch_config),
     ),
     "GrandpaApi_grandpa_authorities": (Grandpa.authorities,),
     "GrandpaApi_current_set_id": (Grandpa.current_set_id,),
@@ -158,7 +159,9 @@ def _stored(entry: StorageEntry[Any]) -> Stored:
     return Stored(entry.key(), default)
 
 
-def _joined(runtime: "CessRuntime") -> dict[str, tuple[bytes | Stored | Part | Computed, ...]]:
+def _joined(
+    runtime: "CessRuntime",
+) -> dict[str, tuple[AnswerPart, ...]]:
     """The answers that are put together from the state: what follows what."""
     config = runtime.babe.config
     slot = encode(U64, U64(config.expected_block_time))
@@ -183,7 +186,8 @@ def _joined(runtime: "CessRuntime") -> dict[str, tuple[bytes | Stored | Part | C
         ),
         "BabeApi_next_epoch": (
             *(Computed(1, ((index, 1),)), start(1), duration),
-            *(_stored(Babe.next_authorities), _stored(Babe.next_randomness), rules),
+            *(_stored(Babe.next_authorities), _stored(Babe.next_randomness)),
+            Fallback(Babe.next_epoch_config.key(), rules),
         ),
         "GrandpaApi_grandpa_authorities": (_stored(Grandpa.authorities),),
         "GrandpaApi_current_set_id": (_stored(Grandpa.current_set_id),),

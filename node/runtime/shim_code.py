@@ -10,11 +10,11 @@ own; a longer one is a trap.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from node.runtime.wasm import I32, I64, Expression, Function, Module, const
 
-__all__ = ["ANSWER_BYTES_MAX", "Computed", "Part", "Program", "Stored"]
+__all__ = ["ANSWER_BYTES_MAX", "AnswerPart", "Computed", "Fallback", "Part", "Program", "Stored"]
 
 ANSWER_BYTES_MAX: Final = 128 * 1024
 """The longest answer that is put together: two thousand authorities fit."""
@@ -40,11 +40,23 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """What the state holds under ``key``, or else under the key of ``other``."""
+
+    key: bytes
+    other: Stored
+
+
+@dataclass(frozen=True, slots=True)
 class Computed:
     """A number of 64 bits: ``plus``, and stored numbers, each of them so many times."""
 
     plus: int
     terms: Sequence[tuple[Stored, int]]
+
+
+AnswerPart: TypeAlias = bytes | Stored | Part | Fallback | Computed
+"""A part of an answer: fixed bytes, or what becomes of the state."""
 
 
 class Program:
@@ -208,7 +220,7 @@ class Program:
         f = self.module.function((I32, I32), I64, export=name)
         self.give(f, self.fixed(answer), const(I32, len(answer)))
 
-    def add_joined(self, name: str, parts: Sequence[bytes | Stored | Part | Computed]) -> None:
+    def add_joined(self, name: str, parts: Sequence[AnswerPart]) -> None:
         """A function whose answer is its parts, one after the other."""
         f = self.module.function((I32, I32), I64, export=name)
         end = f.local(I32, self.answer)
@@ -223,11 +235,17 @@ class Program:
                 self.require(f, after >= end + part.end)
                 f.do(self.copy, end, end + part.begin, const(I32, size))
                 f.set(end, end + size)
+            elif isinstance(part, Fallback):
+                found = f.local(I64, self.lookup(self.fixed(part.key), const(I32, len(part.key))))
+                with f.when(found.differs(0)) as case:
+                    f.set(end, self.append(end, found.short(), (found >> 32).short()))
+                    case.otherwise()
+                    f.set(end, self.stored(end, part.other))
             else:
                 value = f.local(I64, part.plus)
                 after = f.local(I32)
-                for found, times in part.terms:
-                    f.set(after, self.stored(end, found))
+                for term, times in part.terms:
+                    f.set(after, self.stored(end, term))
                     f.set(value, value + end.quad() * times)
                 f.put_quad(end, value)
                 f.set(end, end + 8)

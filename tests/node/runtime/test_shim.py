@@ -18,6 +18,7 @@ from node.runtime.version import CODE_KEY
 from pallets.frame import DictState, Weight
 from pallets.frame.code import CODE_BYTES_MAX, check_shape
 from primitives.crypto.keys import KeyPair, Scheme
+from primitives.digest import AllowedSlots, NextConfigV1
 from primitives.era import Era
 from primitives.errors import DecodeError
 from primitives.extrinsic import (
@@ -29,7 +30,7 @@ from primitives.extrinsic import (
     sign_extrinsic,
 )
 from primitives.hashing import blake2_256
-from primitives.scale import U32, U128, encode
+from primitives.scale import U32, U64, U128, encode
 from primitives.types import AccountId, Balance, Moment
 from tests.node.runtime.chain import COIN, Chain, genesis_state, pair
 from tests.node.runtime.wasm_host import ShimHost
@@ -130,6 +131,19 @@ def test_what_is_asked_without_parameters_is_answered_as_natively(method: str) -
         chain.import_block(*chain.author(skip=skip))
         chain.slot += skip
         compare(chain, method)
+
+
+def test_announced_rules_for_slots_are_told() -> None:
+    made = Chain()
+    config = NextConfigV1(c=(U64(1), U64(2)), allowed_slots=AllowedSlots.PrimarySlots)
+    inner = made.now().calls().make("Babe", "plan_config_change", config=config)
+    made.block(made.sign("Alice", made.call("Sudo", "sudo", call=inner)))
+    epoch = int(made.now().constants.epoch_slots)
+    before = compare(made, "BabeApi_next_epoch")
+    made.slot += epoch
+    made.block()
+    assert compare(made, "BabeApi_next_epoch")[-17:] != before[-17:]
+    assert compare(made, "BabeApi_current_epoch")[-17:] == before[-17:]
 
 
 @pytest.mark.parametrize("version", [0, 13, 14, 15, 16, 2**32 - 1])
