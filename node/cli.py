@@ -138,7 +138,11 @@ def _node_options(function: F) -> F:
             )
             for name in DEV_KEYS
         ),
-        click.option("--force-authoring", is_flag=True, help="Author without peers; always on."),
+        click.option(
+            "--force-authoring",
+            is_flag=True,
+            help="Author without peers though there are other authors; --dev implies it.",
+        ),
         click.option("--no-grandpa", is_flag=True, help="Do not finalise blocks."),
         click.option("--name", help="The node's name in its log and metrics."),
         click.option(
@@ -395,6 +399,7 @@ def _config(flags: dict[str, Any]) -> Any:
         prometheus_port=None if flags["no_prometheus"] else flags["prometheus_port"],
         prometheus_external=flags["prometheus_external"],
         finalizes=not flags["no_grandpa"],
+        forces_authoring=flags["force_authoring"] or is_dev,
         in_memory=flags["in_memory"],
         signature_workers=flags["signature_workers"],
     )

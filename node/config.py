@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from node.consensus.durable import VOTES_FILE_NAME
 from node.consensus.signature_workers import WORKERS_MAX
 from node.consensus.signed_slots import FILE_NAME
 from node.network.addresses import Address, InvalidAddress
@@ -211,6 +212,8 @@ class NodeConfig:
     prometheus_port: int | None = 9615
     prometheus_external: bool = False
     finalizes: bool = True
+    forces_authoring: bool = False
+    """Author without peers even where there are other authors."""
     in_memory: bool = False
     signature_workers: int | None = None
     """Processes that check signatures; None: one fewer than processors."""
@@ -226,6 +229,10 @@ class NodeConfig:
     def signed_slot_path(self, chain_id: str) -> Path:
         """Where the node notes the last slot that it signed a block for."""
         return self.chain_path(chain_id) / FILE_NAME
+
+    def votes_path(self, chain_id: str) -> Path:
+        """Where the node notes what it voted last on finality."""
+        return self.chain_path(chain_id) / VOTES_FILE_NAME
 
     def network_path(self, chain_id: str) -> Path:
         """Where the node keeps its own key and what it knows of others."""

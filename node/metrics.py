@@ -53,6 +53,18 @@ class Readings:
     calls_count: int
     sessions_count: int
     grandpa_round: int
+    grandpa_prevotes: int
+    """Weight of the prevotes in the round."""
+    grandpa_precommits: int
+    peers_count: int
+    is_major_syncing: bool
+    sync_target: int
+    received_bytes: int
+    """Over the peer-to-peer network."""
+    sent_bytes: int
+    connections_opened: int
+    reported_count: int
+    """Equivocations that this node reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,7 @@ def render(readings: Readings) -> str:
         {
             'status="best"': found.best_number,
             'status="finalized"': found.finalized_number,
-            'status="sync_target"': found.best_number,
+            'status="sync_target"': found.sync_target,
         },
     )
     series("substrate_ready_transactions_number", "gauge", {"": found.ready_count})
@@ -130,8 +142,21 @@ def render(readings: Readings) -> str:
     series("substrate_rpc_calls_finished", "counter", {"": found.calls_count})
     series("substrate_rpc_sessions_opened", "counter", {"": found.sessions_count})
     series("substrate_finality_grandpa_round", "gauge", {"": found.grandpa_round})
-    series("substrate_sub_libp2p_peers_count", "gauge", {"": 0})
-    series("substrate_sub_libp2p_is_major_syncing", "gauge", {"": 0})
+    series("substrate_finality_grandpa_prevotes_total", "gauge", {"": found.grandpa_prevotes})
+    series("substrate_finality_grandpa_precommits_total", "gauge", {"": found.grandpa_precommits})
+    series("substrate_sub_libp2p_peers_count", "gauge", {"": found.peers_count})
+    series("substrate_sync_peers", "gauge", {"": found.peers_count})
+    syncing = int(found.is_major_syncing)
+    series("substrate_sub_libp2p_is_major_syncing", "gauge", {"": syncing})
+    series(
+        "substrate_sub_libp2p_network_bytes_total",
+        "counter",
+        {'direction="in"': found.received_bytes, 'direction="out"': found.sent_bytes},
+    )
+    series(
+        "substrate_sub_libp2p_connections_opened_total", "counter", {"": found.connections_opened}
+    )
+    series("cess_equivocations_reported_total", "counter", {"": found.reported_count})
     return "\n".join(lines) + "\n"
 
 

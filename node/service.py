@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
@@ -26,12 +26,18 @@ from node.consensus.announcements import Announcements, Finalized
 from node.consensus.authorities import epoch_for
 from node.consensus.chain import Chain
 from node.consensus.finality import FinalityKeys
-from node.consensus.shell import AuthoringKeys, ChainWriter, author_blocks
+from node.consensus.grandpa.shell import FinalityShell
+from node.consensus.grandpa.store import VoteStore
+from node.consensus.reports import Reporter
+from node.consensus.shell import AuthoringKeys, ChainWriter, Conditions, author_blocks
 from node.consensus.signature_workers import SignatureWorkers, default_worker_count
 from node.consensus.signed_slots import SignedSlots
-from node.database import ChainDatabase, KeyValue, LevelDb, MemoryKv, genesis_state_root
+from node.database import BlockId, ChainDatabase, KeyValue, LevelDb, MemoryKv, genesis_state_root
 from node.genesis import genesis_header, genesis_state, load_spec
 from node.logging import short_hash
+from node.network.memory import MemoryHub
+from node.network.node_key import NodeKey
+from node.network.transport import Network, Roles, Status
 from node.rpc.context import RpcContext
 from node.rpc.dispatch import Dispatcher, encode_health
 from node.rpc.jsonrpc import Limits as RpcLimits
@@ -51,12 +57,19 @@ from node.rpc.methods import (
 )
 from node.rpc.registry import Registry
 from node.rpc.server import RpcServer, ServerConfig
+from node.sync.serving import serve_requests
+from node.sync.shell import Synchroniser, SyncMode
 from node.txpool.pool import Limits
 from node.txpool.shell import TransactionPool
 from node.txpool.validation import Validator
+from pallets.frame.validity import TransactionSource
 from primitives.crypto.keys import KeyPair
 from primitives.errors import CessError
 from primitives.keystore import Keystore
+from primitives.types import Hash
+
+if TYPE_CHECKING:
+    from node.network.libp2p import Libp2pNetwork
 
 __all__ = ["METHODS", "PortInUse", "open_database", "registry", "run"]
 
@@ -123,6 +136,7 @@ class _Keys:
     keystore: Keystore | None
     authoring: AuthoringKeys
     finality: FinalityKeys
+    extra: tuple[KeyPair, ...] = ()
 
 
 def _keys(config: NodeConfig, spec: ChainSpec) -> _Keys:
@@ -133,10 +147,12 @@ def _keys(config: NodeConfig, spec: ChainSpec) -> _Keys:
     if config.dev_key is None:
         return _Keys(keystore, AuthoringKeys(keystore), FinalityKeys(keystore))
     suri = f"//{config.dev_key.capitalize()}"
+    extra = (KeyPair.from_suri(suri),)
     return _Keys(
         keystore,
-        AuthoringKeys(keystore, [KeyPair.from_suri(suri)]),
+        AuthoringKeys(keystore, extra),
         FinalityKeys(keystore, [KeyPair.from_suri(suri, "ed25519")]),
+        extra,
     )
 
 
@@ -209,20 +225,54 @@ class _Node:
 
     async def main(self) -> None:
         """Everything, in one nursery."""
+        self._banner()
+        if not self.config.network.enabled:
+            # A hub of one keeps the port of the network, and nobody is there.
+            peer = NodeKey.new().peer_id
+            alone = MemoryHub().node(peer, status=self._status, genesis=self.database.genesis_hash)
+            await self._run(alone, None)
+            return
+        from node.network.libp2p import open_network  # a second that other commands do not need
+
+        config = self.config.network
+        place = None if self.config.in_memory else self.config.network_path(self.spec.id)
+        async with open_network(
+            config,
+            key=config.load_key(place),
+            genesis_hash=self.database.genesis_hash,
+            fork_id=self.spec.fork_id,
+            protocol_id=self.spec.protocol_id,
+            boot_nodes=self.spec.boot_nodes,
+            status=self._status,
+            agent=f"{NODE_NAME}/{version()} ({self.config.name or 'unnamed'})",
+        ) as network:
+            log.info(f"Local node identity is: {network.local_peer}")
+            for address in network.addresses():
+                log.info(f"Listening for peers at {address}")
+            await self._run(network, network)
+
+    async def _run(self, network: Network, sockets: "Libp2pNetwork | None") -> None:
         config = self.config
-        self.writer = ChainWriter(self.chain, self.announcements)
+        self.network, self.sockets = network, sockets
+        self.reporter = Reporter(self.chain, self._submit_report)
+        self.writer = ChainWriter(self.chain, self.announcements, self.reporter.report)
         self.pool = TransactionPool(
             Validator(self.chain),
             self.announcements,
             Limits(ready_count=config.pool_count, ready_bytes=config.pool_kib << 10),
         )
+        self.sync = Synchroniser(
+            network, self.writer, self.announcements, mode=SyncMode(config.network.sync)
+        )
+        self.finality = self._finality(network)
         self.server = self._server()
-        self._banner()
+        serve_requests(network, self.database)
         async with trio.open_nursery() as nursery:
             await nursery.start(self._stop_on_signal, nursery.cancel_scope)
             await nursery.start(self.pool.follow_chain)
             nursery.start_soon(self.pool.validate_submissions)
             nursery.start_soon(self.writer.announce_finality)
+            nursery.start_soon(self.reporter.run)
             await nursery.start(self._log_imports)
             nursery.start_soon(self._inform)
             if config.prometheus_port is not None:
@@ -237,9 +287,45 @@ class _Node:
             log.info(f"Running JSON-RPC server: addr={config.rpc.host}:{port}")
             if config.is_authority:
                 await self.writer.finalize_best()
+            await nursery.start(self.finality.run)
+            await nursery.start(self.sync.run)
+            if config.is_authority:
                 self._check_keys()
-                keys, pool = self.keys.authoring, self.pool
-                nursery.start_soon(author_blocks, self.writer, keys, pool.ready, pool.forget)
+                nursery.start_soon(
+                    author_blocks,
+                    self.writer,
+                    self.keys.authoring,
+                    self.pool.ready,
+                    self.pool.forget,
+                    Conditions(
+                        is_major_syncing=self.sync.is_major_syncing,
+                        is_offline=lambda: not network.peers(),
+                        is_forced=config.forces_authoring,
+                    ),
+                )
+
+    def _finality(self, network: Network) -> FinalityShell:
+        config, sync = self.config, self.sync
+        path = None if config.in_memory else config.votes_path(self.spec.id)
+        return FinalityShell(
+            network,
+            self.writer,
+            self.announcements,
+            VoteStore(path),
+            is_voting=config.finalizes and config.is_authority,
+            fetch=lambda peer, block: sync.fetch(peer, BlockId(Hash(block.hash), block.number)),
+            is_major_syncing=sync.is_major_syncing,
+            report=self.reporter.report,
+        )
+
+    def _status(self) -> Status:
+        """What peers are told of this node."""
+        best = self.database.best()
+        roles = Roles.AUTHORITY if self.config.is_authority else Roles.FULL
+        return Status(roles, best.number, best.hash)
+
+    async def _submit_report(self, extrinsic: bytes) -> None:
+        await self.pool.submit(extrinsic, TransactionSource.Local)
 
     def _server(self) -> RpcServer:
         rpc = self.config.rpc
@@ -253,6 +339,10 @@ class _Node:
             version=version(),
             is_authority=self.config.is_authority,
             starting_block=self.database.best().number,
+            network=self.sockets,
+            sync=self.sync,
+            finality=self.finality.statistics,
+            dev_keys=self.keys.extra,
         )
         limits = RpcLimits(
             request_bytes=rpc.request_mib * MIB,
@@ -275,9 +365,11 @@ class _Node:
             self._health,
         )
 
-    @staticmethod
-    def _health() -> tuple[bool, bytes]:
-        return True, encode_health(0, is_syncing=False, should_have_peers=False)
+    def _health(self) -> tuple[bool, bytes]:
+        peers, is_syncing = len(self.network.peers()), self.sync.is_major_syncing()
+        needs_peers = self.sockets is not None and self.spec.chain_type != "Development"
+        body = encode_health(peers, is_syncing=is_syncing, should_have_peers=needs_peers)
+        return not is_syncing and (peers > 0 or not needs_peers), body
 
     def _banner(self) -> None:
         config, best = self.config, self.database.best()
@@ -290,8 +382,6 @@ class _Node:
         log.info(f"Database: LevelDB at {place}")
         log.info(f"Genesis: 0x{self.database.genesis_hash.hex()}")
         log.info(f"Highest known block at #{best.number}")
-        if self.spec.boot_nodes:
-            log.warning("this version has no peer-to-peer network: boot nodes are not contacted")
         if config.is_authority and config.rpc.external and not config.rpc.deny_unsafe:
             log.warning("an authority offers unsafe RPC to the world: use --rpc-methods safe")
 
@@ -319,6 +409,8 @@ class _Node:
 
     def _readings(self) -> metrics.Readings:
         finalized = self.database.finalized().number
+        voting, sockets = self.finality.statistics(), self.sockets
+        received, sent = (0, 0) if sockets is None else sockets.total_bytes()
         held, process = self.pool.core.stats(), metrics.process_now()
         return metrics.Readings(
             chain=self.spec.id,
@@ -346,7 +438,16 @@ class _Node:
             file_count=process.file_count,
             calls_count=self.server.dispatcher.calls_count,
             sessions_count=self.server.sessions_count,
-            grandpa_round=finalized,
+            grandpa_round=0 if voting is None else voting.round,
+            grandpa_prevotes=0 if voting is None else voting.prevote_weight,
+            grandpa_precommits=0 if voting is None else voting.precommit_weight,
+            peers_count=len(self.network.peers()),
+            is_major_syncing=self.sync.is_major_syncing(),
+            sync_target=self.sync.sync_state().highest_block,
+            received_bytes=received,
+            sent_bytes=sent,
+            connections_opened=0 if sockets is None else sockets.counters.connections_opened,
+            reported_count=self.reporter.reported_count,
         )
 
     async def _stop_on_signal(
@@ -375,13 +476,21 @@ class _Node:
                             f"Reorg on #{number}: {len(event.route.retracted)} blocks retracted",
                             best=short_hash(event.hash),
                         )
-                    log.info(f"Imported #{number} ({short_hash(event.hash)})")
+                    if event.is_new:
+                        log.info(f"Imported #{number} ({short_hash(event.hash)})")
 
     async def _inform(self) -> None:
+        before = self.database.best().number
         while True:
             await trio.sleep(INFORMANT_S)
             best, finalized = self.database.best(), self.database.finalized()
+            peers = f"({len(self.network.peers())} peers)"
+            doing = f"Idle {peers}"
+            if self.sync.is_major_syncing():
+                speed = max(0, best.number - before) / INFORMANT_S
+                doing = f"Syncing {speed:.1f} bps, target=#{self.sync.best_seen()} {peers}"
+            before = best.number
             log.info(
-                f"Idle (0 peers), best: #{best.number} ({short_hash(best.hash)}), "
+                f"{doing}, best: #{best.number} ({short_hash(best.hash)}), "
                 f"finalized #{finalized.number} ({short_hash(finalized.hash)})"
             )

@@ -2,8 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
-__all__ = ["replace_file"]
+__all__ = ["VOTES_FILE_NAME", "replace_file"]
+
+VOTES_FILE_NAME: Final = "grandpa-votes"
+"""Of the voter's record; see ``grandpa.store``."""
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -2,23 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import trio
 
 from chain_spec.spec import CHAIN_TYPES, ChainSpec
 from node.consensus.announcements import Announcements
 from node.consensus.chain import Chain
+from node.consensus.grandpa.voter import Statistics
 from node.database import ChainDatabase, StateSnapshot
+from node.network.transport import PeerInfo
 from node.rpc.jsonrpc import Json
 from node.runtime import CessRuntime
 from node.txpool.shell import TransactionPool
+from primitives.crypto.keys import KeyPair
 from primitives.errors import RpcError
 from primitives.header import Header
 from primitives.keystore import Keystore
 from primitives.types import Hash
 
-__all__ = ["READERS_MAX", "RpcContext", "client_error"]
+__all__ = ["READERS_MAX", "NetworkView", "RpcContext", "SyncView", "client_error"]
 
 T = TypeVar("T")
 
@@ -34,6 +37,47 @@ def client_error(why: str) -> RpcError:
     return RpcError(STATE_CLIENT_ERROR, f"Client error: {why}")
 
 
+class NetworkView(Protocol):
+    """The peer-to-peer network, as operators see it."""
+
+    @property
+    def local_peer(self) -> str:
+        """This node's peer id."""
+        ...
+
+    def peers(self) -> tuple[PeerInfo, ...]:
+        """Who is connected."""
+        ...
+
+    def addresses(self) -> tuple[str, ...]:
+        """Where others find this node, each with its peer id."""
+        ...
+
+    def reserve(self, text: str) -> str:
+        """Keep a connection with the node at this address; its peer id. Raises: CessError."""
+        ...
+
+    def unreserve(self, peer: str) -> None:
+        """Keep no place for this peer any more."""
+        ...
+
+    def reserved(self) -> tuple[str, ...]:
+        """Peers for which a place is kept."""
+        ...
+
+
+class SyncView(Protocol):
+    """How far this node is, compared with its peers."""
+
+    def is_major_syncing(self) -> bool:
+        """Whether it is far behind."""
+        ...
+
+    def best_seen(self) -> int:
+        """The height that most peers are at."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcContext:
     """The node, as its methods see it."""
@@ -47,9 +91,13 @@ class RpcContext:
     version: str
     is_authority: bool
     starting_block: int
-    listen_addresses: tuple[str, ...] = ()
-    peer_id: str | None = None
-    """None while the node has no peer-to-peer network."""
+    network: NetworkView | None = None
+    """None where the node has no peer-to-peer network."""
+    sync: SyncView | None = None
+    finality: Callable[[], Statistics | None] = lambda: None
+    """Where voting stands; None where nobody votes here or watches."""
+    dev_keys: tuple[KeyPair, ...] = ()
+    """Authoring keys that are not in the keystore."""
     readers: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(READERS_MAX))
     """Threads of callers are their own, so that consensus never waits for one of them."""
 
@@ -58,6 +106,21 @@ class RpcContext:
         return await trio.to_thread.run_sync(
             function, *arguments, limiter=self.readers, abandon_on_cancel=True
         )
+
+    @property
+    def peers_count(self) -> int:
+        """Connected peers."""
+        return 0 if self.network is None else len(self.network.peers())
+
+    @property
+    def is_syncing(self) -> bool:
+        """Whether this node is far behind its peers."""
+        return self.sync is not None and self.sync.is_major_syncing()
+
+    @property
+    def should_have_peers(self) -> bool:
+        """Whether a node without peers is of no use: not on a chain for development."""
+        return self.network is not None and self.spec.chain_type != "Development"
 
     @property
     def chain_type(self) -> Json:

@@ -36,6 +36,15 @@ READINGS = Readings(
     calls_count=8,
     sessions_count=2,
     grandpa_round=11,
+    grandpa_prevotes=3,
+    grandpa_precommits=2,
+    peers_count=5,
+    is_major_syncing=True,
+    sync_target=40,
+    received_bytes=700,
+    sent_bytes=800,
+    connections_opened=6,
+    reported_count=1,
 )
 
 
@@ -45,6 +54,12 @@ def test_the_text_is_prometheus() -> None:
     assert 'substrate_block_height{chain="dev",status="finalized"} 11\n' in text
     assert 'substrate_ready_transactions_number{chain="dev"} 3\n' in text
     assert 'substrate_node_roles{chain="dev"} 4\n' in text
+    assert 'substrate_block_height{chain="dev",status="sync_target"} 40\n' in text
+    assert 'substrate_sub_libp2p_peers_count{chain="dev"} 5\n' in text
+    assert 'substrate_sub_libp2p_is_major_syncing{chain="dev"} 1\n' in text
+    assert 'substrate_finality_grandpa_round{chain="dev"} 11\n' in text
+    assert 'substrate_finality_grandpa_prevotes_total{chain="dev"} 3\n' in text
+    assert 'substrate_sub_libp2p_network_bytes_total{chain="dev",direction="out"} 800\n' in text
     assert 'name="a \\"name\\" "' in text
     kind, label = r"# TYPE \w+ (gauge|counter|summary)", r'\w+="(\\.|[^"\\])*",?'
     line = re.compile(rf"({kind})|(\w+\{{({label})*\}} [0-9.e+-]+)")

@@ -20,9 +20,8 @@ from node.consensus.grandpa.record import VoterRecord
 from primitives.errors import CessError, DecodeError, StorageCorrupt
 from primitives.hashing import blake2_256
 
-__all__ = ["VOTES_FILE_NAME", "VoteStore"]
+__all__ = ["VoteStore"]
 
-VOTES_FILE_NAME: Final = "grandpa-votes"
 _HEAD: Final = struct.Struct("<8sII")
 _MAGIC: Final = b"CESSVOTE"
 _VERSION: Final = 1

@@ -2,8 +2,10 @@
 
 from typing import Final
 
+import trio
+
 from node.consensus.announcements import Finalized
-from node.consensus.authorities import epoch_for, voters_of
+from node.consensus.authorities import epoch_for
 from node.consensus.shell import AuthoringKeys
 from node.consensus.slots import secondary_author_of, wins_slot
 from node.consensus.verification import slot_of
@@ -19,6 +21,7 @@ from primitives.types import Hash
 
 __all__: list[str] = []
 
+NOT_READY: Final = 1
 NOT_FINAL: Final = 1
 NO_PROOF: Final = 2
 SLOTS_MAX: Final = 2_400
@@ -35,23 +38,27 @@ class FinalityProof:
 
 
 @rpc_method("grandpa_roundState")
-def round_state(ctx: RpcContext) -> Json:
-    """The round of the last final block: it is complete, and none is in the background."""
-    finalized = ctx.database.finalized()
-    voters = voters_of(ctx.chain.runtime(finalized.hash))
-    total = sum(weight for _, weight in voters.authorities)
-    votes: Json = {"currentWeight": total, "missing": []}
+async def round_state(ctx: RpcContext) -> Json:
+    """The round that is being voted in, and who has not voted yet; none is in the background."""
+    await trio.lowlevel.checkpoint()
+    found = ctx.finality()
+    if found is None:
+        raise RpcError(NOT_READY, "GRANDPA RPC endpoint not ready")
     return {
-        "setId": voters.set_id,
+        "setId": found.set_id,
         "best": {
-            "round": finalized.number,
-            "totalWeight": total,
-            "thresholdWeight": voters.threshold,
-            "prevotes": votes,
-            "precommits": votes,
+            "round": found.round,
+            "totalWeight": found.total_weight,
+            "thresholdWeight": found.threshold,
+            "prevotes": _votes(found.prevote_weight, found.missing_prevotes),
+            "precommits": _votes(found.precommit_weight, found.missing_precommits),
         },
         "background": [],
     }
+
+
+def _votes(weight: int, missing: tuple[bytes, ...]) -> Json:
+    return {"currentWeight": weight, "missing": [ss58_encode(key) for key in missing]}
 
 
 @rpc_method("grandpa_proveFinality")
@@ -99,7 +106,7 @@ async def subscribe_justifications(ctx: RpcContext, sink: Sink) -> None:
 @rpc_method("babe_epochAuthorship", unsafe=True)
 def epoch_authorship(ctx: RpcContext) -> Json:
     """For each authoring key of this node: the slots of the current epoch that are its own."""
-    keys = AuthoringKeys(ctx.keystore)
+    keys = AuthoringKeys(ctx.keystore, ctx.dev_keys)
     best = ctx.chain.best_header()
     runtime = ctx.chain.runtime(best.hash())
     slot = max(slot_of(best), 1)

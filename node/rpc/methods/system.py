@@ -2,14 +2,15 @@
 
 import trio
 
-from node.rpc.context import RpcContext
+from node.network.transport import Roles
+from node.rpc.context import NetworkView, RpcContext
 from node.rpc.jsonrpc import Json
 from node.rpc.registry import rpc_method, to_hex
 from node.runtime.apis import ApplyExtrinsicResult, DispatchOutcome
 from pallets.frame import TransactionInvalid, TransactionUnknown
 from pallets.frame.executive import Executive
 from pallets.frame.validity import TransactionValidityError
-from primitives.errors import RpcError
+from primitives.errors import CessError, RpcError
 from primitives.scale import Err, Ok, codec
 from primitives.types import AccountId, Hash
 
@@ -54,33 +55,105 @@ async def properties(ctx: RpcContext) -> Json:
 
 
 @rpc_method("system_health")
-async def health(_ctx: RpcContext) -> Json:
+async def health(ctx: RpcContext) -> Json:
     """Whether the node is in step with its peers."""
     await trio.lowlevel.checkpoint()
-    return {"peers": 0, "isSyncing": False, "shouldHavePeers": False}
+    return {
+        "peers": ctx.peers_count,
+        "isSyncing": ctx.is_syncing,
+        "shouldHavePeers": ctx.should_have_peers,
+    }
 
 
 @rpc_method("system_peers", unsafe=True)
-async def peers(_ctx: RpcContext) -> Json:
-    """The connected peers; this node runs alone."""
+async def peers(ctx: RpcContext) -> Json:
+    """The connected peers, and what each said of itself last."""
     await trio.lowlevel.checkpoint()
-    return []
+    return [
+        {
+            "peerId": info.peer,
+            "roles": _role(info.status.roles),
+            "bestHash": to_hex(info.status.best_hash),
+            "bestNumber": info.status.best_number,
+        }
+        for info in _network(ctx).peers()
+    ]
+
+
+def _role(roles: Roles) -> str:
+    if roles & Roles.AUTHORITY:
+        return "AUTHORITY"
+    return "LIGHT" if roles & Roles.LIGHT else "FULL"
+
+
+def _network(ctx: RpcContext) -> NetworkView:
+    if ctx.network is None:
+        raise RpcError(SERVER_ERROR, "Server error", "this node has no peer-to-peer network")
+    return ctx.network
 
 
 @rpc_method("system_localPeerId")
 async def local_peer_id(ctx: RpcContext) -> Json:
     """The name that peers know this node by."""
     await trio.lowlevel.checkpoint()
-    if ctx.peer_id is None:
-        raise RpcError(SERVER_ERROR, "Server error", "this node has no peer-to-peer network")
-    return ctx.peer_id
+    return _network(ctx).local_peer
 
 
 @rpc_method("system_localListenAddresses")
 async def local_listen_addresses(ctx: RpcContext) -> Json:
     """Addresses at which peers reach this node."""
     await trio.lowlevel.checkpoint()
-    return list(ctx.listen_addresses)
+    return [] if ctx.network is None else list(ctx.network.addresses())
+
+
+@rpc_method("system_addReservedPeer", unsafe=True)
+async def add_reserved_peer(ctx: RpcContext, address: str) -> Json:
+    """Keep a connection with the node at an address that ends with its peer id."""
+    await trio.lowlevel.checkpoint()
+    try:
+        _network(ctx).reserve(address)
+    except CessError as error:
+        raise RpcError(SERVER_ERROR, "Server error", str(error)) from error
+    return None
+
+
+@rpc_method("system_removeReservedPeer", unsafe=True)
+async def remove_reserved_peer(ctx: RpcContext, peer: str) -> Json:
+    """Keep no place for a peer, named by its id, any more."""
+    await trio.lowlevel.checkpoint()
+    _network(ctx).unreserve(peer)
+    return None
+
+
+@rpc_method("system_reservedPeers")
+async def reserved_peers(ctx: RpcContext) -> Json:
+    """The ids of peers for which a place is kept."""
+    await trio.lowlevel.checkpoint()
+    return list(_network(ctx).reserved())
+
+
+@rpc_method("system_unstable_networkState", aliases=("system_networkState",), unsafe=True)
+async def network_state(ctx: RpcContext) -> Json:
+    """What the network looks like from here; the shape may change."""
+    await trio.lowlevel.checkpoint()
+    network = _network(ctx)
+    connected: dict[str, Json] = {
+        info.peer: {
+            "roles": _role(info.status.roles),
+            "bestHash": to_hex(info.status.best_hash),
+            "bestNumber": info.status.best_number,
+            "reputation": info.reputation,
+            "endpoint": "listening" if info.is_inbound else "dialing",
+        }
+        for info in network.peers()
+    }
+    return {
+        "peerId": network.local_peer,
+        "listenedAddresses": list(network.addresses()),
+        "externalAddresses": list(network.addresses()),
+        "connectedPeers": connected,
+        "reservedPeers": list(network.reserved()),
+    }
 
 
 @rpc_method("system_nodeRoles")
@@ -95,7 +168,8 @@ async def sync_state(ctx: RpcContext) -> Json:
     """Where the node started, is, and is going to."""
     await trio.lowlevel.checkpoint()
     best = ctx.database.best().number
-    return {"startingBlock": ctx.starting_block, "currentBlock": best, "highestBlock": best}
+    highest = best if ctx.sync is None else max(best, ctx.sync.best_seen())
+    return {"startingBlock": ctx.starting_block, "currentBlock": best, "highestBlock": highest}
 
 
 @rpc_method("system_accountNextIndex", aliases=("account_nextIndex",))
