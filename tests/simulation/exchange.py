@@ -121,9 +121,9 @@ class Exchange:
         self.turn += 1
         for hash_, until in list(self.asked.items()):
             if node.knows(hash_):
-                del self.asked[hash_]
+                self.asked.pop(hash_, None)
             elif until <= node.world.now:
-                del self.asked[hash_]
+                self.asked.pop(hash_, None)
                 if any(hash_ == told for told in self.told.values()) or hash_ in self.waiting:
                     self.ask(peers[self.turn % len(peers)], hash_)
         node.announce_best(peers)

@@ -169,7 +169,8 @@ def memories() -> list[tuple[Any, str, Any]]:
     return [
         (Header, "hash", _method(by_identity(Header.hash))),
         (database_chain, "_HEADER", _HeaderCodec()),
-        (grandpa, "_parts", by_identity(grandpa._parts)),
+        (grandpa.Vote, "kind", property(lambda vote: grandpa._KINDS[type(vote)])),
+        (grandpa.Vote, "block", property(by_identity(grandpa.Vote.block.fget))),
         (commits, "_prevote", by_identity(commits._prevote)),
         (commits, "_precommit", by_identity(commits._precommit)),
         (verification, "_pre_digest", by_identity(verification._pre_digest)),
