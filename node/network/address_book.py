@@ -20,8 +20,8 @@ TOLD_MAX: Final = 64
 
 RETRY_S: Final = 4.0
 RETRY_MAX_S: Final = 300.0
-RETRY_KEPT_MAX_S: Final = 30.0
-"""For nodes that the operator named."""
+RETRY_KEPT_MAX_S: Final = 15.0
+"""For nodes that the operator named, and those that were there once: they come back."""
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class AddressBook:
         known = self._known.get(peer)
         if known is None:
             return
-        longest = RETRY_KEPT_MAX_S if known.is_kept else RETRY_MAX_S
+        longest = RETRY_KEPT_MAX_S if known.is_kept or known.is_proven else RETRY_MAX_S
         wait = min(RETRY_S * 2 ** min(known.failures, 10), longest)
         known.failures += 1
         known.not_before_s = now_s + max(wait, min(at_least_s, longest))

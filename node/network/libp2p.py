@@ -30,7 +30,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import partial
 from os import urandom
-from socket import IPPROTO_TCP, MSG_PEEK, TCP_NODELAY
+from socket import IPPROTO_TCP, MSG_PEEK, TCP_NODELAY, TCP_USER_TIMEOUT
 from typing import Final
 
 import structlog
@@ -95,6 +95,8 @@ SEEK_IDLE_S: Final = 300.0
 ASKED_MAX: Final = 3
 """Peers asked in one search."""
 PART_BYTES: Final = 64 * 1024
+UNHEARD_MS: Final = 15_000
+"""How long what we sent may stay unacknowledged: a network that fell apart is noticed by then."""
 
 _AGENT_CHARS_MAX: Final = 256
 _ORDER: Final = tuple(Channel)
@@ -465,6 +467,7 @@ class Libp2pNetwork:
 def _tune(stream: trio.SocketStream) -> None:
     with suppress(OSError):
         stream.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        stream.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, UNHEARD_MS)
 
 
 def _usable(texts: Sequence[str]) -> tuple[Address, ...]:

@@ -245,18 +245,19 @@ class Connection:
 
         Nothing that the peer does raises.
         """
-        with self._scope:
-            try:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._write)
-                    nursery.start_soon(self._accept, on_stream)
-                    await self._muxer.start()
-                    nursery.cancel_scope.cancel()
-            except* GONE:
-                pass
-        self._is_closed = True
-        self._room.set()
-        with trio.CancelScope(shield=True):
+        try:
+            with self._scope:
+                try:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._write)
+                        nursery.start_soon(self._accept, on_stream)
+                        await self._muxer.start()
+                        nursery.cancel_scope.cancel()
+                except* GONE:
+                    pass
+        finally:
+            self._is_closed = True
+            self._room.set()
             await self.raw.close()
 
     def close(self) -> None:
