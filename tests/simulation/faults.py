@@ -7,7 +7,7 @@ production cores as everybody, and lies where its messages leave it.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from node.consensus.slots import claim_slot
@@ -114,10 +114,10 @@ def begin(world: "World", fault: Fault) -> None:
             nodes[detail[0]].disk.writes_to_crash = detail[1]
         case "partition":
             for one, two in _apart(detail):
-                network.cut_link(one, two)
+                world.cut(one, two)
         case "oneway":
             for one, two in detail:
-                network.cut_link(one, two)
+                world.cut(one, two)
         case "weather":
             network.weather = WEATHERS[detail[0]]
         case "slow":
@@ -151,10 +151,10 @@ def end(world: "World", fault: Fault) -> None:
             world.restart(nodes[detail[0]])
         case "partition":
             for one, two in _apart(detail):
-                network.mend_link(one, two)
+                world.mend(one, two)
         case "oneway":
             for one, two in detail:
-                network.mend_link(one, two)
+                world.mend(one, two)
         case "weather":
             network.weather = world.plan.weather
         case "slow":
@@ -190,15 +190,15 @@ class Traitor:
     def has(self, treason: str) -> bool:
         return treason in self.treasons
 
-    def author(self, parent: Header, slot: int) -> list[tuple[Header, tuple[bytes, ...]]]:
-        """A second block for a slot that this node authors in."""
+    def author(self, parent: Header, slot: int) -> Header | None:
+        """A second block for a slot that this node authors in; it keeps both."""
         node = self.node
         claim = claim_slot(slot, node.chain.epoch_after(parent, slot), [node.babe])
         if claim is None:
-            return []
+            return None
         signed, node.chain.signed = node.chain.signed, None
         try:
-            built, _ = node.chain.build(
+            built, imported = node.chain.build(
                 parent,
                 claim,
                 node.transactions()[:1],
@@ -208,7 +208,8 @@ class Traitor:
         finally:
             node.chain.signed = signed
         self.lies += 1
-        return [(built.header, built.body)]
+        node.sync.own(imported.header, imported.hash, is_best=imported.is_best)
+        return built.header
 
     def vote(self, message: GossipMessage) -> bool:
         """Send this vote of ours, or others, to each as it pleases; True if that was done."""
@@ -222,18 +223,14 @@ class Traitor:
             return True
         if not (self.has("double_vote") or self.has("fork_vote")):
             return False
-        for peer in node.peers():
+        for peer in node.linked:
             for _ in range(self.draw.choice((0, 1, 1, 2)) if self.has("double_vote") else 1):
                 block = self.draw.choice(self.candidates())
                 vote = make_vote(signed.vote.kind, block)
                 lie = sign_vote(vote, int(message.round), int(message.set_id), node.grandpa)
                 self.lies += 1
-                node.send(
-                    peer,
-                    "vote",
-                    VoteMessage(round=message.round, set_id=message.set_id, signed=lie),
-                    200,
-                )
+                bent = VoteMessage(round=message.round, set_id=message.set_id, signed=lie)
+                node.send(peer, "vote", node.world.carried(bent), 200)
         return True
 
     def candidates(self) -> list[Block]:
@@ -258,15 +255,13 @@ class Traitor:
             case 3:
                 draw.shuffle(pieces)
                 return pieces
-        return [piece.__class__(piece.header, piece.body[:-1], b"junk") for piece in pieces]
+        return [replace(piece, body=piece.body[:-1], justification=b"junk") for piece in pieces]
 
     def bent(self, piece: Any) -> Any:
         """A block with another header under the old seal."""
-        logs = piece.header.digest.logs
         bare, seal = piece.header.split_seal()
         if not isinstance(seal, Seal):
             return piece
-        del logs
         changed = Header(
             parent_hash=bare.parent_hash,
             number=bare.number,
@@ -274,7 +269,7 @@ class Traitor:
             extrinsics_root=bare.extrinsics_root,
             digest=bare.digest.pushed(Other(data=b"bent")),
         ).sealed(seal)
-        return piece.__class__(changed, piece.body, piece.justification)
+        return replace(piece, header=changed, hash=changed.hash())
 
 
 __all__ = ["FAIR", "KINDS", "TREASONS", "Fault", "Traitor", "begin", "draw_faults", "end", "slot_of"]

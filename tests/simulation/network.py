@@ -53,18 +53,27 @@ class Network:
         else:
             self.cut.pop((sender, receiver), None)
 
-    def arrivals(self, sender: int, receiver: int, now: int, size_bytes: int) -> tuple[int, ...]:
-        """When this message arrives."""
+    def is_cut(self, one: int, other: int) -> bool:
+        """Whether a link is cut, in any direction."""
+        return (one, other) in self.cut or (other, one) in self.cut
+
+    def arrivals(
+        self, sender: int, receiver: int, now: int, size_bytes: int, *, is_reliable: bool = False
+    ) -> tuple[int, ...]:
+        """When this message arrives; a reliable one is sent again where it is lost, and once."""
         self.sent += 1
         draw, weather = self.draw, self.weather
         if self.cut and (sender, receiver) in self.cut:
             self.lost += 1
             return ()
+        again = 0
         if weather.loss and draw.random() < weather.loss:
-            self.lost += 1
-            return ()
+            if not is_reliable:
+                self.lost += 1
+                return ()
+            again = 200 + int(draw.random() * 1500)
         low, high = weather.delay_ms
-        at = now + low + int(draw.random() * (high - low))
+        at = now + again + low + int(draw.random() * (high - low))
         if self.bytes_per_s:
             rate = self.bytes_per_s.get(sender)
             if rate:
@@ -77,6 +86,6 @@ class Network:
                 at += ready - now
         if weather.late and draw.random() < weather.late:
             at += int(draw.random() * weather.late_ms)
-        if weather.twice and draw.random() < weather.twice:
+        if weather.twice and not is_reliable and draw.random() < weather.twice:
             return at, at + int(draw.random() * weather.late_ms)
         return (at,)

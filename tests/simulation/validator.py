@@ -1,17 +1,18 @@
 """A validator made of the production cores, on a simulated disk, clock and network.
 
 The cores decide: ``Chain`` over ``ChainDatabase`` imports, builds and finalizes, ``SlotCore`` and
-``claim_slot`` say when, ``Voter`` votes. What is written here is what shells are: it carries inputs
-in and effects out. A crash may come between any two effects, and within any write to the disk; a
-new life begins with what the disk kept.
+``claim_slot`` say when, ``SyncCore`` fetches, ``Voter`` votes. What is written here and in
+``syncing`` is what shells are: it carries inputs in and effects out, as the production shells do.
+A crash may come between any two effects, and within any write to the disk; a new life begins with
+what the disk kept.
 """
 
 import random
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from node.consensus.authorities import voters_of
-from node.consensus.chain import Chain, Finality, Imported, SetChangeFirst
-from node.consensus.finality import FinalityKeys
+from node.consensus.chain import Chain, Finality, Imported
+from node.consensus.finality import FinalityKeys, VoterSet
 from node.consensus.grandpa import (
     AuthoritiesChanged,
     BlockImported,
@@ -21,13 +22,13 @@ from node.consensus.grandpa import (
     Fetch,
     Finalized,
     FinalizedElsewhere,
+    Input,
     Misbehaved,
     PeerLeft,
     Persist,
     Received,
     Send,
     Ticked,
-    Timing,
     Voter,
     VoterRecord,
 )
@@ -35,10 +36,9 @@ from node.consensus.grandpa.chain_view import ChainView
 from node.consensus.grandpa.store import VoteStore
 from node.consensus.signed_slots import SignedSlots, SlotSigned
 from node.consensus.slots import SlotCore, SlotWait, claim_slot, slot_start
-from node.consensus.verification import FutureBlock, slot_of
-from node.database import ChainDatabase, UnknownBlock
+from node.consensus.verification import slot_of
+from node.database import BlockId, ChainDatabase
 from node.txpool.pool import Transaction
-from primitives.errors import CessError, DecodeError, InvalidBlock, StateUnreadable, StorageCorrupt
 from primitives.grandpa import (
     Block,
     CatchUpMessage,
@@ -46,22 +46,19 @@ from primitives.grandpa import (
     GossipMessage,
     VoteMessage,
     decode_message,
-    encode_message,
 )
 from primitives.header import Header
-from primitives.justification import InvalidJustification
 from primitives.types import Hash
 from tests.simulation.disk import CrashNow, SimDisk
-from tests.simulation.exchange import ANNOUNCE_BYTES, Exchange
-from tests.simulation.faults import Traitor
+from tests.simulation.syncing import ANNOUNCE_BYTES, Synchroniser
 
 if TYPE_CHECKING:
+    from tests.simulation.faults import Traitor
     from tests.simulation.world import World
 
 VOTE_BYTES = 190
-BLOCK_RETRY_MS = 1000
-TICK_MS = 2000
-TRANSACTIONS_MAX = 4
+LOOK_MS = 2000
+NOWHERE = {"best": (bytes(32), 0), "final": (bytes(32), 0)}
 
 
 class SlotFile(SignedSlots):
@@ -103,20 +100,21 @@ class Validator:
     def __init__(self, world: "World", index: int, pairs: tuple[Any, Any]) -> None:
         self.world = world
         self.index = index
-        self.name = str(index)
         self.babe, self.grandpa = pairs
         self.disk = SimDisk(random.Random(world.draw.random()))
         self.life = 0
         self.is_up = False
         self.skew_ms = 0
         self.effects_to_crash: int | None = None
-        self.said: dict[str, tuple[bytes, int]] = {"best": (bytes(32), 0), "final": (bytes(32), 0)}
-        self.is_byzantine = False
-        self.told_final: dict[int, int] = {}
-        self.linked: dict[int, None] = {}
+        self.said = dict(NOWHERE)
         self.traitor: Traitor | None = None
+        self.linked: dict[int, None] = {}
 
     # Lives.
+
+    @property
+    def is_byzantine(self) -> bool:
+        return self.traitor is not None
 
     def start(self) -> None:
         """Begin a life with what the disk kept."""
@@ -125,42 +123,23 @@ class Validator:
         self.is_up = True
         database = ChainDatabase(self.disk.open(), state_pruning=world.plan.state_pruning)
         self.database = database
-        if not database.is_initialised:
-            self.said = {"best": (bytes(32), 0), "final": (bytes(32), 0)}
         database.initialise(world.genesis_header, world.genesis_state)
         if not self.is_byzantine:
             world.checkers.on_restart(self.index, self.said, database)
         signed = SlotFile(self.disk)
         self.chain = Chain(database, FinalityKeys(None, ()), finalizes=False, signed=signed)
         self.slots = SlotCore(self.chain.slot_duration_ms, signed.last)
-        self.exchange = Exchange(self)
-        self.told_final = {}
         self.votes = VoteFile(self.disk)
+        self.seen: VoterRecord | None = None
+        self.sync = Synchroniser(self)
+        self.inbox: deque[Input] = deque()
+        self.is_draining = False
         self.tick_at = self.voter_at = 0
-        self._begin_voting()
-        self.world.at(world.now, self, self.on_slot)
-        self.world.at(world.now + TICK_MS, self, self.on_tick)
-        for peer in world.nodes:
-            if peer.index in self.linked and peer.is_up and peer is not self:
-                peer.exchange.told.pop(self.index, None)
-
-    def _begin_voting(self) -> None:
-        final = self.database.finalized()
-        voters = voters_of(self.chain.runtime(final.hash))
-        self.set_id = voters.set_id
-        self.view = ChainView(self.chain, voters.set_id)
-        self.voter = Voter(
-            self.view,
-            voters.authorities,
-            voters.set_id,
-            Block(bytes(final.hash), final.number),
-            self.grandpa if self.votes.may_vote_in(voters.set_id) else None,
-            now_ms=self.clock(),
-            timing=self.world.plan.timing,
-            record=self.votes.record_of(voters.set_id),
-        )
-        self.may_vote = self.votes.may_vote_in(voters.set_id)
-        self.drain()
+        self.set_id = -1
+        self.signer: Any = None
+        self.look(begin=True)
+        world.at(world.now, self, self.on_slot)
+        world.at(world.now + LOOK_MS, self, self.on_look)
 
     def stop(self) -> None:
         """The power goes."""
@@ -174,44 +153,34 @@ class Validator:
 
     # Peers.
 
-    def peers(self) -> list[int]:
-        return [index for index in self.linked if self.world.nodes[index].is_up]
-
     def send(self, peer: int, kind: str, what: Any, size_bytes: int) -> None:
         self.world.send(self, peer, kind, what, size_bytes)
 
     def on_message(self, peer: int, kind: str, what: Any) -> None:
+        if peer not in self.linked:
+            return
         if kind == "vote":
             if isinstance(what, bytes):
                 what = decode_message(what)
             if self.clock() < self.voter_at and ignores(self.voter, str(peer), what):
                 return
-            self.voter.receive(Received(str(peer), what), self.clock())
-            self.drain()
+            self.tell(Received(str(peer), what))
         elif kind == "announce":
-            header, final = what
-            self.told_final[peer] = final
-            self.exchange.on_announce(peer, header)
+            self.sync.on_announce(peer, what)
         elif kind == "ask":
-            self.exchange.on_ask(peer, what)
-        elif kind == "blocks":
-            self.exchange.on_blocks(peer, what)
+            self.sync.on_ask(peer, *what)
         else:
-            raise AssertionError(kind)
+            self.sync.on_answer(peer, *what)
+
+    def on_joined(self, peer: int, best: BlockId) -> None:
+        self.sync.join(peer, best)
+        self.send(peer, "vote", self.world.carried(self.voter.neighbour()), 30)
 
     def on_left(self, peer: int) -> None:
-        self.voter.receive(PeerLeft(str(peer)), self.clock())
-        self.exchange.told.pop(peer, None)
-        self.drain()
-
-    def on_tick(self) -> None:
-        self.exchange.on_tick()
-        self.world.at(self.world.now + TICK_MS, self, self.on_tick)
+        self.sync.leave(peer)
+        self.tell(PeerLeft(str(peer)))
 
     # Blocks.
-
-    def knows(self, hash_: bytes) -> bool:
-        return self.database.is_known(Hash(hash_))
 
     def on_slot(self) -> None:
         """A slot may have begun: author if it is ours, and come back in the next one."""
@@ -221,7 +190,8 @@ class Validator:
         if isinstance(slot, SlotWait):
             wait = min(slot.until_ms - now, self.slots.duration_ms)
         else:
-            self.author(parent, slot)
+            if not self.sync.core.is_major_syncing():
+                self.author(parent, slot)
             wait = slot_start(slot + 1, self.slots.duration_ms) - now
         self.world.at(self.world.now + max(wait, 1), self, self.on_slot)
 
@@ -244,8 +214,13 @@ class Validator:
         self.world.note("authored", self.index, slot, imported.hash)
         if self.traitor is not None:
             self.betray(parent, slot, imported)
-            return
-        self.after_import(None, imported)
+        else:
+            self.publish(imported)
+
+    def publish(self, imported: Imported) -> None:
+        """Tell of a block of our own."""
+        self.sync.own(imported.header, imported.hash, is_best=imported.is_best)
+        self.after_import(imported)
 
     def betray(self, parent: Header, slot: int, imported: Imported) -> None:
         """What a Byzantine author does with its block: keeps it back, or makes another one."""
@@ -253,89 +228,98 @@ class Validator:
         assert traitor is not None
         if traitor.has("withhold") and traitor.draw.random() < 0.7:
             wait = traitor.draw.choice((3000, 9000, 40_000))
-            self.world.at(self.world.now + wait, self, self.after_import, None, imported)
+            self.world.at(self.world.now + wait, self, self.publish, imported)
             return
         if traitor.has("double_author"):
-            for header, _ in traitor.author(parent, slot):
-                for peer in self.peers():
+            other = traitor.author(parent, slot)
+            if other is not None:
+                for peer in self.linked:
                     if traitor.draw.random() < 0.5:
-                        self.send(peer, "announce", (header, 0), ANNOUNCE_BYTES)
-        self.after_import(None, imported)
+                        self.send(peer, "announce", other, ANNOUNCE_BYTES)
+        self.publish(imported)
 
     def transactions(self) -> list[Transaction]:
         return self.world.transactions(self.index)
 
-    def import_block(
-        self, peer: int, header: Header, body: tuple[bytes, ...], proof: bytes | None
-    ) -> bool:
-        """Take somebody's block; whether it is here now."""
-        try:
-            imported = self.chain.import_block(
-                header, body, now_ms=self.clock(), justification=proof
-            )
-        except (StorageCorrupt, StateUnreadable):
-            raise
-        except FutureBlock:
-            at = self.world.now + BLOCK_RETRY_MS
-            self.world.at(at, self, self.exchange.on_announce, peer, header)
-            return False
-        except (InvalidBlock, UnknownBlock) as error:
-            self.world.refused(self, peer, error)
-            return False
-        except CessError as error:
-            self.world.refused(self, peer, error)
-            return False
-        self.after_import(peer, imported)
-        return True
-
-    def after_import(self, peer: int | None, imported: Imported) -> None:
+    def after_import(self, imported: Imported) -> None:
+        """A block is in the database, ours or a peer's."""
         hash_ = imported.hash
         if imported.is_best:
             self.said["best"] = bytes(hash_), int(imported.header.number)
         self.world.note("imported", self.index, 0, hash_)
-        final = self.database.finalized().number
-        told = self.exchange.told
-        for other in self.peers():
-            if told.get(other) != hash_:
-                self.send(other, "announce", (imported.header, final), ANNOUNCE_BYTES)
-        self.voter.receive(BlockImported(bytes(hash_)), self.clock())
+        if imported.is_best and not self.sync.core.is_major_syncing():
+            self.sync.announce(imported.header, hash_)
+        if imported.is_new:
+            self.tell(BlockImported(bytes(hash_)))
         if imported.finalized:
             self.after_final(Finality(imported.finalized))
-            self.finalized_elsewhere(Block(bytes(hash_), int(imported.header.number)))
-            return
-        self.drain()
-
-    def announce_best(self, peers: list[int]) -> None:
-        header = self.chain.best_header()
-        hash_, final = header.hash(), self.database.finalized().number
-        told = self.exchange.told
-        for peer in peers:
-            if told.get(peer) != hash_:
-                self.send(peer, "announce", (header, final), ANNOUNCE_BYTES)
-
-    def take_justification(self, header: Header, hash_: Hash, justification: bytes) -> None:
-        if int(header.number) <= self.database.finalized().number:
-            return
-        try:
-            done = self.chain.import_justification(hash_, justification)
-        except (InvalidJustification, SetChangeFirst, DecodeError) as error:
-            self.world.refused(self, None, error)
-            return
-        self.after_final(done)
-        self.finalized_elsewhere(Block(bytes(hash_), int(header.number)))
-
-    def finalized_elsewhere(self, block: Block) -> None:
-        """The chain, not the voter, found that a block is final."""
-        self.voter.receive(FinalizedElsewhere(block), self.clock())
-        self.change_set(block)
-        self.drain()
 
     # Voting.
 
-    def on_voter_tick(self) -> None:
-        self.tick_at = 0
-        self.voter.receive(Ticked(), self.clock())
+    def on_look(self) -> None:
+        self.look()
+        self.world.at(self.world.now + LOOK_MS, self, self.on_look)
+
+    def look(self, *, begin: bool = False) -> None:
+        """See which set votes and what this node does in it, as the shell of finality does."""
+        voters, base = self.chain.voting_set()
+        signer = self.signer_in(voters)
+        if begin or signer is not self.signer:
+            self.begin_voting(voters, base, signer)
+        elif voters.set_id > self.set_id:
+            self.set_id = self.view.set_id = voters.set_id
+            self.world.note("set", self.index, voters.set_id, base.hash)
+            block = Block(base.hash, base.number)
+            self.tell(AuthoritiesChanged(voters.authorities, voters.set_id, block))
+        final = self.database.finalized()
+        if final.number > self.voter._finalized.number:
+            self.tell(FinalizedElsewhere(Block(final.hash, final.number)))
+
+    def signer_in(self, voters: VoterSet) -> Any:
+        if self.sync.core.is_major_syncing() or not self.votes.may_vote_in(voters.set_id):
+            return None
+        if all(key != self.grandpa.public for key, _ in voters.authorities):
+            return None
+        return self.grandpa
+
+    def begin_voting(self, voters: VoterSet, base: BlockId, signer: Any) -> None:
+        self.signer, self.set_id = signer, voters.set_id
+        self.view = ChainView(self.chain, voters.set_id)
+        stored, seen = self.votes.record_of(voters.set_id), self.seen
+        record = stored
+        if seen is not None and seen.set_id == voters.set_id:
+            if stored is None or stored.current.round < seen.current.round:
+                record = seen
+        self.voter = Voter(
+            self.view,
+            voters.authorities,
+            voters.set_id,
+            Block(base.hash, base.number),
+            signer,
+            now_ms=self.clock(),
+            timing=self.world.plan.timing,
+            record=record,
+        )
+        self.inbox.clear()
         self.drain()
+
+    def tell(self, what: Input) -> None:
+        """Give the voter an input and carry out what it orders."""
+        self.inbox.append(what)
+        if self.is_draining:
+            return
+        self.is_draining = True
+        try:
+            while self.inbox:
+                self.voter.receive(self.inbox.popleft(), self.clock())
+                self.drain()
+        finally:
+            self.is_draining = False
+
+    def on_voter_deadline(self, at: int) -> None:
+        if at == self.tick_at:
+            self.tick_at = 0
+            self.tell(Ticked())
 
     def step(self) -> None:
         """Between two effects: here the power may go."""
@@ -347,7 +331,7 @@ class Validator:
 
     def drain(self) -> None:
         voter = self.voter
-        while (effect := voter.next_effect()) is not None:
+        while voter is self.voter and (effect := voter.next_effect()) is not None:
             if self.effects_to_crash is not None:
                 self.step()
             match effect:
@@ -356,31 +340,30 @@ class Validator:
                 case Persist(record=record):
                     self.persist(record)
                 case Send(peer=peer, message=message):
-                    self.send(int(peer), "vote", message, _size(message))
+                    self.send(int(peer), "vote", self.world.carried(message), _size(message))
                 case Finalized(block=block, justification=proof):
-                    done = self.chain.import_justification(Hash(block.hash), proof.encode())
-                    self.after_final(done)
-                    self.change_set(block)
+                    self.after_final(
+                        self.chain.import_justification(Hash(block.hash), proof.encode())
+                    )
                 case Fetch(peer=peer, block=block):
-                    self.exchange.ask(int(peer), block.hash)
+                    self.sync.fetch(peer, block.hash, block.number)
                 case Equivocated(proof=proof):
                     self.world.equivocated(self, proof)
                 case Misbehaved(peer=peer, offence=offence):
                     self.world.misbehaved(self, int(peer), offence)
                 case Conflict():
                     self.world.conflict(self, effect)
-        self.voter_at = voter.next_deadline()
+        self.voter_at = self.voter.next_deadline()
         at = self.voter_at - self.skew_ms
         if not self.tick_at or at < self.tick_at or self.tick_at <= self.world.now:
             self.tick_at = max(at, self.world.now + 1)
-            self.world.at(self.tick_at, self, self._on_voter_deadline, self.tick_at)
-
-    def _on_voter_deadline(self, at: int) -> None:
-        if at == self.tick_at:
-            self.on_voter_tick()
+            self.world.at(self.tick_at, self, self.on_voter_deadline, self.tick_at)
 
     def persist(self, record: VoterRecord) -> None:
-        self.votes.write(record)
+        if self.signer is None:
+            self.seen = record
+        else:
+            self.votes.write(record)
 
     def broadcast(self, message: GossipMessage, but: str | None) -> None:
         if self.traitor is not None and self.traitor.vote(message):
@@ -398,13 +381,13 @@ class Validator:
         self.world.gossip(self, message, None if but is None else int(but), _size(message))
 
     def after_final(self, finality: Finality) -> None:
+        """Blocks became final."""
         done = finality.hashes
         if finality.led is not None:
             self.said["best"] = bytes(finality.led.hash), int(finality.led.header.number)
         if not done:
             return
-        world = self.world
-        final = self.database.finalized()
+        world, final = self.world, self.database.finalized()
         self.said["final"] = bytes(final.hash), final.number
         if self.said["best"][1] <= final.number:
             self.said["best"] = self.said["final"]
@@ -414,6 +397,8 @@ class Validator:
                 world.checkers.on_final(self.index, final.number - offset, bytes(hash_))
             if final.number % 32 == self.index:
                 self.check_state(final.hash)
+        self.sync.finalized()
+        self.look()
         world.finalized(self, final.number)
 
     def check_state(self, hash_: Hash) -> None:
@@ -421,18 +406,6 @@ class Validator:
         self.world.checkers.on_state(
             self.index, bytes(header.state_root), bytes(state.root), self.world.issuance(state)
         )
-
-    def change_set(self, block: Block) -> None:
-        """Others may vote from here on."""
-        voters = voters_of(self.chain.runtime(Hash(block.hash)))
-        if voters.set_id > self.set_id:
-            self.set_id = self.view.set_id = voters.set_id
-            if self.may_vote != self.votes.may_vote_in(voters.set_id):
-                self._begin_voting()  # it caught up with the set that it voted in
-                return
-            self.world.note("set", self.index, voters.set_id, block.hash)
-            changed = AuthoritiesChanged(voters.authorities, voters.set_id, block)
-            self.voter.receive(changed, self.clock())
 
 
 def ignores(voter: Voter, peer: str, message: GossipMessage) -> bool:
@@ -468,11 +441,3 @@ def _size(message: GossipMessage) -> int:
         votes = message.catch_up.prevotes, message.catch_up.precommits
         return 100 + 132 * sum(len(part) for part in votes)
     return VOTE_BYTES if isinstance(message, VoteMessage) else 30
-
-
-def encoded(message: GossipMessage) -> bytes:
-    """A message as it goes over the wire."""
-    return encode_message(message)
-
-
-__all__ = ["Timing", "Validator", "encoded"]

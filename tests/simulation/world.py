@@ -15,6 +15,7 @@ from typing import Any
 from node.consensus.grandpa import Conflict, Offence, Timing
 from node.database import genesis_state_root
 from node.genesis import genesis_header
+from node.network.transport import Cost
 from node.txpool.pool import Transaction
 from primitives.errors import CessError, StateUnreadable, StorageCorrupt
 from primitives.extrinsic import extrinsic_hash
@@ -31,10 +32,14 @@ from tests.simulation.checkers import HEAL_ROUNDS, ROUND_MS, Checkers, Violation
 from tests.simulation.disk import CrashNow
 from tests.simulation.faults import Fault, Traitor
 from tests.simulation.network import FAIR, Network, Weather
-from tests.simulation.validator import Validator
+from tests.simulation.validator import NOWHERE, Validator
 
 FIRST_SLOT = 299_000_000
 REPAIR_MS = 4000
+CONNECT_MS = 300
+LEFT_MS = 20
+GIVE_UP_MS = 8000
+"""After so long a time without a word a connection is given up."""
 """How long an operator takes to remove a damaged database."""
 
 
@@ -89,12 +94,11 @@ class World:
             for index in range(plan.validators)
         ]
         for node in self.nodes:
-            node.linked = {peer.index: None for peer in self.nodes if peer is not node}
             if node.index in traitors:
-                node.is_byzantine = True
                 node.traitor = Traitor(node, traitors[node.index], self.draw.random())
         self._spread: dict[int, tuple[object, int]] = {}
         self.active = 0
+        self.parted: dict[int, int] = {}
         self.heal_from = 0
         self.heal_target = 0
         self.heals: list[int] = []
@@ -121,7 +125,7 @@ class World:
         return self
 
     def _first_start(self, node: Validator) -> None:
-        self.guard(node, node.start)
+        self.restart(node)
 
     def run_until(self, end: int) -> None:
         heap, pop = self._heap, heapq.heappop
@@ -215,9 +219,7 @@ class World:
         self.note("crash", node.index, 0, b"")
         node.effects_to_crash = node.disk.writes_to_crash = None
         node.stop()
-        for other in self.nodes:
-            if other.is_up and node.index in other.linked:
-                self.at(self.now + 20, other, other.on_left, node.index)
+        self._unlink_all(node)
         if not self.active:
             self.active += 1
             self.heal_from = 0
@@ -229,6 +231,9 @@ class World:
             return
         self.note("restart", node.index, 0, b"")
         self.guard(node, node.start)
+        if node.is_up:
+            for other in self.nodes:
+                self.at(self.now + CONNECT_MS, node, self.connect, node, other)
 
     def fatal(self, node: Validator, error: CessError) -> None:
         """The node stops; its operator removes what is damaged."""
@@ -239,12 +244,10 @@ class World:
                 raise Violation(f"node {node.index}: nothing rotted, and yet: {error}")
             node.stop()
             node.disk.wipe()
-            node.said = {"best": (bytes(32), 0), "final": (bytes(32), 0)}
+            node.said = dict(NOWHERE)
         else:
             node.stop()
-        for other in self.nodes:
-            if other.is_up and node.index in other.linked:
-                self.at(self.now + 20, other, other.on_left, node.index)
+        self._unlink_all(node)
         self.active += 1
         self.heal_from = 0
         self.at(self.now + REPAIR_MS, None, self._repaired, node)
@@ -255,21 +258,63 @@ class World:
         self.active -= 1
         self.maybe_healing()
 
+    # Connections.
+
+    def connect(self, one: Validator, other: Validator) -> None:
+        """Let two nodes greet each other, if they can."""
+        if (
+            one is other
+            or other.index in one.linked
+            or not (one.is_up and other.is_up)
+            or self.network.is_cut(one.index, other.index)
+            or one.index in self.parted
+            or other.index in self.parted
+        ):
+            return
+        one.linked[other.index] = other.linked[one.index] = None
+        bests = one.database.best(), other.database.best()
+        self.at(self.now, one, one.on_joined, other.index, bests[1])
+        self.at(self.now, other, other.on_joined, one.index, bests[0])
+
+    def disconnect(self, one: Validator, other: Validator) -> None:
+        """The connection is lost; those that are up notice."""
+        if other.index in one.linked:
+            del one.linked[other.index], other.linked[one.index]
+            for node, peer in ((one, other), (other, one)):
+                if node.is_up:
+                    self.at(self.now + LEFT_MS, node, node.on_left, peer.index)
+
+    def _unlink_all(self, node: Validator) -> None:
+        for index in list(node.linked):
+            self.disconnect(node, self.nodes[index])
+
+    def cut(self, sender: int, receiver: int) -> None:
+        """Nothing arrives from here to there; after a while the connection is given up."""
+        self.network.cut_link(sender, receiver)
+        self.at(self.now + GIVE_UP_MS, None, self._give_up, sender, receiver)
+
+    def _give_up(self, one: int, other: int) -> None:
+        if self.network.is_cut(one, other):
+            self.disconnect(self.nodes[one], self.nodes[other])
+
+    def mend(self, sender: int, receiver: int) -> None:
+        """It arrives again, and they find each other."""
+        self.network.mend_link(sender, receiver)
+        one, other = self.nodes[sender], self.nodes[receiver]
+        self.at(self.now + CONNECT_MS, None, self.connect, one, other)
+
     def part(self, node: Validator) -> None:
         """A node loses all its peers."""
-        for other in self.nodes:
-            if other is not node and other.linked.pop(node.index, "none") is None:
-                node.linked.pop(other.index, None)
-                for one, two in ((node, other), (other, node)):
-                    if one.is_up:
-                        self.at(self.now, one, one.on_left, two.index)
+        self.parted[node.index] = self.parted.get(node.index, 0) + 1
+        self._unlink_all(node)
 
     def join(self, node: Validator) -> None:
         """It finds them again."""
+        self.parted[node.index] -= 1
+        if not self.parted[node.index]:
+            del self.parted[node.index]
         for other in self.nodes:
-            if other is not node:
-                other.linked[node.index] = None
-                node.linked[other.index] = None
+            self.at(self.now + CONNECT_MS, None, self.connect, node, other)
 
     # Messages.
 
@@ -280,7 +325,9 @@ class World:
         receiver = self.nodes[peer]
         if not receiver.is_up:
             return False
-        arrivals = self.network.arrivals(node.index, peer, self.now, size_bytes)
+        arrivals = self.network.arrivals(
+            node.index, peer, self.now, size_bytes, is_reliable=kind in ("ask", "answer")
+        )
         for at in arrivals:
             self._sequence += 1
             heapq.heappush(
@@ -303,7 +350,7 @@ class World:
                     reached = known[1]
             if len(self._spread) > 4096:
                 self._spread.clear()
-        what: Any = encode_message(message) if self.plan.is_wired else message
+        what = self.carried(message)
         spread = reached
         for peer in node.linked:
             if peer == but or reached >> peer & 1:
@@ -311,6 +358,10 @@ class World:
             if self.send(node, peer, "vote", what, size_bytes):
                 spread |= 1 << peer
         self._spread[id(mark)] = mark, spread | 1 << node.index
+
+    def carried(self, message: GossipMessage) -> Any:
+        """A message as it goes over the wire: its bytes, or itself where that costs too much."""
+        return encode_message(message) if self.plan.is_wired else message
 
     # What nodes tell.
 
@@ -332,8 +383,13 @@ class World:
     def issuance(self, state: Any) -> int:
         return tiny.issuance(state)
 
-    def refused(self, node: Validator, peer: int | None, error: CessError) -> None:
-        self.count(f"refused: {str(error).split(':')[0][:40] if peer is None else type(error).__name__}")
+    def refused(self, node: Validator, peer: int, error: CessError) -> None:
+        """A node refuses what it imported from a peer."""
+        self.count(f"refused: {type(error).__name__}")
+
+    def charged(self, node: Validator, peer: int, cost: Cost) -> None:
+        """The synchroniser of a node charges a peer."""
+        self.count(f"charged: {cost.name}")
 
     def equivocated(self, node: Validator, proof: Equivocation) -> None:
         """A voter was caught with two votes."""

@@ -1,0 +1,226 @@
+"""The synchroniser of a simulated node: the production core, carried over simulated messages.
+
+``SyncCore`` decides what to ask and to import, ``answers.blocks`` answers; here is what the shell
+does: requests with their timeouts, imports one after the other, and announcements. The transport
+under it is a stream: a lost request or answer is noticed after ``NOTICED_MS``.
+"""
+
+from typing import TYPE_CHECKING
+
+from node.consensus.authorities import set_change_of
+from node.consensus.chain import SetChangeFirst
+from node.consensus.slots import slot_at
+from node.consensus.verification import FutureBlock, unseal
+from node.database import BlockId, BlockRefused, StateDiscarded, UnknownBlock
+from node.network.transport import Roles
+from node.network.wire import BlockRequest
+from node.sync import answers
+from node.sync.core import SyncCore
+from node.sync.events import (
+    Announced,
+    BlockImported,
+    BlocksArrived,
+    Charge,
+    Failure,
+    FetchWanted,
+    FinalizedTo,
+    ImportBlocks,
+    ImportFailed,
+    ImportJustification,
+    IncomingBlock,
+    Input,
+    JustificationRefused,
+    NotAsked,
+    PeerJoined,
+    PeerLeft,
+    RequestBlocks,
+    RequestFailed,
+    Ticked,
+)
+from primitives.errors import CessError, DecodeError, InvalidBlock, StateUnreadable, StorageCorrupt
+from primitives.header import Header
+from primitives.justification import InvalidJustification
+from primitives.types import Hash
+
+if TYPE_CHECKING:
+    from tests.simulation.validator import Validator
+
+NOTICED_MS = 3000
+ASK_BYTES = 120
+ANNOUNCE_BYTES = 250
+BLOCK_BYTES = 300
+
+Pieces = tuple[IncomingBlock, ...]
+
+
+class Synchroniser:
+    """See the module's text."""
+
+    def __init__(self, node: "Validator") -> None:
+        self.node = node
+        self.core = SyncCore(node.database, changes_set)
+        self.outstanding: dict[int, str] = {}
+        self.tick_at = 0
+        self.imports: list[ImportBlocks | ImportJustification] = []
+        self.is_importing = False
+
+    # Driving.
+
+    def feed(self, what: Input) -> None:
+        """Give the core an input and do what it orders."""
+        core, world = self.core, self.node.world
+        core.receive(what, self.node.clock())
+        while (effect := core.next_effect()) is not None:
+            match effect:
+                case RequestBlocks(request_id=number, peer=peer, request=request):
+                    self.outstanding[number] = peer
+                    self.node.send(int(peer), "ask", (number, request), ASK_BYTES)
+                    world.at(world.now + NOTICED_MS, self.node, self.on_silence, number)
+                case ImportBlocks() | ImportJustification():
+                    self.imports.append(effect)
+                case Charge(peer=peer, cost=cost):
+                    world.charged(self.node, int(peer), cost)
+        due = core.next_deadline()
+        if due is not None:
+            at = max(due - self.node.skew_ms, world.now + 1)
+            if self.tick_at <= world.now or at < self.tick_at:
+                self.tick_at = at
+                world.at(at, self.node, self.on_tick, at)
+        self.import_all()
+
+    def on_tick(self, at: int) -> None:
+        if at == self.tick_at:
+            self.feed(Ticked())
+
+    # Peers.
+
+    def join(self, peer: int, best: BlockId) -> None:
+        self.feed(PeerJoined(str(peer), Roles.FULL | Roles.AUTHORITY, best))
+
+    def leave(self, peer: int) -> None:
+        name = str(peer)
+        self.outstanding = {key: to for key, to in self.outstanding.items() if to != name}
+        self.feed(PeerLeft(name))
+
+    def announce(self, header: Header, hash_: Hash) -> None:
+        """Tell all peers of a block, but those known to have it."""
+        for peer in self.node.linked:
+            if not self.core.knows(str(peer), hash_):
+                self.node.send(peer, "announce", header, ANNOUNCE_BYTES)
+
+    def on_announce(self, peer: int, header: Header) -> None:
+        try:
+            slot = unseal(header).slot
+        except InvalidBlock:
+            ahead = None
+        else:
+            ahead = slot - slot_at(self.node.clock(), self.node.chain.slot_duration_ms)
+        self.feed(Announced(str(peer), header, header.hash(), True, ahead))
+
+    # Requests.
+
+    def on_ask(self, peer: int, number: int, request: BlockRequest) -> None:
+        """Answer a peer."""
+        node = self.node
+        found: list[IncomingBlock] = []
+        for data in answers.blocks(node.database, request).blocks:
+            header = node.database.header(data.hash)
+            assert header is not None, "because it was just read"
+            proof = data.justifications[0][1] if data.justifications else None
+            found.append(IncomingBlock(data.hash, header, data.body or (), proof, BLOCK_BYTES))
+        if node.traitor is not None and node.traitor.has("liar"):
+            found = node.traitor.answer(found)
+        node.send(peer, "answer", (number, tuple(found)), BLOCK_BYTES * len(found) + 20)
+
+    def on_answer(self, peer: int, number: int, blocks: Pieces) -> None:
+        if self.outstanding.get(number) == str(peer):
+            del self.outstanding[number]
+            self.feed(BlocksArrived(number, blocks))
+
+    def on_silence(self, number: int) -> None:
+        if self.outstanding.pop(number, None) is not None:
+            self.feed(RequestFailed(number, NotAsked.TIMED_OUT))
+
+    # Imports.
+
+    def import_all(self) -> None:
+        """Import what was ordered, one after the other."""
+        if self.is_importing:
+            return
+        self.is_importing = True
+        try:
+            while self.imports:
+                order = self.imports.pop(0)
+                if isinstance(order, ImportJustification):
+                    self.import_justification(order)
+                    continue
+                for block in order.blocks:
+                    failure = self.import_one(int(order.peer), block)
+                    if failure is not None:
+                        self.feed(ImportFailed(block.hash, failure))
+                        break
+        finally:
+            self.is_importing = False
+
+    def import_one(self, peer: int, block: IncomingBlock) -> Failure | None:
+        """Import a block; None if it is in the database."""
+        node = self.node
+        try:
+            imported = node.chain.import_block(
+                block.header,
+                block.body,
+                now_ms=node.clock(),
+                justification=block.justification,
+            )
+        except SetChangeFirst:
+            return None
+        except FutureBlock:
+            return Failure.FUTURE
+        except (InvalidJustification, DecodeError) as error:
+            node.world.refused(node, peer, error)
+            return Failure.BAD_PROOF if block.justification is not None else Failure.BAD
+        except UnknownBlock:
+            return Failure.UNKNOWN_PARENT
+        except (BlockRefused, StateDiscarded):
+            return Failure.REFUSED
+        except (StorageCorrupt, StateUnreadable):
+            raise
+        except CessError as error:
+            node.world.refused(node, peer, error)
+            return Failure.BAD
+        is_best = node.database.best() == block.id
+        self.feed(BlockImported(block.hash, block.number, is_best, changes_set(block.header)))
+        node.after_import(imported)
+        return None
+
+    def import_justification(self, order: ImportJustification) -> None:
+        node = self.node
+        try:
+            done = node.chain.import_justification(order.block.hash, order.justification)
+        except (StorageCorrupt, StateUnreadable):
+            raise
+        except (InvalidJustification, DecodeError) as error:
+            node.world.refused(node, int(order.peer), error)
+            self.feed(JustificationRefused(order.block.hash, order.peer))
+        except CessError:
+            self.feed(JustificationRefused(order.block.hash, None))
+        else:
+            node.after_final(done)
+
+    def own(self, header: Header, hash_: Hash, *, is_best: bool) -> None:
+        """A block of this node is in the database."""
+        self.feed(BlockImported(hash_, int(header.number), is_best, changes_set(header)))
+
+    def fetch(self, peer: str, hash_: bytes, number: int) -> None:
+        self.feed(FetchWanted(peer, BlockId(Hash(hash_), number)))
+
+    def finalized(self) -> None:
+        self.feed(FinalizedTo(self.node.database.finalized()))
+
+
+def changes_set(header: Header) -> bool:
+    """Whether other voters follow this block."""
+    try:
+        return set_change_of(header) is not None
+    except InvalidBlock:
+        return False
