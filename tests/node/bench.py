@@ -85,6 +85,7 @@ async def opened(
     keystore: Keystore | None = None,
     deny_unsafe: bool = False,
     limits: Limits | None = None,
+    **views: Any,
 ) -> AsyncIterator[Bench]:
     """A bench over this chain."""
     announcements = Announcements()
@@ -99,6 +100,7 @@ async def opened(
         version="1.2.3",
         is_authority=True,
         starting_block=0,
+        **views,
     )
     dispatcher = Dispatcher(registry(), context, limits=RpcLimits(), deny_unsafe=deny_unsafe)
     async with trio.open_nursery() as nursery:

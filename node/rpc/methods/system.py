@@ -76,7 +76,7 @@ async def peers(ctx: RpcContext) -> Json:
             "bestHash": to_hex(info.status.best_hash),
             "bestNumber": info.status.best_number,
         }
-        for info in _network(ctx).peers()
+        for info in (() if ctx.network is None else ctx.network.peers())
     ]
 
 
