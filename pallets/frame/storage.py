@@ -389,18 +389,27 @@ class StorageMap(StorageEntry[V], Generic[K, V, G]):
 class BoundDoubleMap(_Bound[V], Generic[K1, K2, V, G]):
     """A map of the state with two keys, listed by the first."""
 
-    __slots__ = ("_double",)
+    __slots__ = ("_double", "_encode_second", "_first", "_first_prefix", "_hash_second")
 
     def __init__(self, entry: "StorageDoubleMap[K1, K2, V, G]", overlay: "Overlay") -> None:
         super().__init__(entry, overlay)
         self._double = entry
+        self._encode_second: Callable[[K2], bytes] = entry.key_codecs[1].encode
+        self._hash_second = entry.hashers[1].apply
+        # Of the first key that was used last: what asks for many entries asks under one.
+        self._first: K1 | None = None
+        self._first_prefix = b""
 
     def _key(self, keys: tuple[K1, K2]) -> bytes:
-        return self._double.key(*keys)
+        first, second = keys
+        if first is not self._first:
+            self._first_prefix = self._double.prefix_key(first)
+            self._first = first
+        return self._first_prefix + self._hash_second(self._encode_second(second))
 
     def get(self, first: K1, second: K2) -> G:
         """The value, or the default, or None where there is neither."""
-        value = self._overlay.get_value(self._double.key(first, second), self._decode)
+        value = self._overlay.get_value(self._key((first, second)), self._decode)
         return cast(G, self._default if value is None else value)
 
     def __getitem__(self, keys: tuple[K1, K2]) -> V:

@@ -59,6 +59,10 @@ _LEAF, _BRANCH, _BRANCH_VALUE = 0x40, 0x80, 0xC0
 _LEAF_HASHED, _BRANCH_HASHED = 0x20, 0x10
 _HASHED: Final = bytes([HASH_BYTES << 2])
 _HASHED_BYTES: Final = 1 + HASH_BYTES
+SLOTS_OF_BYTE: Final = tuple(
+    tuple(slot for slot in range(8) if byte >> slot & 1) for byte in range(256)
+)
+"""The bits of a byte that are set: the children of half a branch."""
 _NO_NUMBERS: Final = bytes(16 * NUMBER_BYTES)
 _SHORT: Final = tuple(bytes([length << 2]) for length in range(64))
 
@@ -286,19 +290,27 @@ def _decode_children(
     count = bitmap.bit_count()
     all_hashed = data[at : at + _HASHED_BYTES * count : _HASHED_BYTES] == _HASHED * count
     taken = 0
+    if all_hashed and at + _HASHED_BYTES * count <= len(data):
+        for slot in SLOTS_OF_BYTE[bitmap & 0xFF]:
+            merkle = data[at + 1 : at + _HASHED_BYTES]
+            children[slot] = Ref(merkle + numbers[taken : taken + NUMBER_BYTES])
+            at += _HASHED_BYTES
+            taken += NUMBER_BYTES
+        for slot in SLOTS_OF_BYTE[bitmap >> 8]:
+            merkle = data[at + 1 : at + _HASHED_BYTES]
+            children[slot + 8] = Ref(merkle + numbers[taken : taken + NUMBER_BYTES])
+            at += _HASHED_BYTES
+            taken += NUMBER_BYTES
+        return children, at
     for slot in range(16):
         if not bitmap >> slot & 1:
             continue
-        if all_hashed:
-            length = HASH_BYTES
-            at += 1
-        else:
-            length, at = _decode_length(data, at, "child")
-            if length == 0 and omitted is not None:
-                omitted.append(slot)
-                continue
-            if length > HASH_BYTES or length == 0:
-                raise DecodeError(f"trie node: a child of {length} bytes")
+        length, at = _decode_length(data, at, "child")
+        if length == 0 and omitted is not None:
+            omitted.append(slot)
+            continue
+        if length > HASH_BYTES or length == 0:
+            raise DecodeError(f"trie node: a child of {length} bytes")
         merkle, at = _take(data, at, length, "child")
         if length == HASH_BYTES:
             children[slot] = Ref(merkle + numbers[taken : taken + NUMBER_BYTES])
