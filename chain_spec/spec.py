@@ -25,6 +25,7 @@ from typing import Final, Self, TypeAlias
 from chain_spec.document import Json, Node, parse_document
 from chain_spec.errors import ChainSpecError
 from chain_spec.genesis import GenesisConfig
+from chain_spec.light_sync import LightSyncState
 
 __all__ = ["PROPERTIES", "ChainSpec", "ChainType", "Children", "RawGenesis"]
 
@@ -49,9 +50,10 @@ TELEMETRY_MAX: Final = 64
 REQUIRED: Final = ("name", "id", "genesis")
 OWN: Final = (
     *("chainType", "bootNodes", "telemetryEndpoints", "protocolId", "forkId", "properties"),
+    "lightSyncState",
 )
 KEPT: Final = (
-    *("codeSubstitutes", "lightSyncState", "badBlocks", "forkBlocks", "consensusEngine"),
+    *("codeSubstitutes", "badBlocks", "forkBlocks", "consensusEngine"),
     *(
         "blockNumberBytes",
         "relay_chain",
@@ -92,6 +94,8 @@ class ChainSpec:
     protocol_id: str | None = None
     fork_id: str | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)
+    light_sync_state: LightSyncState | None = None
+    """Where light clients begin; nodes begin at block 0 or ask their peers."""
     kept: Mapping[str, Json] = field(default_factory=dict)
 
     @property
@@ -137,6 +141,8 @@ class ChainSpec:
             document["forkId"] = self.fork_id
         document["properties"] = dict(self.properties)
         document.update(self.kept)
+        if self.light_sync_state is not None:
+            document["lightSyncState"] = self.light_sync_state.to_json()
         document["genesis"] = _genesis_json(self.genesis)
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -155,6 +161,7 @@ class ChainSpec:
             protocol_id=_optional_text(parts.get("protocolId")),
             fork_id=_optional_text(parts.get("forkId")),
             properties=_read_properties(parts.get("properties")),
+            light_sync_state=_read_light_sync(parts.get("lightSyncState")),
             kept={name: parts[name].value for name in KEPT if name in parts},
         )
 
@@ -297,6 +304,10 @@ def _read_telemetry(node: Node | None) -> tuple[tuple[str, int], ...] | None:
             item.fail("must be a list of an address and a verbosity from 0 to 9")
         endpoints.append((pair[0].text(ADDRESS_CHARS_MAX), pair[1].integer(9)))
     return tuple(endpoints)
+
+
+def _read_light_sync(node: Node | None) -> LightSyncState | None:
+    return None if node is None or node.value is None else LightSyncState.from_json(node)
 
 
 def _optional_text(node: Node | None) -> str | None:

@@ -52,6 +52,7 @@ from node.rpc.methods import (
     grandpa,
     payment,
     state,
+    sync_state,
     system,
     transaction,
 )
@@ -86,6 +87,7 @@ METHODS: Final = (
     grandpa,
     payment,
     state,
+    sync_state,
     system,
     transaction,
 )

@@ -25,7 +25,12 @@ FOREIGN = {
     "properties": {"ss58Format": 0, "tokenDecimals": 10, "tokenSymbol": "DOT"},
     "forkBlocks": None,
     "badBlocks": None,
-    "lightSyncState": {"babeEpochChanges": "0x00"},
+    "lightSyncState": {
+        "babeEpochChanges": "0x0001",
+        "babeFinalizedBlockWeight": 7,
+        "finalizedBlockHeader": "0x02",
+        "grandpaAuthoritySet": "0x03",
+    },
     "consensusEngine": None,
     "codeSubstitutes": {"5203203": "0x52bc"},
     "genesis": {
