@@ -5,8 +5,9 @@ block that begins it carries a ``ScheduledChange`` with delay 0: its own state h
 the next set id, and it is the last block that the old set finalizes.
 
 If more than a third of the voters are lost for good, nothing can be finalized, no change either.
-Root can then say ``note_stalled``: the next session *forces* its voters, which every node counts
-from a given block on without finality. It is a hard fork that operators must agree on.
+Root can then say ``note_stalled``: a later session *forces* its voters with a ``ForcedChange``, of
+delay 0 too: blocks above it are finalized by them though it is not final itself. It is a hard fork
+that operators must agree on, so root says how many blocks they have for that.
 
 ``report_equivocation`` punishes who signed two different votes of a kind in one round.
 
@@ -122,14 +123,14 @@ class Grandpa(Pallet):
     config: Config
 
     pending_change = StorageValue(
-        StoredPendingChange, doc="The change of authorities that was signalled."
+        StoredPendingChange, doc="The change of authorities that this block signals."
     )
     next_forced = StorageValue(
-        BlockNumber, doc="The first block at which another forced change may be signalled."
+        BlockNumber, doc="The first block at which a forced change may be signalled."
     )
     stalled = StorageValue(
         tuple[BlockNumber, BlockNumber],
-        doc="Finality is said to have stalled: delay of the forced change, and from which height.",
+        doc="Finality is said to have stalled: delay of the forced change, and above which block.",
     )
     current_set_id = StorageValue(
         U64, default=U64(0), doc="How many times the set of authorities has changed."
@@ -149,7 +150,7 @@ class Grandpa(Pallet):
         authority_set: tuple[tuple[AuthorityKey, U64], ...]
 
     class ChangePending(PalletError, index=2):
-        """A change of the authorities is signalled and has not taken effect."""
+        """A change of the authorities is signalled in this block; try in the next one."""
 
     class TooSoon(PalletError, index=3):
         """The last forced change is too recent for another one."""
@@ -177,19 +178,16 @@ class Grandpa(Pallet):
 
     def on_new_session(self, session: U32, keys: tuple[AuthorityKey, ...]) -> None:
         """Signal a change if ``session`` brings other voters, or if finality has stalled."""
-        now, pending, stalled = self.now(), self.pending_change.get(), self.stalled.get()
-        wanted = _weighed(keys)
-        if pending is None and stalled is not None:
+        wanted, stalled = _weighed(keys), self.stalled.get()
+        if stalled is not None and self._may_force():
             delay, median = stalled
             self.stalled.kill()
             # The next one may come when twice the time of this one is over.
-            again = min(int(now) + 2 * int(delay), (1 << 32) - 1)
-            self.next_forced.put(BlockNumber(again))
-            self._signal(now, wanted, delay, median)
-        elif pending is None and wanted != self.authorities.get():
-            self._signal(now, wanted, BlockNumber(0), None)
+            self.next_forced.put(_later(self.now(), 2 * int(delay)))
+            self._signal(wanted, forced=median)
+        elif wanted != self.authorities.get():
+            self._signal(wanted, forced=None)
         else:
-            # What differs while a forced change is pending is signalled when that is over.
             self.set_id_session[self.current_set_id.get()] = session
 
     def on_disabled(self, index: U32) -> None:
@@ -198,21 +196,19 @@ class Grandpa(Pallet):
 
     # Hooks.
 
-    def on_finalize(self, n: BlockNumber) -> None:
-        """Announce the change that was signalled in this block; let it take effect when due."""
+    def on_finalize(self, n: BlockNumber) -> None:  # noqa: ARG002 - the same in every block
+        """Announce the change that was signalled in this block, and let it take effect."""
         pending = self.pending_change.get()
         if pending is None:
             return
-        if n == pending.scheduled_at:
-            change = ScheduledChange(next_authorities=pending.next_authorities, delay=pending.delay)
-            forced = pending.forced
-            self._announce(
-                GrandpaScheduledChange(change=change)
-                if forced is None
-                else GrandpaForcedChange(median=forced, change=change)
-            )
-        if int(n) >= int(pending.scheduled_at) + int(pending.delay):
-            self._enact(pending)
+        change = ScheduledChange(next_authorities=pending.next_authorities, delay=pending.delay)
+        forced = pending.forced
+        self._announce(
+            GrandpaScheduledChange(change=change)
+            if forced is None
+            else GrandpaForcedChange(median=forced, change=change)
+        )
+        self._enact(pending)
 
     # Calls.
 
@@ -244,20 +240,21 @@ class Grandpa(Pallet):
         author = self.config.authors.author()
         return self._report(author, equivocation_proof, key_owner_proof)
 
-    @call(index=2, weight=Weight(reads=2, writes=1))
+    @call(index=2, weight=Weight(reads=3, writes=2))
     def note_stalled(
         self, origin: Origin, delay: BlockNumber, best_finalized_block_number: BlockNumber
     ) -> None:
-        """Force the next session's voters upon all nodes, ``delay`` blocks later. *Origin*: root.
+        """Force voters upon all nodes, though nothing can be finalized. *Origin*: root.
 
-        Only for a chain that can finalize nothing any more. ``delay`` must be long enough for
-        every node to have the block that signals it; the change counts above
-        ``best_finalized_block_number``.
+        The first session that begins ``delay`` blocks from now or later announces its own voters;
+        blocks above are finalized by them. ``best_finalized_block_number`` is told to light
+        clients. Until then another call replaces this one.
         """
         ensure_root(origin)
         ensure(self.pending_change.get() is None, self.ChangePending)
-        ensure((self.next_forced.get() or 0) <= self.now(), self.TooSoon)
+        ensure(self.stalled.exists() or self._may_force(), self.TooSoon)
         self.stalled.put((delay, best_finalized_block_number))
+        self.next_forced.put(_later(self.now(), int(delay)))
 
     # Unsigned reports.
 
@@ -302,17 +299,18 @@ class Grandpa(Pallet):
 
     # Private.
 
-    def _signal(
-        self,
-        now: BlockNumber,
-        wanted: Authorities,
-        delay: BlockNumber,
-        forced: BlockNumber | None,
-    ) -> None:
-        change = StoredPendingChange(
-            scheduled_at=now, delay=delay, next_authorities=wanted, forced=forced
+    def _may_force(self) -> bool:
+        return (self.next_forced.get() or 0) <= self.now()
+
+    def _signal(self, wanted: Authorities, *, forced: BlockNumber | None) -> None:
+        self.pending_change.put(
+            StoredPendingChange(
+                scheduled_at=self.now(),
+                delay=BlockNumber(0),
+                next_authorities=wanted,
+                forced=forced,
+            )
         )
-        self.pending_change.put(change)
 
     def _enact(self, change: StoredPendingChange) -> None:
         begun = U64(self.current_set_id.get() + 1)
@@ -358,6 +356,10 @@ class Grandpa(Pallet):
     def _announce(self, message: GrandpaConsensusLog) -> None:
         data = codec(GrandpaConsensusLog).encode(message)
         self.config.chain.deposit_log(Consensus(engine=GRANDPA_ENGINE, data=data))
+
+
+def _later(now: BlockNumber, blocks: int) -> BlockNumber:
+    return BlockNumber(min(int(now) + blocks, (1 << 32) - 1))
 
 
 def _weighed(keys: tuple[AuthorityKey, ...]) -> Authorities:

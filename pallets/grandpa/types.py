@@ -12,9 +12,9 @@ Authorities = tuple[tuple[AuthorityKey, U64], ...]
 
 @struct(path="pallet_grandpa::StoredPendingChange")
 class StoredPendingChange:
-    """A change that takes effect ``delay`` blocks after ``scheduled_at``.
+    """A change that takes effect ``delay`` blocks after ``scheduled_at``: at once, delays are 0.
 
-    ``forced`` is the height from which voters count it where finality has stalled.
+    ``forced`` is the last block that is known to be final, where finality has stalled.
     """
 
     scheduled_at: BlockNumber
