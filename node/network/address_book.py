@@ -1,8 +1,8 @@
 """Which nodes there are, where, and when to try them again.
 
 Bounds: ``PEERS_MAX`` peers with ``ADDRESSES_MAX`` addresses each. One teller fills at most
-``TOLD_MAX`` places, and makes room only among peers that never answered; peers to which a
-connection once stood, and those the operator named, are not pushed out by hearsay.
+``TOLD_MAX`` places, and makes room only among peers that do not answer; those to which a
+connection stands or stood lately, and those the operator named, are not pushed out by hearsay.
 """
 
 from collections import Counter
@@ -17,6 +17,9 @@ __all__ = ["ADDRESSES_MAX", "PEERS_MAX", "TOLD_MAX", "AddressBook", "Known"]
 PEERS_MAX: Final = 1024
 ADDRESSES_MAX: Final = 4
 TOLD_MAX: Final = 64
+
+GONE_FAILURES: Final = 10
+"""Attempts in vain after which a peer that was there once may make room."""
 
 RETRY_S: Final = 4.0
 RETRY_MAX_S: Final = 300.0
@@ -109,7 +112,7 @@ class AddressBook:
         candidates = [
             (-known.failures, peer)
             for peer, known in self._known.items()
-            if known.failures and not known.is_kept and not known.is_proven
+            if known.failures >= (GONE_FAILURES if known.is_proven else 1) and not known.is_kept
         ]
         if not candidates:
             return False

@@ -421,7 +421,8 @@ class Peer:
             self._host.report(self.id, Cost.WRONG_GENESIS)
             self.close("it is of another chain")
             return None
-        self.greeting = Status(hello.roles, hello.best_number, hello.best_hash)
+        if self.greeting is None:  # it greets in both streams; the first has decided on its slot
+            self.greeting = Status(hello.roles, hello.best_number, hello.best_hash)
         return self.greeting
 
     async def _receive(self, duplex: _Duplex, stream: Substream) -> None:
