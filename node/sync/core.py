@@ -218,8 +218,17 @@ class SyncCore:
         return max(own, claims[len(claims) // 2]) if claims else own
 
     def is_major_syncing(self) -> bool:
-        """Whether this node is more than a few blocks behind."""
-        return self.best_seen() > self._view.best().number + MAJOR_SYNC_BLOCKS
+        """Whether this node is more than a few blocks behind.
+
+        A higher block that is here, on a fork that is not the best one, is nothing to wait for:
+        else all nodes of a healed network may wait for each other.
+        """
+        enough = self._view.best().number + MAJOR_SYNC_BLOCKS
+        if self.best_seen() <= enough:
+            return False
+        believed = [peer.best for peer in self._peers.values() if not peer.is_bad]
+        missing = [best.number > enough and not self._is_here(best.hash) for best in believed]
+        return 2 * sum(missing) >= len(missing)
 
     def knows(self, peer: str, block: Hash) -> bool:
         """Whether this peer is known to have the block as its best one."""

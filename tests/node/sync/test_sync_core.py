@@ -378,6 +378,17 @@ def test_syncing_is_major_only_when_most_say_so() -> None:
     assert rig.core.is_major_syncing()
 
 
+def test_higher_blocks_of_forks_that_are_here_are_nothing_to_wait_for() -> None:
+    # A fork with fewer primary slots may be higher; after a partition all nodes have both.
+    chain = line(GENESIS, 20)
+    rig = Rig(*chain)
+    for name in ("a", "b", "c"):
+        rig.join(name, chain[-1])
+    rig.tree._best = BlockId(chain[9].hash(), 10)
+    assert rig.core.best_seen() == 20
+    assert not rig.core.is_major_syncing()
+
+
 # Many nodes.
 
 
