@@ -29,7 +29,6 @@ from node.network.wire import (
 )
 from node.runtime.shim import shim_reads
 from node.sync.state import encode_compact_proof
-from pallets.system import CODE_KEY
 from primitives.digest import GRANDPA_ENGINE
 from primitives.errors import DecodeError
 from primitives.trie import prove_range
@@ -120,7 +119,8 @@ def light_proof(database: ChainDatabase, request: LightRequest) -> LightResponse
         snapshot = database.state_at(request.block)
         if isinstance(request, RemoteCall):
             reads = shim_reads(request.method, request.data, snapshot)
-            keys = None if reads is None else (CODE_KEY, HEAP_PAGES_KEY, *reads)
+            # A light client has the code already; without any key there would be no proof.
+            keys = None if reads is None else (HEAP_PAGES_KEY, *reads)
     except (UnknownBlock, StateDiscarded, DecodeError):
         return LightResponse(None, is_call)
     if keys is None:

@@ -54,6 +54,8 @@ PEERS_WAIT_S: Final = 5.0
 """How long to wait for more peers than one, before a proof is asked for."""
 RETRY_S: Final = 1.0
 STATE_TIMEOUT_S: Final = 40.0
+PROOF_ROUNDS_MAX: Final = 10
+"""Rounds through all peers without a proof after which the chain is fetched block by block."""
 ROUNDS_WITHOUT_STATE_MAX: Final = 3
 """Rounds through all peers without a piece of a state after which a newer block is taken."""
 TARGET_NOTE: Final = b"warp-target"
@@ -66,6 +68,14 @@ class SyncMode(Enum):
     FULL = "full"
     FAST = "fast"
     WARP = "warp"
+
+
+class _Answer(Enum):
+    """What came of asking a peer for a proof."""
+
+    GOOD = "good"
+    BAD = "bad"
+    NOTHING = "nothing is final"
 
 
 class KnownPeers:
@@ -110,14 +120,18 @@ class KnownPeers:
             if Roles.LIGHT not in roles and peer not in self._barred
         ]
 
+    def claim(self, peer: str) -> int:
+        """The height that this peer says it is at."""
+        return self.known[peer][1].number if peer in self.known else 0
+
     def best_seen(self) -> int:
         """The upper median of what peers say."""
         claims = sorted(self.known[peer][1].number for peer in self.useful())
         return claims[len(claims) // 2] if claims else 0
 
-    def round(self) -> Iterator[str]:
-        """All who may be asked, another one first each time."""
-        peers = self.useful()
+    def round(self, least: int) -> Iterator[str]:
+        """All who may be asked and claim this height; another one first each time."""
+        peers = [peer for peer in self.useful() if self.known[peer][1].number >= least]
         self._turn += 1
         for at in range(len(peers)):
             yield peers[(at + self._turn) % len(peers)]
@@ -162,7 +176,7 @@ class Bootstrap:
             await self._peers.wait(PEERS_WANTED, PEERS_WAIT_S)
             fragments = self._load()
             if not fragments:
-                if self._peers.best_seen() <= LAG_MIN:
+                if not list(self._peers.round(LAG_MIN + 1)):
                     log.info("the chain is short: it is fetched block by block")
                     break
                 fragments = await self._prove()
@@ -182,35 +196,42 @@ class Bootstrap:
         genesis = self._database.finalized()
         verifier = WarpVerifier(genesis, self._writer.chain.voters_for(genesis.hash))
         log.info("Warp sync: looking for the last final block")
-        while not verifier.is_finished:
-            for peer in self._peers.round():
-                if await self._ask_proof(peer, verifier):
-                    break
-            else:
-                await trio.sleep(RETRY_S)
+        for _ in range(PROOF_ROUNDS_MAX):
+            # All are asked, each from where the one before ended: who is behind ends nothing.
+            answers = [
+                await self._ask_proof(peer, verifier)
+                for peer in self._peers.round(LAG_MIN + 1)
+                if self._peers.claim(peer) > verifier.begin.number + LAG_MIN
+            ]
+            if verifier.fragments or _Answer.NOTHING in answers:
+                break
+            await trio.sleep(RETRY_S)
         if verifier.fragments:
             await self._writer.exclusively(lambda: self._save(verifier.fragments))
         return verifier.fragments
 
-    async def _ask_proof(self, peer: str, verifier: WarpVerifier) -> bool:
-        try:
-            raw = await ask(
-                self._network,
-                peer,
-                RequestKind.WARP,
-                bytes(verifier.begin.hash),
-                timeout_s=BULK_TIMEOUT_S,
-            )
-            proof = await trio.to_thread.run_sync(WarpProof.decode, raw)
-            await trio.to_thread.run_sync(verifier.verify, proof)
-        except AskingFailed as error:
-            self._failed(peer, error)
-            return False
-        except (WarpRefused, DecodeError) as error:
-            self._lied(peer, error)
-            return False
-        log.info(f"Warp sync: proven up to block #{verifier.begin.number}")
-        return True
+    async def _ask_proof(self, peer: str, verifier: WarpVerifier) -> "_Answer":
+        """Go on with what this peer can prove, to its end."""
+        verifier.is_finished = False
+        while not verifier.is_finished:
+            try:
+                raw = await ask(
+                    self._network,
+                    peer,
+                    RequestKind.WARP,
+                    bytes(verifier.begin.hash),
+                    timeout_s=BULK_TIMEOUT_S,
+                )
+                proof = await trio.to_thread.run_sync(WarpProof.decode, raw)
+                await trio.to_thread.run_sync(verifier.verify, proof)
+            except AskingFailed as error:
+                self._failed(peer, error)
+                return _Answer.BAD
+            except (WarpRefused, DecodeError) as error:
+                self._lied(peer, error)
+                return _Answer.BAD
+            log.info(f"Warp sync: proven up to block #{verifier.begin.number}")
+        return _Answer.GOOD if verifier.fragments else _Answer.NOTHING
 
     def _failed(self, peer: str, error: AskingFailed) -> None:
         log.debug("a peer did not help", peer=peer, reason=str(error))
@@ -271,7 +292,7 @@ class Bootstrap:
         body = await self._body(target)
         rounds = 0
         while body is not None and not begun.is_complete:
-            for peer in self._peers.round():
+            for peer in self._peers.round(target.id.number):
                 piece = await self._ask_piece(peer, fetch)
                 if piece is None:
                     continue
@@ -317,7 +338,7 @@ class Bootstrap:
         fields = BlockFields.HEADER | BlockFields.BODY
         request = BlockRequest(fields, target.hash, Direction.ASCENDING, 1)
         for _ in range(ROUNDS_WITHOUT_STATE_MAX):
-            for peer in self._peers.round():
+            for peer in self._peers.round(target.id.number):
                 try:
                     blocks = await ask_for_blocks(self._network, peer, request)
                 except AskingFailed as error:
@@ -365,7 +386,7 @@ class Bootstrap:
             return
         gap = self._database.gap()
         while gap is not None:
-            for peer in self._peers.round():
+            for peer in self._peers.round(gap.number):
                 blocks = await self._ask_history(peer, gap)
                 if blocks:
                     kept = [(block.header, block.body) for block in blocks]

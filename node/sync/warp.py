@@ -131,15 +131,11 @@ class WarpVerifier:
                 raise WarpRefused(f"block {header.number} changes no voters: a link is missing")
             begin = fragment.id
             found.append(fragment)
+        if found and self.fragments and self.fragments[-1].ended_set is None:
+            self.fragments.pop()  # it was the end, and is not any more
         self.begin, self.voters = begin, voters
         self.fragments += found
         self.is_finished = proof.is_finished
-
-    def resume(self) -> None:
-        """Ask for what became final since the last proof."""
-        self.is_finished = False
-        if self.fragments and self.fragments[-1].ended_set is None:
-            self.fragments.pop()
 
 
 def _check(

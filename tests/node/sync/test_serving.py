@@ -257,7 +257,7 @@ def test_a_call_proof_holds_all_that_the_call_reads(method: str) -> None:
         raw = await ask(RequestKind.LIGHT, RemoteCall(head, method, b"").encode())
         reads = shim_reads(method, b"", state)
         assert reads
-        keys = (CODE_KEY, HEAP_PAGES_KEY, *reads)
+        keys = (HEAP_PAGES_KEY, *reads)
         found = verify_proof(state.root, proof_of(raw), keys)
         assert found == {key: state.get(key) for key in keys}
         assert apis(runtime_at(state)).call(method, b"")

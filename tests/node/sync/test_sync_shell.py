@@ -254,3 +254,33 @@ def test_blocks_with_other_bodies_are_refused_and_come_from_an_honest_peer(sourc
         assert fresh.network.reputation("liar") <= -(1 << 28)
 
     play(script)
+
+
+def test_peers_at_their_genesis_do_not_end_the_search_for_a_proof() -> None:
+    source = Peer("source", net=long_chain(LENGTH))
+    fresh = [Peer(f"fresh{at}", mode=SyncMode.WARP) for at in range(4)]
+
+    async def script() -> None:
+        async with running(source, *fresh):
+            for peer in fresh:
+                await peer.until_best(LENGTH)
+        assert [peer.sync.imported_count for peer in fresh] == [0] * 4
+
+    play(script)
+
+
+def test_one_peer_that_says_nothing_is_final_is_not_believed() -> None:
+    source, fresh = Peer("source", net=long_chain(LENGTH)), Peer("fresh", mode=SyncMode.WARP)
+    liar = Peer("liar", net=long_chain(LENGTH))
+
+    async def script() -> None:
+        async with running(fresh) as hub:
+            liar.open(hub)
+            source.open(hub)
+            lie(liar, RequestKind.WARP, lambda _: WarpProof((), True).encode())
+            hub.connect("fresh", "liar")
+            hub.connect("fresh", "source")
+            await fresh.until_best(LENGTH)
+        assert fresh.sync.imported_count == 0
+
+    play(script)

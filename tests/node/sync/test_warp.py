@@ -214,9 +214,10 @@ def test_too_many_fragments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_search_goes_on_from_the_last_change() -> None:
     made = verifier()
     made.verify(WarpProof(tuple(good()), True))
-    made.resume()
     made.verify(WarpProof((proven(block(40), SETS[2], 2),), True))
     assert [each.id.number for each in made.fragments] == [10, 20, 40]
+    made.verify(WarpProof((), True))
+    assert made.begin.number == 40
 
 
 # Made from a real chain.
