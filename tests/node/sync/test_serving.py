@@ -274,7 +274,7 @@ def test_a_nonce_is_proven_and_unknown_calls_and_blocks_are_not() -> None:
         call = RemoteCall(head, nonce, bytes(ALICE.account_id))
         proof = proof_of(await ask(RequestKind.LIGHT, call.encode()))
         key = System.account.key(ALICE.account_id)
-        keys = (CODE_KEY, HEAP_PAGES_KEY, key)
+        keys = (HEAP_PAGES_KEY, key)
         assert verify_proof(state.root, proof, keys)[key] == state.get(key)
         for wrong in (
             RemoteCall(head, nonce, b"short"),
