@@ -202,7 +202,9 @@ def test_a_claim_without_an_output_is_refused(make_net: MakeNet) -> None:
     net, other = make_net(finalizes=False), make_net(finalizes=False)
     built, _ = net.author(slot=FIRST_SLOT)
     plain = SecondaryPlain(authority_index=U32(0), slot=U64(FIRST_SLOT))
-    refused(other, resealed(built, plain, PAIRS[0]), built, "the epoch has PrimaryAndSecondaryVRFSlots")
+    refused(
+        other, resealed(built, plain, PAIRS[0]), built, "the epoch has PrimaryAndSecondaryVRFSlots"
+    )
 
 
 def test_a_claim_is_checked_once(make_net: MakeNet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,12 +29,17 @@ from node.database import ChainDatabase, MemoryKv, UnknownBlock, genesis_state_r
 from node.genesis import genesis_header, genesis_state
 from node.network.memory import MemoryHub, MemoryNetwork
 from node.network.transport import Roles, Status
+from node.runtime import VERSION, CessRuntime
+from pallets.session.types import SessionKeys, prove_possession
 from primitives.crypto.keys import KeyPair
+from primitives.digest import AuthorityKey
+from primitives.era import Era
 from primitives.errors import InvalidBlock
+from primitives.extrinsic import Implicit, sign_extrinsic
 from primitives.grandpa import Block, Equivocation
 from primitives.header import Header
 from primitives.types import Hash
-from tests.node.net import FIRST_SLOT
+from tests.node.net import FIRST_SLOT, Net
 
 NAMES = ("Alice", "Bob", "Charlie", "Dave")
 BABE = tuple(KeyPair.from_suri(f"//{name}") for name in NAMES)
@@ -151,7 +156,9 @@ class Cluster:
         """A slot after those of all blocks."""
         return max((slot_of(header) for header, _ in self.blocks.values()), default=FIRST_SLOT) + 1
 
-    def make(self, by: str, *, parent: Header | None = None, at: int = 0) -> Header:
+    def make(
+        self, by: str, *extrinsics: bytes, parent: Header | None = None, at: int = 0
+    ) -> Header:
         """A block of whoever has the slot, made and imported on the node ``by``."""
         chain = self.nodes[by].chain
         parent = parent or chain.best_header()
@@ -160,11 +167,40 @@ class Cluster:
         claim = claim_slot(slot, epoch, BABE)
         assert claim is not None
         built, imported = chain.build(
-            parent, claim, [], now_ms=slot * chain.slot_duration_ms, is_late=lambda: False
+            parent,
+            claim,
+            Net.judged(extrinsics),
+            now_ms=slot * chain.slot_duration_ms,
+            is_late=lambda: False,
         )
         self.blocks[imported.hash] = built.header, built.body
         self.nodes[by].announcements.tell(imported)
         return built.header
+
+    def rotate(self, name: str, voter: KeyPair, nonce: int = 0) -> bytes:
+        """The call of a validator that votes with another key two sessions from now."""
+        at = NAMES.index(name)
+        stash = KeyPair.from_suri(f"//{name}//stash")
+        keys = SessionKeys(babe=AuthorityKey(BABE[at].public), grandpa=AuthorityKey(voter.public))
+        proof = prove_possession(stash.account_id, BABE[at], voter)
+        call = CessRuntime.calls().make("Session", "set_keys", keys=keys, proof=proof)
+        genesis = self.nodes[self.up[0]].database.genesis_hash
+        implicit = Implicit(
+            spec_version=VERSION.spec_version,
+            transaction_version=VERSION.transaction_version,
+            genesis_hash=genesis,
+            birth_hash=genesis,
+        )
+        return sign_extrinsic(call.encode(), stash, nonce, 0, Era.immortal(), implicit)
+
+    async def pass_epoch(self) -> Header:
+        """A block at the beginning of the next epoch, which all running nodes have."""
+        first = self.nodes[self.up[0]]
+        runtime = first.chain.runtime(first.database.best().hash)
+        length = int(runtime.babe.config.epoch_duration)
+        header = self.make(self.up[0], at=int(runtime.babe.current_epoch_start()) + length)
+        await self.give(header)
+        return header
 
     async def give(self, header: Header, *names: str) -> None:
         """Let these nodes, or all that run, import a block and its unknown ancestors."""
