@@ -101,6 +101,10 @@ class Net:
             dest=MultiAddressId(value=BOB.account_id),
             value=Balance(value),
         )
+        return self.signed(call.encode(), nonce=nonce, pair=pair, tip=tip)
+
+    def signed(self, call: bytes, *, nonce: int = 0, pair: KeyPair = ALICE, tip: int = 0) -> bytes:
+        """The extrinsic of ``pair`` that makes ``call``."""
         genesis = self.chain.database.genesis_hash
         implicit = Implicit(
             spec_version=U32(1),
@@ -108,7 +112,7 @@ class Net:
             genesis_hash=genesis,
             birth_hash=genesis,
         )
-        return sign_extrinsic(call.encode(), pair, nonce, tip, Era.immortal(), implicit)
+        return sign_extrinsic(call, pair, nonce, tip, Era.immortal(), implicit)
 
     def balance(self, pair: KeyPair) -> int:
         runtime = self.chain.runtime(self.chain.database.best().hash)

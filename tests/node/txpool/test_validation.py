@@ -2,13 +2,16 @@
 
 import pytest
 
+from node.runtime import babe_report
 from node.txpool.validation import Judged, Validator, check_envelope
 from pallets.frame.executive import Executive
 from pallets.frame.validity import TransactionSource
 from primitives.crypto.keys import KeyPair
 from primitives.errors import RpcError, StorageCorrupt
 from primitives.extrinsic import extrinsic_hash
+from tests.node.bench import Bench, run
 from tests.node.net import ALICE, TCESS, Net
+from tests.pallets.equivocations import double_block
 
 
 def judge(net: Net, data: bytes) -> Judged:
@@ -113,3 +116,47 @@ def test_a_state_that_is_pruned_meanwhile_is_no_fault_of_the_transaction(net: Ne
     entry = (extrinsic_hash(second), second, TransactionSource.External)
     (found,) = validator.judge([entry])
     assert found.transaction is not None
+
+
+def report(net: Net) -> bytes:
+    """That Alice sealed two blocks for the slot of the best one."""
+    runtime = net.chain.runtime(net.chain.database.best().hash)
+    proof = double_block(ALICE, int(runtime.babe.current_slot.get()))
+    owner = runtime.babe.prove_owner(proof.offender)
+    assert owner is not None
+    return babe_report(runtime, proof, owner)
+
+
+def test_what_nobody_signs_is_taken_from_the_node_itself_only(net: Net) -> None:
+    net.author()
+    data = report(net)
+    validator = Validator(net.chain)
+    verdicts = {
+        source: validator.judge([(extrinsic_hash(data), data, source)])[0]
+        for source in TransactionSource
+    }
+    for source in (TransactionSource.Local, TransactionSource.InBlock):
+        found = verdicts[source].transaction
+        assert found is not None
+        assert (found.sender, found.fee, found.funds) == (None, 0, None)
+        assert not found.validity.propagate
+    error = verdicts[TransactionSource.External].error
+    assert error is not None
+    assert error.data == "Transaction call is not expected"
+
+
+def test_a_report_is_carried_by_the_next_block_and_leaves_the_pool(net: Net) -> None:
+    net.author()
+    data = report(net)
+
+    async def test(bench: Bench) -> None:
+        await bench.pool.submit(data, TransactionSource.Local)
+        assert bench.pool.pending() == [data]
+        imported = await bench.author()
+        assert bench.pool.pending() == []
+        validator = Validator(net.chain)
+        assert len(validator.tags_of(imported.hash, (data,))) == 1
+        with pytest.raises(RpcError):
+            await bench.pool.submit(data, TransactionSource.Local)
+
+    run(net, test)

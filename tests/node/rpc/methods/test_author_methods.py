@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from node.runtime import CessRuntime
 from node.txpool.pool import Limits
-from pallets.session import SessionKeys
+from pallets.session import Session, SessionKeys
 from pallets.session.types import is_possession_proof
 from primitives.crypto.keys import KeyPair
 from primitives.errors import RpcError
@@ -178,6 +179,21 @@ def test_rotated_keys_prove_that_they_work_for_their_owner(net: Net, tmp_path: P
         assert await bench.ask("author_hasSessionKeys", made["keys"]) is True
         with pytest.raises(RpcError, match="32 bytes"):
             await bench.ask("author_rotateKeysWithOwner", "0x1234")
+
+    run(net, test, keystore=Keystore(tmp_path / "keys"))
+
+
+def test_rotated_keys_are_set_on_chain_as_they_come(net: Net, tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        made = await bench.ask("author_rotateKeysWithOwner", hex_of(ALICE.account_id))
+        keys = decode(SessionKeys, bytes.fromhex(made["keys"][2:]))
+        proof = bytes.fromhex(made["proof"][2:])
+        call = CessRuntime.calls().make("Session", "set_keys", keys=keys, proof=proof)
+        await bench.ask("author_submitExtrinsic", hex_of(net.signed(call.encode())))
+        await bench.author()
+        key = hex_of(Session.next_keys.key(ALICE.account_id))
+        assert await bench.ask("state_getStorage", key) == made["keys"]
+        assert await bench.ask("author_hasSessionKeys", made["keys"]) is True
 
     run(net, test, keystore=Keystore(tmp_path / "keys"))
 
