@@ -87,7 +87,7 @@ def live(net: Net) -> float:
 
 
 def row(name: str, *cells: str) -> None:
-    print(f"{name:<34}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
+    print(f"{name:<34}" + "".join(f"{cell:>20}" for cell in cells), flush=True)
 
 
 def main() -> int:
@@ -99,9 +99,17 @@ def main() -> int:
     changes = len(set_change_blocks(net.chain.database))
     row("chain", f"{blocks} blocks", f"{changes} voter sets", f"{blocks / authored:.0f} authored/s")
     for sources in (1, 3):
+        cpu = time.process_time()
         took, sent, _ = sync(net, SyncMode.FULL, sources)
+        cpu = time.process_time() - cpu
         rate, each = f"{blocks / took:.0f} blocks/s", f"{sent / blocks:.0f} B/block"
-        row(f"full sync from {sources}", f"{took:.1f} s", rate, each)
+        row(
+            f"full sync from {sources}",
+            f"{took:.1f} s",
+            rate,
+            f"{cpu * 1000 / blocks:.1f} ms CPU/block",
+            each,
+        )
     took, sent, _ = sync(net, SyncMode.WARP, 1)
     row("warp sync", f"{took:.2f} s", f"{sent / 1024:.0f} KiB")
     took, sent, history = sync(net, SyncMode.FAST, 1)

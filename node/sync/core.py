@@ -227,7 +227,9 @@ class SyncCore:
         if self.best_seen() <= enough:
             return False
         believed = [peer.best for peer in self._peers.values() if not peer.is_bad]
-        missing = [best.number > enough and not self._is_here(best.hash) for best in believed]
+        missing = [
+            best.number > enough and not self._view.is_known(best.hash) for best in believed
+        ]
         return 2 * sum(missing) >= len(missing)
 
     def knows(self, peer: str, block: Hash) -> bool:

@@ -378,6 +378,17 @@ def test_syncing_is_major_only_when_most_say_so() -> None:
     assert rig.core.is_major_syncing()
 
 
+def test_syncing_is_major_until_what_was_fetched_is_imported() -> None:
+    chain = line(GENESIS, 60)
+    rig = Rig()
+    asked = request_of(rig.join("a", chain[-1]))
+    rig.give(arrived(asked, *reversed(chain)))
+    rig.land(*chain[:50])
+    assert rig.core.is_major_syncing()
+    rig.land(*chain[50:55])
+    assert not rig.core.is_major_syncing()
+
+
 def test_higher_blocks_of_forks_that_are_here_are_nothing_to_wait_for() -> None:
     # A fork with fewer primary slots may be higher; after a partition all nodes have both.
     chain = line(GENESIS, 20)
