@@ -41,6 +41,7 @@ the node ``authorities_at``, ``note_checked`` and the views of its runtime API.
 
 from typing import Annotated, Final
 
+from pallets.babe import reports
 from pallets.babe.ports import Chain, KeyOwners, OffenceReports, Sessions
 from pallets.babe.slots import SlotEpoch, check_claim, secondary_author
 from pallets.babe.types import (
@@ -73,10 +74,6 @@ from pallets.frame import (
     ensure_signed,
 )
 from pallets.frame.validity import (
-    BadProof,
-    CallNotExpected,
-    Stale,
-    TransactionInvalid,
     TransactionSource,
     ValidTransaction,
 )
@@ -98,15 +95,13 @@ from primitives.digest import (
 from primitives.equivocation import (
     BabeEquivocationProof,
     MembershipProof,
-    header_bytes,
-    is_babe_equivocation,
 )
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.hashing import blake2_256
 from primitives.scale import U32, U64, codec
 from primitives.types import AccountId, BlockNumber, Hash, Moment
 
-__all__ = ["BABE_KEY_TYPE", "Babe"]
+__all__ = ["Babe"]
 
 NO_RANDOMNESS = Randomness(bytes(32))
 
@@ -118,33 +113,6 @@ PRIMARY_CHANCE: Final = (U64(1), U64(4))
 
 CLAIM_REF_TIME: Final = 2_000_000_000
 """Picoseconds to check a claim, with what it brings; measured 1.5 ms on one core."""
-
-BABE_KEY_TYPE: Final = b"babe"
-
-KIND: Final = b"babe:equivocatio"
-"""The kind of offence: two blocks in one slot."""
-
-PROOF_REF_TIME: Final = 1_500_000_000
-"""Picoseconds to check a report: two signatures and a path; measured 0.5 ms on one core."""
-
-HASH_REF_TIME: Final = 20_000
-"""Picoseconds for each byte of a reported header: it is encoded and hashed twice."""
-
-PUNISHMENT: Final = Weight(reads=6, writes=6)
-"""For each validator that commits an offence together with others: all are punished anew."""
-
-
-def _report_weight(
-    equivocation_proof: BabeEquivocationProof, key_owner_proof: MembershipProof
-) -> Weight:
-    length = header_bytes(equivocation_proof) or 0  # what is too large is refused unread
-    return Weight(HASH_REF_TIME * length) + _punishing(int(key_owner_proof.validator_count))
-
-
-def _punishing(offenders: int) -> Weight:
-    used = Weight(PROOF_REF_TIME) + Weight(reads=12, writes=6)
-    each = Weight(PUNISHMENT.ref_time * offenders, PUNISHMENT.proof_size * offenders)
-    return used + each
 
 
 class Babe(Pallet):
@@ -299,7 +267,7 @@ class Babe(Pallet):
 
     # Calls.
 
-    @call(index=0, weight=_report_weight)
+    @call(index=0, weight=reports.report_weight)
     def report_equivocation(
         self,
         origin: Origin,
@@ -310,9 +278,9 @@ class Babe(Pallet):
 
         Whoever is first pays no fee.
         """
-        return self._report(ensure_signed(origin), equivocation_proof, key_owner_proof)
+        return reports.count(self, ensure_signed(origin), equivocation_proof, key_owner_proof)
 
-    @call(index=1, weight=_report_weight)
+    @call(index=1, weight=reports.report_weight)
     def report_equivocation_unsigned(
         self,
         origin: Origin,
@@ -324,7 +292,7 @@ class Babe(Pallet):
         The block's author is the reporter. Only the node's own pool takes it.
         """
         ensure_none(origin)
-        return self._report(self.author(), equivocation_proof, key_owner_proof)
+        return reports.count(self, self.author(), equivocation_proof, key_owner_proof)
 
     @call(index=2, weight=Weight(writes=1))
     def plan_config_change(self, origin: Origin, config: NextConfigDescriptor) -> None:
@@ -345,28 +313,20 @@ class Babe(Pallet):
 
     def validate_unsigned(self, source: TransactionSource, call: Call) -> ValidTransaction | None:
         """Whether a report without a signature is good: the node's own, and news."""
-        if call.name != "report_equivocation_unsigned":
-            return None
-        if source is TransactionSource.External:
-            raise TransactionInvalid(CallNotExpected())
-        proof, owner_proof = call.args
-        try:
-            offender = self._proved(proof, owner_proof)
-        except PalletError:
-            raise TransactionInvalid(BadProof()) from None
-        if self.config.offences.is_known(KIND, owner_proof.session, offender):
-            raise TransactionInvalid(Stale())
-        # One report of an offender in a session, whatever the proof: the others are no news.
-        tag = codec(tuple[str, AccountId, U32]).encode(
-            ("BabeEquivocation", offender, owner_proof.session)
-        )
-        return ValidTransaction(
-            priority=U64((1 << 64) - 1),
-            requires=(),
-            provides=(tag,),
-            longevity=self.config.report_longevity,
-            propagate=False,
-        )
+        return reports.validate_unsigned(self, source, call)
+
+    def session_of(self, epoch: int) -> int:
+        """The session that the epoch ``epoch`` was: each skipped epoch is one session less."""
+        gap = 0
+        for at, session in self.skipped_epochs.get():
+            if at > epoch:
+                break
+            gap = int(at) - int(session)
+        return epoch - gap
+
+    def epoch_at(self, slot: int) -> int:
+        """The epoch of ``slot``: more than one ahead where epochs are skipped."""
+        return (slot - int(self.genesis_slot.get())) // int(self.config.epoch_duration)
 
     # Port of Timestamp.
 
@@ -435,7 +395,7 @@ class Babe(Pallet):
         begins = self._begins_epoch(slot)
         rules = self._next_rules() if begins else self._rules()
         if begins:
-            index, randomness = self._index_at(slot), self.next_randomness.get()
+            index, randomness = self.epoch_at(slot), self.next_randomness.get()
             authorities = self.next_authorities.get()
         else:
             index, randomness = int(self.epoch_index.get()), self.randomness.get()
@@ -481,7 +441,7 @@ class Babe(Pallet):
 
     def prove_owner(self, key: AuthorityKey) -> MembershipProof | None:
         """Whose ``key`` it is in this session, for a report; None if it is no author's."""
-        return self.config.key_owners.prove_owner(BABE_KEY_TYPE, key)
+        return self.config.key_owners.prove_owner(reports.KEY_TYPE, key)
 
     # Private.
 
@@ -534,12 +494,8 @@ class Babe(Pallet):
     def _start_of(self, index: int) -> int:
         return int(self.genesis_slot.get()) + index * int(self.config.epoch_duration)
 
-    def _index_at(self, slot: int) -> int:
-        """The epoch of ``slot``: more than one ahead where epochs are skipped."""
-        return (slot - int(self.genesis_slot.get())) // int(self.config.epoch_duration)
-
     def _begin_epoch(self, n: BlockNumber) -> Weight:
-        before, at = int(self.epoch_index.get()), self._index_at(int(self.current_slot.get()))
+        before, at = int(self.epoch_index.get()), self.epoch_at(int(self.current_slot.get()))
         index, begun = U64(at), self.next_randomness.get()
         next_keys, used = self.config.sessions.on_new_epoch()
         if at > before + 1:
@@ -579,40 +535,6 @@ class Babe(Pallet):
     def _tell(self, message: BabeConsensusLog) -> None:
         data = codec(BabeConsensusLog).encode(message)
         self.config.chain.deposit_log(Consensus(engine=BABE_ENGINE, data=data))
-
-    def _report(
-        self,
-        reporter: AccountId | None,
-        proof: BabeEquivocationProof,
-        owner_proof: MembershipProof,
-    ) -> PostInfo:
-        offender = self._proved(proof, owner_proof)
-        count = self.config.offences.report(
-            reporter, KIND, owner_proof.session, owner_proof.validator_count, offender
-        )
-        ensure(count > 0, self.DuplicateOffenceReport)
-        return PostInfo(weight=_punishing(count), pays_fee=False)
-
-    def _proved(self, proof: BabeEquivocationProof, owner_proof: MembershipProof) -> AccountId:
-        """Who equivocated. Raises: InvalidEquivocationProof, InvalidKeyOwnershipProof."""
-        genesis, slot = self.genesis_slot.get(), int(proof.slot)
-        ensure(genesis <= slot <= self.current_slot.get(), self.InvalidEquivocationProof)
-        session = self._session_of(self._index_at(slot))
-        ensure(session == owner_proof.session, self.InvalidKeyOwnershipProof)
-        ensure(is_babe_equivocation(proof), self.InvalidEquivocationProof)
-        owner = self.config.key_owners.owner_of(BABE_KEY_TYPE, proof.offender, owner_proof)
-        if owner is None:
-            raise self.InvalidKeyOwnershipProof
-        return owner
-
-    def _session_of(self, index: int) -> int:
-        """The session that was the epoch ``index``: each skipped epoch is one session less."""
-        gap = 0
-        for epoch, session in self.skipped_epochs.get():
-            if epoch > index:
-                break
-            gap = int(epoch) - int(session)
-        return index - gap
 
     def _epoch(
         self,

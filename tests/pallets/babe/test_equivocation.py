@@ -175,7 +175,7 @@ def test_sessions_are_found_beyond_skipped_epochs(chain):
     assert [int(found[0]) for found in chain.runtime.babe.skipped_epochs.get()] == [4, 9]
     chain.begin_at(START + 9 * EPOCH_SLOTS + 1)
     babe = chain.runtime.babe
-    assert {epoch: babe._session_of(epoch) for epoch in where} == where
+    assert {epoch: babe.session_of(epoch) for epoch in where} == where
     report(chain, double_block(pair_of(5), START + 9 * EPOCH_SLOTS), owner_proof(chain, 5))
     assert chain.judge.cases[-1][2] == 4
 
