@@ -19,6 +19,8 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@# trio has types of its own; stubs of an old trio, which a dependency of libp2p brings, would hide them.
+	@rm -rf $(VENV)/lib/python3.*/site-packages/trio-stubs
 	@touch $(STAMP)
 
 # The main job: a network of 1 validator and 12 miners, one real file, eight miners lost, one cheat caught.
