@@ -28,6 +28,7 @@ from node.consensus.chain import Chain
 from node.consensus.finality import FinalityKeys
 from node.consensus.grandpa.shell import FinalityShell
 from node.consensus.grandpa.store import VoteStore
+from node.consensus.proof_threads import ProofThreads, default_thread_count
 from node.consensus.reports import Reporter
 from node.consensus.shell import AuthoringKeys, ChainWriter, Conditions, author_blocks
 from node.consensus.signature_workers import SignatureWorkers, default_worker_count
@@ -196,6 +197,7 @@ def run(config: NodeConfig) -> None:
                 trio.run(node.main)
             finally:
                 node.verifier.close()
+                node.proofs.close()
     except* CessError as group:
         found: BaseException = group
         while isinstance(found, BaseExceptionGroup):
@@ -215,11 +217,13 @@ class _Node:
         self.verifier = SignatureWorkers(
             default_worker_count() if config.signature_workers is None else config.signature_workers
         )
+        self.proofs = ProofThreads(default_thread_count())
         self.chain = Chain(
             database,
             self.keys.finality,
             finalizes=config.finalizes and config.is_authority,
             verifier=self.verifier,
+            proofs=self.proofs,
             signed=_signed_slots(config, spec),
         )
         self.announcements = Announcements()

@@ -8,12 +8,14 @@ Bounds: the block's own weight and length; ``SKIPPED_MAX`` transactions that do 
 over before a block counts as full.
 """
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
+from node.consensus.proof_threads import ProofThreads
 from node.consensus.slots import SlotClaim
 from node.database import ChainDatabase, PreparedState
 from node.runtime import CessRuntime
@@ -43,6 +45,9 @@ from primitives.types import BlockNumber, Hash
 __all__ = ["SKIPPED_MAX", "BuiltBlock", "SlotClaim", "build_block"]
 
 log = structlog.get_logger("babe")
+
+FORESEEN_COUNT: Final = 8
+"""Transactions whose proofs are verified while those before them are executed."""
 
 SKIPPED_MAX: Final = 8
 """Transactions that may fail to fit before the block counts as full."""
@@ -80,6 +85,7 @@ def build_block(
     is_late: Callable[[], bool],
     may_seal: Callable[[], None],
     verifier: Verifier,
+    proofs: ProofThreads,
 ) -> BuiltBlock:
     """A block upon ``parent``, whose state ``runtime`` is over; raises what ``may_seal`` does."""
     parent_hash = parent.hash()
@@ -93,7 +99,7 @@ def build_block(
     for inherent in executive.inherent_extrinsics(InherentData(now_ms, claim.slot)):
         executive.apply_extrinsic(inherent)
         chosen.body.append(inherent)
-    _fill(executive, transactions, is_late, chosen)
+    _fill(executive, _foreseen(transactions, proofs.begin(runtime)), is_late, chosen)
     done = executive.finalize_block()
     state = database.prepare(parent_hash, done.changes)
     bare = Header(
@@ -113,6 +119,19 @@ def build_block(
         tuple(chosen.invalid),
         chosen.is_full,
     )
+
+
+def _foreseen(
+    transactions: Iterable[Transaction], expect: Callable[[Iterable[bytes]], None]
+) -> Iterator[Transaction]:
+    """The same transactions; ``expect`` hears of each while others before it are executed."""
+    ahead: deque[Transaction] = deque()
+    for transaction in transactions:
+        expect([transaction.data])
+        ahead.append(transaction)
+        if len(ahead) > FORESEEN_COUNT:
+            yield ahead.popleft()
+    yield from ahead
 
 
 def _fill(

@@ -22,6 +22,7 @@ from node.consensus.authorship import BuiltBlock, build_block
 from node.consensus.equivocations import BlockEquivocation, EquivocationWatch
 from node.consensus.finality import FinalityKeys, VoterSet
 from node.consensus.fork_choice import ForkChoice, Route
+from node.consensus.proof_threads import ProofThreads
 from node.consensus.set_changes import set_change_blocks, set_change_note, set_ended_by
 from node.consensus.signature_workers import SignatureWorkers
 from node.consensus.signed_slots import SignedSlots
@@ -107,6 +108,7 @@ class Chain:
         *,
         finalizes: bool,
         verifier: SignatureWorkers | None = None,
+        proofs: ProofThreads | None = None,
         signed: SignedSlots | None = None,
     ) -> None:
         """``signed`` remembers what was authored; None where nothing is authored in earnest.
@@ -116,6 +118,7 @@ class Chain:
         self.database = database
         self.signed = signed
         self.verifier = verifier or SignatureWorkers()
+        self.proofs = proofs or ProofThreads()
         self.finality_keys = keys
         self._finalizes = finalizes
         self._voters: OrderedDict[Hash, VoterSet] = OrderedDict()
@@ -257,6 +260,7 @@ class Chain:
             is_late=is_late,
             may_seal=may_seal,
             verifier=self.verifier,
+            proofs=self.proofs,
         )
         check_set_change(
             built.header, self.voters_for(built.header.parent_hash), voters_of(runtime)
@@ -296,6 +300,7 @@ class Chain:
         if justification is not None:
             self._check_justification(header, hash_, justification, voters)
         runtime.babe.note_checked(checked.sealed.claim, checked.output)
+        self.proofs.begin(runtime)(body)
         executive = Executive(runtime, verifier=self.verifier, expect=self.verifier.expect)
         executive.check_inherents(body, InherentData(now_ms, slot_of(header)))
         changes = executive.execute_block(header, body)

@@ -209,7 +209,7 @@ def decode_node_record(ref: Ref, record: bytes) -> Node:
     """The node that ``ref`` names. Raises: StorageCorrupt."""
     at = 4 + int.from_bytes(record[:4], "little")
     encoding = record[4:at]
-    if hash_of(encoding) != ref.merkle:
+    if hash_of(encoding) != ref[:HASH_BYTES]:
         raise corrupt(f"trie node {ref.id} does not match its hash {ref.merkle.hex()}")
     try:
         node = decode_node(encoding, record[at : at + 16 * NUMBER_BYTES])
@@ -218,9 +218,9 @@ def decode_node_record(ref: Ref, record: bytes) -> Node:
     if node is None:
         raise corrupt(f"trie node {ref.id} is empty")
     end = at
-    for child in node.children or ():
-        if isinstance(child, Ref):
-            end += NUMBER_BYTES
+    if node.children is not None:
+        # Absent children are None, and those inside the node are nodes.
+        end += NUMBER_BYTES * len([1 for child in node.children if type(child) is Ref])
     if end > len(record):
         raise corrupt(f"trie node {ref.id} is cut short")
     node.id = ref.id

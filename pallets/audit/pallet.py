@@ -39,6 +39,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from pallets.audit import judging, slots
+from pallets.audit.judging import RowsCheck, RowsVerifier
 from pallets.audit.ports import Files, Miners, Randomness, Rewards
 from pallets.audit.rounds import DRAWS_PER_BLOCK_MAX, drawn_indexes, fine_permille
 from pallets.audit.types import (
@@ -106,6 +107,7 @@ class Audit(Pallet):
         randomness: Randomness
 
     config: Config
+    _verifier: RowsVerifier | None = None
 
     # Accounts are chosen by users, so their hash must resist crafted prefixes; slots and block
     # numbers cannot be crafted.
@@ -273,9 +275,7 @@ class Audit(Pallet):
         ensure(self.now() <= info.deadline, self.Expired)
         ensure(not info.service_done, self.Submitted)
         rows = row_count(int(self.config.fragment_bytes))
-        positions = challenge.sample_positions(
-            info.seed, int(info.slots) * rows, int(self.config.rows_sampled_max)
-        )
+        positions = self._positions(info, rows)
         ensure(judging.ascends_below(faulty, len(positions)), self.InvalidFaultList)
         asked = judging.asked_rows(self, who, info, positions, rows)
         lost = {int(index) for index in faulty} & asked.keys()
@@ -283,12 +283,47 @@ class Audit(Pallet):
 
         del self.challenge_slip[info.deadline, who]
         proved = [index for index in asked if index not in lost]
-        if not judging.is_proved(info, asked, proved, ServiceProof(y=y, proof=proof)):
+        answer = ServiceProof(y=y, proof=proof)
+        if not judging.is_proved(info, asked, proved, answer, self.verifier):
             self._service_fault(who, info, FaultKind.ServiceRejected)
         elif lost_slots:
             self._declare_lost(who, info, lost_slots[:LOSSES_DECLARED_MAX])
         else:
             self._accept_service(who, info, len(proved))
+
+    # For the node.
+
+    @property
+    def verifier(self) -> RowsVerifier:
+        """Who says whether a service proof holds: ``judging.rows_hold``, or the node's threads."""
+        return self._verifier or judging.rows_hold
+
+    def verify_with(self, verifier: RowsVerifier) -> None:
+        """Ask ``verifier`` instead, which gives the same answers from memory or other threads."""
+        self._verifier = verifier
+
+    def foresee(
+        self,
+        who: AccountId,
+        number: U32,
+        faulty: FaultyPositions,
+        y: ScalarBytes,
+        proof: Bytes48,
+    ) -> RowsCheck | None:
+        """What the verifier will be asked if ``who`` makes this call and the state stays as it is.
+
+        Reads only, and what was read is at hand when the call comes. None where the call cannot
+        come so far.
+        """
+        info = self.challenge_snap_shot.get(who)
+        if info is None or info.round != number or info.service_done:
+            return None
+        rows = row_count(int(self.config.fragment_bytes))
+        positions = self._positions(info, rows)
+        asked = judging.asked_rows(self, who, info, positions, rows)
+        lost = {int(index) for index in faulty}
+        proved = [index for index in asked if index not in lost]
+        return judging.rows_check(info, asked, proved, ServiceProof(y=y, proof=proof))
 
     # Port of FileBank: what a miner answers for.
 
@@ -384,6 +419,11 @@ class Audit(Pallet):
         return True
 
     # Private: judging answers.
+
+    def _positions(self, info: ChallengeInfo, rows: int) -> tuple[int, ...]:
+        return judging.positions_of(
+            info.seed, int(info.slots) * rows, int(self.config.rows_sampled_max)
+        )
 
     def _open_round(self, who: AccountId, number: U32) -> ChallengeInfo:
         info = self.challenge_snap_shot.get(who)

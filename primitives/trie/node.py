@@ -259,8 +259,10 @@ def _decode_header(data: bytes) -> tuple[bool, bool, bool, int, int]:
 
 def _decode(data: bytes, numbers: bytes, omitted: list[int] | None = None) -> tuple[Node, int]:
     branch, has_value, hashed, count, at = _decode_header(data)
-    packed, at = _take(data, at, (count + 1) // 2, "path")
-    partial = packed.hex()
+    end = at + (count + 1) // 2
+    if end > len(data):
+        raise DecodeError("trie node: it ends inside its path")
+    partial, at = data[at:end].hex(), end
     if count & 1:
         if partial[0] != "0":
             raise DecodeError("trie node: the padding of its path is not zero")
