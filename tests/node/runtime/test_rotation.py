@@ -17,6 +17,7 @@ from pallets.frame.validity import (
 )
 from pallets.offences import Kind, Offences
 from pallets.session import Session, SessionKeys, prove_possession
+from pallets.staking.types import PayStash, ValidatorPrefs
 from primitives.crypto.keys import KeyPair
 from primitives.digest import (
     BABE_ENGINE,
@@ -42,7 +43,8 @@ from primitives.justification import (
     verify_justification,
 )
 from primitives.keystore import Keystore
-from primitives.scale import U64, decode, encode
+from primitives.scale import U32, U64, decode, encode
+from primitives.types import Balance
 from tests.node.runtime.chain import Chain, pair
 from tests.pallets.equivocations import double_block, double_vote
 from tests.pallets.small_chains import Elector
@@ -55,11 +57,13 @@ class Rotating(Chain):
 
     def __init__(self) -> None:
         super().__init__()
-        self.elector = Elector()
+        self.elector: Elector | None = Elector()
         self.authors = [pair("Alice")]
 
     def now(self) -> CessRuntime:
         runtime = runtime_at(self.state)
+        if self.elector is None:
+            return runtime
         given = {**vars(runtime.session.config), "manager": self.elector}
         runtime.session.config = Session.Config(**given)
         return runtime
@@ -114,6 +118,7 @@ def test_a_new_validator_rotates_its_keys_is_elected_and_all_engines_follow(
 
     (alice,) = chain.now().session.validators.get()
     old_voters = voters_of(chain.now())
+    assert chain.elector is not None
     chain.elector.answers[chain.session() + 2] = (alice, BOB)
     announcing = chain.next_session()
     (epoch,), changes = told(announcing)
@@ -147,6 +152,43 @@ def test_a_new_validator_rotates_its_keys_is_elected_and_all_engines_follow(
         assert data is not None
         authors.add(decode(BabePreDigest, data).author)
     assert authors == {0, 1}
+
+
+def test_staking_itself_elects_who_bonds_sets_keys_and_stands(chain: Rotating) -> None:
+    chain.elector = None
+    pairs = pair("Bob"), KeyPair.from_suri("//Bob", "ed25519")
+    keys = SessionKeys(babe=AuthorityKey(pairs[0].public), grandpa=AuthorityKey(pairs[1].public))
+    least = chain.now().staking.min_validator_bond.get()
+    for call in (
+        chain.call("Staking", "bond", value=Balance(2 * least), payee=PayStash()),
+        chain.call("Session", "set_keys", keys=keys, proof=prove_possession(BOB, *pairs)),
+        chain.call("Staking", "validate", prefs=ValidatorPrefs(commission=U32(0), blocked=False)),
+    ):
+        chain.block(chain.sign("Bob", call))
+    chain.authors.append(pairs[0])
+    for _ in range(3 * int(chain.now().constants.epochs_per_era)):
+        header = chain.next_session()
+        if BOB in chain.now().session.validators.get():
+            break
+    assert BOB in chain.now().session.validators.get()
+    (change,) = told(header)[1]
+    assert isinstance(change, GrandpaScheduledChange)
+    assert bytes(pairs[1].public) in [bytes(key) for key, _ in change.change.next_authorities]
+    assert voters_of(chain.now()).set_id == 1
+
+
+def test_an_offender_loses_stake_and_its_seat(chain: Rotating) -> None:
+    chain.elector = None
+    (alice,) = chain.now().session.validators.get()
+    proof, owner = babe_case(chain)
+    before = int(chain.now().staking.ledger[alice].active)
+    chain.block(babe_report(chain.now(), proof, decode(MembershipProof, owner.data)))
+    pending = chain.now().staking.unapplied_slashes.keys(limit=5)
+    active = int(chain.now().staking.ledger[alice].active)
+    assert active < before or pending, "the stake is taken now or after the time to appeal"
+    # The last validator stays: a chain without one would stand still.
+    assert chain.now().session.validators.get() == (alice,)
+    chain.next_session()
 
 
 def test_the_apis_tell_what_was_announced(chain: Rotating) -> None:
