@@ -149,10 +149,11 @@ def test_what_a_reorganisation_takes_out_comes_back(open_net: Net) -> None:
     async def test(bench: Bench) -> None:
         with bench.pool.watch(extrinsic_hash(data)) as statuses:
             await bench.pool.submit(data, EXTERNAL)
-            first = await bench.author(slot=FIRST_SLOT)
-            rival, lost = net.author(parent=genesis, slot=FIRST_SLOT + 1)
+            slot = net.slot(genesis, FIRST_SLOT)
+            first = await bench.author(slot=slot)
+            rival, lost = net.author(parent=genesis, slot=net.slot(genesis, slot + 1))
             bench.announcements.tell_imported(lost)
-            _, won = net.author(parent=rival.header, slot=FIRST_SLOT + 2)
+            _, won = net.author(parent=rival.header)
             bench.announcements.tell_imported(won)
             seen = [await statuses.receive() for _ in range(4)]
             assert seen == [
@@ -161,7 +162,7 @@ def test_what_a_reorganisation_takes_out_comes_back(open_net: Net) -> None:
                 {"retracted": f"0x{first.hash.hex()}"},
                 "ready",
             ]
-        again = await bench.author(slot=FIRST_SLOT + 3)
+        again = await bench.author()
         assert data in (net.chain.database.body(again.hash) or ())
 
     run(net, test)

@@ -117,13 +117,15 @@ def test_a_reorganisation_retracts_and_includes_again(open_net: Net) -> None:
         data = open_net.transfer()
         await bench.ask("author_submitAndWatchExtrinsic", hex_of(data))
         assert await bench.event() == "ready"
-        lost = hex_of((await bench.author(slot=FIRST_SLOT)).hash)
+        slot = open_net.slot(genesis, FIRST_SLOT)
+        lost = hex_of((await bench.author(slot=slot)).hash)
         assert await bench.event() == {"inBlock": lost}
-        rival = await bench.author(b"\x10junk", parent=genesis, slot=FIRST_SLOT + 1)
-        await bench.author(b"\x10junk", parent=rival.header, slot=FIRST_SLOT + 2)
+        rival = await bench.author(b"\x10junk", parent=genesis, slot=slot + 1)
+        slot = open_net.slot(rival.header, slot + 2, primary=True)
+        await bench.author(b"\x10junk", parent=rival.header, slot=slot)
         assert await bench.event() == {"retracted": lost}
         assert await bench.event() == "ready"
-        block = await bench.author(slot=FIRST_SLOT + 3)
+        block = await bench.author()
         assert await bench.event() == {"inBlock": hex_of(block.hash)}
 
     run(open_net, test)

@@ -86,13 +86,13 @@ def test_heads_begin_with_the_current_one(net: Net, name: str) -> None:
 def test_only_all_heads_shows_a_losing_fork(open_net: Net) -> None:
     async def test(bench: Bench) -> None:
         genesis = open_net.chain.best_header()
-        await bench.author(slot=FIRST_SLOT)
+        await bench.author(slot=open_net.slot(genesis, FIRST_SLOT))
         best = await bench.ask("chain_subscribeNewHeads")
         all_ = await bench.ask("chain_subscribeAllHeads")
         assert best != all_
         await bench.event()
         await bench.event()
-        await bench.author(parent=genesis, slot=FIRST_SLOT + 1)
+        await bench.author(parent=genesis, slot=open_net.slot(genesis, FIRST_SLOT + 20))
         assert (await bench.event())["number"] == "0x1"
         assert len(bench.session.outbox) == 0
 

@@ -108,9 +108,10 @@ def test_a_block_that_is_left_takes_the_transaction_out(open_net: Net) -> None:
         first = await bench.author()
         await watch(bench, open_net.transfer())
         assert await bench.event() == {"event": "validated"}
-        await bench.author()
+        await bench.author(slot=open_net.slot(first.header, FIRST_SLOT + 1))
         assert (await bench.event())["block"] is not None
-        fork = open_net.author(parent=first.header, slot=FIRST_SLOT + 50)[1]
+        slot = open_net.slot(first.header, FIRST_SLOT + 50)
+        fork = open_net.author(parent=first.header, slot=slot)[1]
         await bench.author(open_net.transfer(nonce=0, value=1), parent=fork.header)
         events: list[Any] = []
         while len(bench.session.outbox):
