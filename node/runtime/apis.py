@@ -29,6 +29,7 @@ from pallets.frame.weight import Weight, WeightV2
 from pallets.mdrc.api import CertificatesApi
 from pallets.session.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, KeyTypeId, SessionKeys
 from pallets.sminer.api import MinersApi
+from pallets.staking.api import StakingApi, ValidatorsApi
 from pallets.storage_handler.api import TerritoriesApi
 from pallets.transaction_payment.types import FeeDetails
 from primitives.crypto.keys import KeyPair, Scheme
@@ -446,6 +447,8 @@ API_SPECS: Final[dict[str, ApiSpec]] = RuntimeApis.index(
         AuditsApi,
         TerritoriesApi,
         CertificatesApi,
+        StakingApi,
+        ValidatorsApi,
     )
 )
 """Every API of the runtime by its name."""
