@@ -90,8 +90,11 @@ DIAL_S: Final = 20.0
 ANSWERS_MAX: Final = 32
 TICK_S: Final = 1.0
 SEEK_S: Final = 5.0
-"""Between searches while peers are wanted."""
+"""Between searches while they bring news; each that brings none doubles the pause."""
+SEEK_WANTING_S: Final = 60.0
 SEEK_IDLE_S: Final = 300.0
+"""The longest pause, while peers are wanted and while they are not."""
+RESERVED_MAX: Final = 1000
 ASKED_MAX: Final = 3
 """Peers asked in one search."""
 PART_BYTES: Final = 64 * 1024
@@ -250,6 +253,8 @@ class Libp2pNetwork:
         address = Address.parse(text)
         if address.peer is None:
             raise InvalidAddress(f"{text!r}: end the address with /p2p/PEER, the node's peer id")
+        if len(self._core.reserved()) >= RESERVED_MAX:
+            raise InvalidAddress(f"{RESERVED_MAX} nodes are reserved: remove one first")
         self._core.reserve(address.peer, address)
         self._drive(Ticked())
         return address.peer
@@ -448,11 +453,13 @@ class Libp2pNetwork:
             await trio.sleep(TICK_S)
 
     async def seek(self) -> None:
-        """Ask peers for peers, often while some are wanted."""
+        """Ask peers for peers: often while that brings news, seldom where all are known."""
+        pause_s, known = SEEK_S, 0
         while True:
-            await trio.sleep(SEEK_S)
+            await trio.sleep(pause_s)
             peers = [peer for peer in self._peers.values() if peer.is_open(_ORDER[0])]
             if not peers:
+                pause_s = SEEK_S
                 continue
             start = urandom(1)[0] % len(peers)
             asked = (peers[start:] + peers[:start])[:ASKED_MAX]
@@ -460,8 +467,9 @@ class Libp2pNetwork:
             async with trio.open_nursery() as nursery:
                 for peer in asked:
                     nursery.start_soon(peer.find, key)
-            if not self._core.needs_peers():
-                await trio.sleep(SEEK_IDLE_S)
+            longest_s = SEEK_WANTING_S if self._core.needs_peers() else SEEK_IDLE_S
+            pause_s = SEEK_S if self.known_count > known else min(pause_s * 2, longest_s)
+            known = self.known_count
 
 
 def _tune(stream: trio.SocketStream) -> None:

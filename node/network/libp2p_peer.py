@@ -471,6 +471,7 @@ class Peer:
                 continue
             if duplex.is_open:
                 self._host.tell(Notified(self.id, channel, data))
+            await trio.lowlevel.checkpoint()  # many may have come at once: listeners keep up
 
     async def _open_first(self, duplex: _Duplex) -> None:
         """Open our stream for block announcements; without it there is no peer."""
