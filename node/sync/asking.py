@@ -14,6 +14,7 @@ from primitives.digest import GRANDPA_ENGINE
 from primitives.errors import CessError, DecodeError
 from primitives.hashing import blake2_256
 from primitives.header import Header
+from primitives.trie import ordered_root
 
 __all__ = [
     "BULK_TIMEOUT_S",
@@ -54,20 +55,27 @@ async def ask(
 async def ask_for_blocks(
     network: Network, peer: str, request: BlockRequest
 ) -> tuple[IncomingBlock, ...]:
-    """The blocks that a peer sends; nothing is checked but their encoding. Raises: AskingFailed."""
+    """The blocks that a peer sends, with the bodies that their headers name.
+
+    Raises: AskingFailed.
+    """
     is_bulk = BlockFields.BODY in request.fields
     timeout_s = BULK_TIMEOUT_S if is_bulk else SMALL_TIMEOUT_S
     raw = await ask(network, peer, RequestKind.SYNC, request.encode(), timeout_s=timeout_s)
     try:
         if len(raw) < LONG_BYTES:
-            return decode_blocks(raw)
-        return await trio.to_thread.run_sync(decode_blocks, raw)
+            return decode_blocks(raw, with_bodies=is_bulk)
+        return await trio.to_thread.run_sync(lambda: decode_blocks(raw, with_bodies=is_bulk))
     except DecodeError as error:
         raise AskingFailed(NotAsked.MALFORMED, str(error)) from error
 
 
-def decode_blocks(raw: bytes) -> tuple[IncomingBlock, ...]:
-    """The blocks of an answer, which must have headers. Raises: DecodeError."""
+def decode_blocks(raw: bytes, *, with_bodies: bool) -> tuple[IncomingBlock, ...]:
+    """The blocks of an answer, which must have headers, and the bodies that those name.
+
+    Who sends a good header with other extrinsics is at fault, not the block: if that came out at
+    the import, one liar could have a good block remembered as a bad one. Raises: DecodeError.
+    """
     found = []
     for data in BlockResponse.decode(raw).blocks:
         if data.header is None:
@@ -78,7 +86,9 @@ def decode_blocks(raw: bytes) -> tuple[IncomingBlock, ...]:
         proof = next(
             (proof for engine, proof in data.justifications if engine == GRANDPA_ENGINE), None
         )
-        body = data.body or ()
+        header, body = Header.decode(data.header), data.body or ()
+        if with_bodies and ordered_root(body) != header.extrinsics_root:
+            raise DecodeError("extrinsics that are not those of the header")
         size = len(data.header) + sum(map(len, body)) + len(proof or b"")
-        found.append(IncomingBlock(hash_, Header.decode(data.header), body, proof, size))
+        found.append(IncomingBlock(hash_, header, body, proof, size))
     return tuple(found)
