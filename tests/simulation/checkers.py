@@ -17,7 +17,12 @@ from primitives.types import Hash
 
 HEAL_ROUNDS = 3
 ROUND_MS = 6000
-"""A round of finality, in which a block is made and voted for: one slot."""
+"""A round of finality at least: in a slot a block is made and voted for."""
+
+
+def round_ms(gossip_ms: int) -> int:
+    """How long a round of finality lasts at most, when the network works: see ``Voter``."""
+    return max(ROUND_MS, 5 * gossip_ms)
 
 
 class Violation(AssertionError):

@@ -245,7 +245,7 @@ class Traitor:
         """What a lying peer makes of a good answer."""
         draw = self.draw
         self.lies += 1
-        match draw.randrange(5):
+        match draw.randrange(6):
             case 0:
                 return []
             case 1:
@@ -255,7 +255,9 @@ class Traitor:
             case 3:
                 draw.shuffle(pieces)
                 return pieces
-        return [replace(piece, body=piece.body[:-1], justification=b"junk") for piece in pieces]
+            case 4:
+                return [replace(piece, justification=b"junk") for piece in pieces]
+        return [replace(piece, body=piece.body[:-1]) for piece in pieces]
 
     def bent(self, piece: Any) -> Any:
         """A block with another header under the old seal."""

@@ -13,7 +13,7 @@ from node.consensus.slots import slot_at
 from node.consensus.verification import FutureBlock, unseal
 from node.database import BlockId, BlockRefused, StateDiscarded, UnknownBlock
 from node.network.transport import Roles
-from node.network.wire import BlockRequest
+from node.network.wire import BlockFields, BlockRequest
 from node.sync import answers
 from node.sync.core import SyncCore
 from node.sync.events import (
@@ -41,6 +41,7 @@ from primitives.errors import CessError, DecodeError, InvalidBlock, StateUnreada
 from primitives.header import Header
 from primitives.justification import InvalidJustification
 from primitives.types import Hash
+from tests.simulation.tiny import body_root
 
 if TYPE_CHECKING:
     from tests.simulation.validator import Validator
@@ -59,7 +60,7 @@ class Synchroniser:
     def __init__(self, node: "Validator") -> None:
         self.node = node
         self.core = SyncCore(node.database, changes_set)
-        self.outstanding: dict[int, str] = {}
+        self.outstanding: dict[int, tuple[str, bool]] = {}
         self.tick_at = 0
         self.imports: list[ImportBlocks | ImportJustification] = []
         self.is_importing = False
@@ -73,7 +74,7 @@ class Synchroniser:
         while (effect := core.next_effect()) is not None:
             match effect:
                 case RequestBlocks(request_id=number, peer=peer, request=request):
-                    self.outstanding[number] = peer
+                    self.outstanding[number] = peer, BlockFields.BODY in request.fields
                     self.node.send(int(peer), "ask", (number, request), ASK_BYTES)
                     world.at(world.now + NOTICED_MS, self.node, self.on_silence, number)
                 case ImportBlocks() | ImportJustification():
@@ -99,7 +100,7 @@ class Synchroniser:
 
     def leave(self, peer: int) -> None:
         name = str(peer)
-        self.outstanding = {key: to for key, to in self.outstanding.items() if to != name}
+        self.outstanding = {key: to for key, to in self.outstanding.items() if to[0] != name}
         self.feed(PeerLeft(name))
 
     def announce(self, header: Header, hash_: Hash) -> None:
@@ -133,8 +134,14 @@ class Synchroniser:
         node.send(peer, "answer", (number, tuple(found)), BLOCK_BYTES * len(found) + 20)
 
     def on_answer(self, peer: int, number: int, blocks: Pieces) -> None:
-        if self.outstanding.get(number) == str(peer):
-            del self.outstanding[number]
+        asked = self.outstanding.get(number)
+        if asked is None or asked[0] != str(peer):
+            return
+        del self.outstanding[number]
+        # As ``decode_blocks`` does.
+        if asked[1] and any(body_root(each.body) != each.header.extrinsics_root for each in blocks):
+            self.feed(RequestFailed(number, NotAsked.MALFORMED))
+        else:
             self.feed(BlocksArrived(number, blocks))
 
     def on_silence(self, number: int) -> None:

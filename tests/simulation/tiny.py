@@ -40,6 +40,7 @@ from primitives.errors import InvalidBlock
 from primitives.hashing import blake2_256
 from primitives.header import Header
 from primitives.scale import U64, decode, encode
+from primitives.trie import ordered_root
 from primitives.types import BlockNumber, Hash
 from tests.simulation.ideal import IdealPair, patched
 
@@ -97,6 +98,12 @@ def epoch_of(index: int, first: int, in_set: int, count: int, randomness: bytes)
 @lru_cache(maxsize=4096)
 def drawn(randomness: bytes, epoch: int) -> bytes:
     return bytes(blake2_256(randomness + epoch.to_bytes(8, "little")))
+
+
+@lru_cache(maxsize=4096)
+def body_root(body: tuple[bytes, ...]) -> Hash:
+    """What a header says of its extrinsics."""
+    return ordered_root(body)
 
 
 def genesis(seed: int, count: int, in_set: int, rotation: int, first_slot: int) -> dict[bytes, bytes]:
@@ -242,7 +249,7 @@ class TinyExecutive:
             self._runtime.place = place
         if self._moved:
             changes[MONEY_KEY] = _MONEY.pack(*self._money)
-        return Finalized(blake2_256(b"".join(self._body)), digest, changes)
+        return Finalized(body_root(tuple(self._body)), digest, changes)
 
     # Importing.
 
@@ -253,7 +260,7 @@ class TinyExecutive:
         store = self.executions
         store.asked += 1
         hash_ = header.hash()
-        mark = blake2_256(b"".join(body))
+        mark = body_root(tuple(body))
         found = store.known.get(hash_)
         if found is not None and found[1] == mark:
             if store.asked % RECHECKED:

@@ -28,7 +28,7 @@ from primitives.grandpa import (
 )
 from tests.simulation import faults as faults_module
 from tests.simulation import tiny
-from tests.simulation.checkers import HEAL_ROUNDS, ROUND_MS, Checkers, Violation
+from tests.simulation.checkers import HEAL_ROUNDS, Checkers, Violation, round_ms
 from tests.simulation.disk import CrashNow
 from tests.simulation.faults import Fault, Traitor
 from tests.simulation.network import FAIR, Network, Weather
@@ -185,7 +185,8 @@ class World:
                 self.restart(node)
         self.heal_from = self.now
         self.heal_target = self.checkers.highest
-        self.at(self.now + HEAL_ROUNDS * ROUND_MS, None, self._check_healed, self.now)
+        patience = HEAL_ROUNDS * round_ms(self.plan.timing.gossip_ms)
+        self.at(self.now + patience, None, self._check_healed, self.now)
 
     def _check_healed(self, since: int) -> None:
         if self.heal_from == since:

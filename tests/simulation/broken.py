@@ -1,0 +1,147 @@
+"""Twins of nodes with one defence broken; the checkers must catch each of them.
+
+Each is a context in which production code is changed, as in ``tests/attacks/broken.py``.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from node.consensus.fork_choice import ForkChoice
+from node.consensus.grandpa.chain_view import ChainView
+from node.consensus.grandpa.voters import Voters
+from primitives import justification
+from primitives.grandpa import Block
+from tests.simulation.disk import SimDisk
+from tests.simulation.ideal import patched
+from tests.simulation.tiny import TinyExecutive
+from tests.simulation.validator import SlotFile, VoteFile
+
+
+@contextmanager
+def lowered_threshold() -> Iterator[None]:
+    """Half of the votes finalize."""
+    real = Voters.of.__func__  # type: ignore[attr-defined]
+
+    def of(cls: type[Voters], authorities: Any) -> Voters:
+        made = real(cls, authorities)
+        return Voters(made.weights, made.total, made.total // 2, made._order)
+
+    with patched(
+        [
+            (Voters, "of", classmethod(of)),
+            (justification, "threshold", lambda count: count // 2),
+        ]
+    ):
+        yield
+
+
+@contextmanager
+def forgotten_votes() -> Iterator[None]:
+    """A vote is sent before it is remembered, and what is remembered is lost in a crash."""
+    with patched([(VoteFile, "write", lambda self, record: None)]):
+        yield
+
+
+@contextmanager
+def forgotten_slots() -> Iterator[None]:
+    """For which slot a block was signed is forgotten in a crash."""
+    with patched([(SlotFile, "claim", lambda self, slot: None)]):
+        yield
+
+
+@contextmanager
+def ignored_estimate() -> Iterator[None]:
+    """A voter votes for its best chain, whatever may be final by the round before."""
+
+    def best_containing(self: ChainView, hash_: bytes) -> Block:
+        del hash_
+        best = self._chain.forks.best
+        return Block(best.hash, best.number)
+
+    with patched([(ChainView, "best_containing", best_containing)]):
+        yield
+
+
+@contextmanager
+def ignored_finality() -> Iterator[None]:
+    """Fork choice is not told what is final, and follows the better fork."""
+
+    def finalize(self: ForkChoice, hash_: bytes) -> Any:
+        del hash_
+        return self.best
+
+    with patched([(ForkChoice, "finalize", finalize)]):
+        yield
+
+
+@contextmanager
+def unsynced_writes() -> Iterator[None]:
+    """The disk is told to sync, and does not."""
+    real = SimDisk.write
+
+    def write(self: SimDisk, operations: Any, *, sync: bool) -> None:
+        del sync
+        real(self, operations, sync=False)
+
+    with patched([(SimDisk, "write", write)]):
+        yield
+
+
+@contextmanager
+def unchecked_records() -> Iterator[None]:
+    """Checksums of the database are not looked at."""
+    import node.database.chain as chain
+    import node.database.layout as layout
+
+    def unseal(key: bytes, record: bytes) -> bytes:
+        del key
+        return record[: -layout.SEAL_BYTES]
+
+    with patched([(chain, "unseal", unseal), (layout, "unseal", unseal)]):
+        yield
+
+
+@contextmanager
+def made_money() -> Iterator[None]:
+    """Fees are paid and not taken."""
+    real = TinyExecutive.apply_extrinsic
+
+    def apply(self: TinyExecutive, ext: bytes) -> None:
+        count = len(self._body)
+        real(self, ext)
+        if count and len(self._body) > count:
+            self._money[0] += 1
+
+    with patched([(TinyExecutive, "apply_extrinsic", apply)]):
+        yield
+
+
+@contextmanager
+def nondeterministic_execution() -> Iterator[None]:
+    """Executing a block again gives something else."""
+    real = TinyExecutive._execute
+    count = [0]
+
+    def execute(self: TinyExecutive, header: Any, body: Any) -> dict[bytes, bytes | None]:
+        changes = real(self, header, body)
+        count[0] += 1
+        if count[0] % 64 == 0:
+            changes = {**changes, b"stray": b"1"}
+        return changes
+
+    with patched([(TinyExecutive, "_execute", execute)]):
+        yield
+
+
+@contextmanager
+def waiting_for_forks() -> Iterator[None]:
+    """A node waits for blocks of higher forks although it has them: the network may stop."""
+    from node.sync.core import MAJOR_SYNC_BLOCKS, SyncCore
+
+    def is_major_syncing(self: SyncCore) -> bool:
+        return self.best_seen() > self._view.best().number + MAJOR_SYNC_BLOCKS
+
+    with patched([(SyncCore, "is_major_syncing", is_major_syncing)]):
+        yield
+
