@@ -1,0 +1,197 @@
+"""npm's smoldot, unmodified: a light client believes our chain only by proofs that it checks.
+
+It gets a raw chain spec, computes the hash of block 0 from it, runs the shim in ``:code``, warps to
+the head over the real network by justifications, and checks every header after that: epochs, VRFs,
+seals, and that it is final. What it reads of a state comes with a proof.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chain_spec.presets import dev
+from chain_spec.spec import ChainSpec
+from node.genesis import genesis_header, genesis_state
+from node.network.node_key import NodeKey
+from pallets.system import AccountInfo, System
+from primitives import trie
+from primitives.crypto.keys import KeyPair
+from primitives.scale import decode
+from tests.conformance.environments.build import node_command
+from tests.conformance.live import LiveNode, running
+from tests.conformance.past import ROTATION_BLOCKS, write_past
+from tests.node.sync.chains import VOTERS
+
+pytestmark = pytest.mark.integration
+
+CLIENT_S = 90
+PORT = 31_300
+TCESS = str(10**18)
+BOB = KeyPair.from_suri("//Bob").account_id
+RATHER_MORE_THAN_SMOLDOT_SKIPS = 40
+"""It does not warp over 32 blocks or fewer, and tells nothing before it has warped."""
+
+
+def run(script: str, *arguments: str) -> dict[str, Any]:
+    """What the client saw."""
+    done = subprocess.run(
+        [*node_command(script), *arguments],
+        timeout=CLIENT_S,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+class Served:
+    """A node with a past that listens to peers, and the chain spec that leads there."""
+
+    def __init__(self, node: LiveNode, spec: ChainSpec, folder: Path) -> None:
+        self.node = node
+        self.spec = spec
+        self.path = folder / "spec.json"
+        spec.save(self.path)
+
+    def follow(self, finals: int = 3, path: Path | None = None) -> dict[str, Any]:
+        """smoldot's report."""
+        key = f"0x{System.account.key(BOB).hex()}"
+        where = str(path or self.path)
+        return run("smoldot.mjs", where, key, f"0x{BOB.hex()}", str(finals))
+
+
+@contextmanager
+def served(
+    folder: Path, blocks: int, port: int, *, rotations: int = 0, ws: bool = False
+) -> Iterator[Served]:
+    """A node upon a chain of so many blocks, whose voters change for the last time when it runs if
+    the chain is shorter than two sessions."""
+    is_pending = blocks < 2 * ROTATION_BLOCKS
+    ended = write_past(folder, blocks, rotations=rotations, keeps_last=is_pending)
+    assert ended == (0 if is_pending else rotations)
+    key = NodeKey.new()
+    address = f"/ip4/127.0.0.1/tcp/{port}" + ("/ws" if ws else "")
+    spec = dev().with_raw(genesis_state(dev()))
+    spec = replace(spec, boot_nodes=(f"{address}/p2p/{key.peer_id}",))
+    flags = ("--listen-addr", address, "--node-key", key.seed.hex())
+    with running(folder, *flags) as node:
+        yield Served(node, spec, folder)
+
+
+def check(found: dict[str, Any], at: Served) -> None:
+    """Everything that smoldot took for true is what our node says."""
+    ask = at.node.ask
+    # It tries the proofs of headers that it has not linked yet, and says so.
+    assert [each for each in found["failures"] if "UnknownTargetBlock" not in each] == []
+    assert found["genesis"] == ask("chain_getBlockHash", 0)
+    assert found["runtime"]["type"] == "valid"
+    assert found["runtime"]["spec"]["specName"] == "cess-node"
+    assert found["storage"] == ask(
+        "state_getStorage", f"0x{System.account.key(BOB).hex()}", found["hash"]
+    )
+    for name, output in found["calls"].items():
+        parameters = f"0x{BOB.hex()}" if name.startswith("AccountNonce") else "0x"
+        assert output == ask("state_call", name, parameters, found["hash"]), name
+    numbers = [int(ask("chain_getHeader", each)["number"], 16) for each in found["finals"]]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert [ask("chain_getBlockHash", number) for number in numbers] == found["finals"]
+    assert set(found["finals"]) <= set(found["news"])
+
+
+@pytest.fixture(scope="module")
+def young(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A chain whose voters never changed."""
+    folder = tmp_path_factory.mktemp("young")
+    with served(folder, RATHER_MORE_THAN_SMOLDOT_SKIPS, PORT) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A chain whose voters changed four times."""
+    with served(tmp_path_factory.mktemp("old"), 200, PORT + 1, rotations=4) as found:
+        yield found
+
+
+def test_the_spec_is_accepted_and_means_our_block_0(tmp_path: Path) -> None:
+    state = genesis_state(dev())
+    path = tmp_path / "spec.json"
+    dev().with_raw(state).save(path)
+    seen = run("smoldot_genesis.mjs", str(path))
+    assert seen["genesis"] == f"0x{genesis_header(trie.root(state)).hash().hex()}"
+    assert seen["name"] == "CESS Development"
+    assert seen["properties"] == dict(dev().properties)
+    # Level 1 is an error, 2 a warning: there are no boot nodes in it.
+    assert [text for level, _, text in seen["log"] if level == 1] == []
+
+
+def test_it_warps_to_the_head_and_follows_it(young: Served) -> None:
+    found = young.follow()
+    check(found, young)
+    assert found["warp"] >= 1
+
+
+def test_it_does_so_over_websockets(tmp_path: Path) -> None:
+    with served(tmp_path, RATHER_MORE_THAN_SMOLDOT_SKIPS, PORT + 2, ws=True) as at:
+        check(at.follow(), at)
+
+
+def test_it_follows_changes_of_the_voters(old: Served) -> None:
+    found = old.follow()
+    check(found, old)
+    set_id = int.from_bytes(
+        bytes.fromhex(found["calls"]["GrandpaApi_current_set_id"][2:]), "little"
+    )
+    assert set_id == 4
+    # One proof for each change, and the head.
+    assert found["warp"] >= 5
+
+
+def test_it_follows_a_change_of_the_voters_that_it_sees_come(tmp_path: Path) -> None:
+    with served(tmp_path, 45, PORT + 3, rotations=1) as at:
+        new = VOTERS[0]
+        at.node.ask("author_insertKey", "gran", "//Alice//0", f"0x{new.public.hex()}")
+        found = at.follow(finals=25)
+        check(found, at)
+        sets = [
+            at.node.ask("state_call", "GrandpaApi_current_set_id", "0x", each)
+            for each in (found["finals"][0], found["finals"][-1])
+        ]
+        assert sets == [f"0x{set_id:02x}00000000000000" for set_id in (0, 1)]
+
+
+def test_it_begins_at_a_checkpoint(old: Served, tmp_path: Path) -> None:
+    made = old.node.ask("sync_state_genSyncSpec", True)
+    spec = ChainSpec.from_json(json.dumps({**made, "bootNodes": list(old.spec.boot_nodes)}))
+    assert spec.light_sync_state is not None
+    path = tmp_path / "spec.json"
+    spec.save(path)
+    found = old.follow(path=path)
+    check(found, old)
+    assert found["warp"] == 0
+    assert not any("starting at: " + found["genesis"][:6] in line for line in found["log"])
+
+
+def test_papi_works_on_it(young: Served) -> None:
+    seen = run("papi_smoldot.mjs", str(young.path))
+    ask = young.node.ask
+    assert seen["name"] == "CESS Development"
+    assert seen["deposit"] == TCESS
+    raw = ask("state_getStorage", f"0x{System.account.key(BOB).hex()}", seen["block"]["hash"])
+    assert int(seen["free"]) == decode(AccountInfo, bytes.fromhex(raw[2:])).data.free
+    assert seen["accounts"] >= 20
+    assert seen["versions"] == [14, 15]
+    assert int(seen["fee"]) > 0
+    # The shim judges: nothing of these reaches a node.
+    assert "Stale" in seen["stale"]
+    assert "BadProof" in seen["forged"]
+    first = seen["finalized"][0]
+    assert seen["finalized"] == [first, first + 1, first + 2]
