@@ -264,15 +264,20 @@ def make_fixed_base(library_path: str | None = None) -> FixedBase:
     """
     path = _library_path() if library_path is None else library_path
     made = FixedBase(path, lagrange_bytes())
-    row = hashlib.shake_256(SELF_TEST_TAG).digest(ROW_BYTES)
-    words = hashlib.shake_256(SELF_TEST_TAG).digest(FIELD_ELEMENTS * SCALAR_BYTES)
-    elements = [
-        int.from_bytes(words[at : at + SCALAR_BYTES], "big") % SCALAR_MODULUS
-        for at in range(0, len(words), SCALAR_BYTES)
-    ]
+    row, elements = self_test_questions()
     if made.commit(row) != SELF_TEST_ROW or made.commit_elements(elements) != SELF_TEST_ELEMENTS:
         raise LibraryUnfit(f"{path}: sums over the setup are not those of ckzg")
     return made
+
+
+def self_test_questions() -> tuple[bytes, list[int]]:
+    """The row and the field elements that a library must commit to as `ckzg` does."""
+    row = hashlib.shake_256(SELF_TEST_TAG).digest(ROW_BYTES)
+    words = hashlib.shake_256(SELF_TEST_TAG).digest(FIELD_ELEMENTS * SCALAR_BYTES)
+    return row, [
+        int.from_bytes(words[at : at + SCALAR_BYTES], "big") % SCALAR_MODULUS
+        for at in range(0, len(words), SCALAR_BYTES)
+    ]
 
 
 def _library_path() -> str:

@@ -1,4 +1,4 @@
-"""Sizes of plots, in integers, and the measured rate at which a plot answers challenges.
+"""Sizes of plots, in integers, and the rate at which a plot answers challenges.
 
 A plot of size k is a Chia proof-of-space table. Its bytes vary from plot to plot (±13 % at k = 18,
 below 1 % from k = 22), so a plot is credited with a nominal size and given room up to a bound.
@@ -11,6 +11,12 @@ CHALLENGE_BYTES = 32
 # chia-blockchain's UI_ACTUAL_SPACE_CONSTANT_FACTOR: bytes of a plot over (2k + 1)·2^(k-1).
 NOMINAL_PER_MILLE = 780
 DISK_PER_MILLE_MAX = 1000
+RATE_BITS = 20
+# Chia's proof of space: values of k + 6 bits fall into groups of 15113, called kBC there.
+MATCH_EXTRA_BITS = 6
+MATCH_GROUP = 15_113
+# 1 + 2 + 4 + ... of six steps, each of which squares what those before it lost.
+MATCHES = 63
 TEMP_PER_MILLE_MAX = 2500
 
 
@@ -46,12 +52,14 @@ def proof_bytes(k: int) -> int:
 
 
 def answer_rate(k: int) -> int:
-    """λ in units of 2^-20: an honest plot answers a challenge with probability 1 - e^(-λ).
+    """λ in units of 2^-20, rounded down: an honest plot answers a challenge with probability
+    1 - e^(-λ).
 
-    Measured (docs/specs/pois.md); larger plots than the last one measured use its rate.
+    λ is the mean number of entries in a plot's last table for each of its 2^k challenges. A table
+    of n·2^k entries leads to one of n²·(1 - MATCH_GROUP/2^(k+6))·2^k: entries match those of the
+    next group of values, and the last group has no next one. Six such steps begin with n = 1.
+    docs/specs/pois.md has what was measured.
     """
     _check_k(k)
-    return _ANSWER_RATES[min(k, max(_ANSWER_RATES))]
-
-
-_ANSWER_RATES = {18: 996_147, 19: 1_027_604, 20: 1_048_576}
+    values = 1 << (k + MATCH_EXTRA_BITS)
+    return (((values - MATCH_GROUP) ** MATCHES) << RATE_BITS) // values**MATCHES

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from primitives.errors import ProofRejected
 
 from .challenge import idle_draws, plot_seed
-from .params import answer_rate, plot_bytes, proof_bytes
+from .params import RATE_BITS, answer_rate, plot_bytes, proof_bytes
 
 FRACTION_BITS = 64
 # (3/4)^160 < 2^-64: later terms of the series are below the last bit.
 SERIES_TERMS = 160
-RATE_BITS = 20
 
 
 def verify_answers(
