@@ -36,6 +36,8 @@ from primitives.equivocation import (
     GrandpaEquivocationProof,
     MembershipProof,
 )
+from primitives.errors import DecodeError
+from primitives.extrinsic import UncheckedExtrinsic
 from primitives.header import Header
 from primitives.justification import (
     InvalidJustification,
@@ -261,6 +263,29 @@ def test_a_nodes_own_report_is_carried_by_its_block_and_counts(chain: Rotating) 
             Executive(chain.now()).examine_transaction(
                 ext, chain.head.hash(), TransactionSource.Local
             )
+
+
+def test_a_report_with_any_bit_wrong_is_refused_and_breaks_nothing(chain: Rotating) -> None:
+    proof, owner = babe_case(chain)
+    votes, voter = grandpa_case(chain)
+    runtime, at = chain.now(), chain.head.hash()
+    for ext in (
+        babe_report(runtime, proof, decode(MembershipProof, owner.data)),
+        grandpa_report(runtime, votes, decode(MembershipProof, voter.data)),
+    ):
+        bare = UncheckedExtrinsic.decode(ext)
+        judge = Executive(chain.now())
+        taken = []
+        for place in range(2, len(bare.call)):  # the first two bytes say which call it is
+            wrong = bytearray(bare.call)
+            wrong[place] ^= 1 << (place % 8)
+            made = UncheckedExtrinsic(signed=None, call=bytes(wrong)).encode()
+            try:
+                judge.examine_transaction(made, at, TransactionSource.Local)
+            except (TransactionInvalid, DecodeError):
+                continue
+            taken.append(place)
+        assert taken == []
 
 
 def test_a_signed_report_costs_nothing_if_it_is_the_first(chain: Rotating) -> None:
