@@ -43,8 +43,12 @@ SUBSTRATES_IDS = {
     "BabeApi": "cbca25e39f142387",
     "SessionKeys": "ab3c0572291feb8b",
     "GenesisBuilder": "fbc577b9d747efd6",
+    "StakingApi": "18ef58a3b67ba770",
 }
-OWN = ("FilesApi", "MinersApi", "AuditsApi", "TerritoriesApi", "CertificatesApi")
+OWN = (
+    *("FilesApi", "MinersApi", "AuditsApi", "TerritoriesApi", "CertificatesApi"),
+    "ValidatorsApi",
+)
 
 
 def test_apis_have_substrates_ids() -> None:
