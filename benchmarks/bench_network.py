@@ -23,7 +23,7 @@ from primitives.types import Hash
 
 GENESIS = Hash(b"\x01" * 32)
 CONNECTIONS = 20
-REQUESTS = 300
+REQUESTS = 200
 NOTIFICATIONS = 5_000
 VOTE_BYTES = 150
 ANSWER_MIB = 8

@@ -89,7 +89,8 @@ RATES: Final = {
     Channel.GRANDPA: (8192, 2048.0),
 }
 """Notifications in a burst, and in each second."""
-REQUEST_RATE: Final = (256, 64.0)
+REQUEST_RATE: Final = (256, 128.0)
+"""Requests that are answered at once, and in each second; the others wait."""
 
 _FIRST: Final = Channel.BLOCK_ANNOUNCES
 _REST: Final = (Channel.TRANSACTIONS, Channel.GRANDPA)
@@ -338,8 +339,9 @@ class Peer:
             while True:
                 with trio.fail_after(PING_S):
                     key = decode_question(await read_frame(stream, KAD_BYTES_MAX))
-                if key is None or not self._request_rate.take(1, trio.current_time()):
+                if key is None:
                     return
+                await self._slow_down()
                 with trio.fail_after(WRITE_S):
                     await stream.write(frame(self._host.closest(key, self.id)))
         except DecodeError:
@@ -355,8 +357,7 @@ class Peer:
         try:
             with trio.fail_after(OPEN_S):
                 data = await read_frame(stream, REQUEST_BYTES_MAX[kind])
-            is_too_much = self._answering >= ANSWERING_MAX
-            if not self._request_rate.take(1, trio.current_time()) or is_too_much:
+            if self._answering >= ANSWERING_MAX:
                 self._host.report(self.id, Cost.REPEATED)
                 handler = None
             if handler is None:
@@ -378,6 +379,7 @@ class Peer:
     async def _handle(self, handler: Handler, kind: RequestKind, data: bytes) -> bytes | None:
         self._answering += 1
         try:
+            await self._slow_down()
             with trio.move_on_after(ANSWER_S):
                 async with self._host.answering:
                     return await handler(self.id, data)
@@ -394,6 +396,11 @@ class Peer:
         finally:
             self._answering -= 1
         return None
+
+    async def _slow_down(self) -> None:
+        """Who asks much is answered more slowly."""
+        while not self._request_rate.take(1, trio.current_time()):
+            await trio.sleep(self._request_rate.wait_s(1, trio.current_time()))
 
     # --- channels
 

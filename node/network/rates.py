@@ -23,3 +23,9 @@ class Bucket:
             return False
         self._level -= amount
         return True
+
+    def wait_s(self, amount: float, now_s: float) -> float:
+        """Seconds until so much can be taken, of at most the burst."""
+        if self.take(0, now_s) and self._level >= amount:
+            return 0.0
+        return (amount - self._level) / self._per_second

@@ -27,7 +27,7 @@ FRAME_BYTES_MAX: Final = CREDIT_MAX
 STRAY_MAX: Final = 4 * 1024 * 1024
 """Bytes for streams that we have ended, which were on their way."""
 
-OPENINGS: Final = (512, 64.0)
+OPENINGS: Final = (1024, 256.0)
 """Streams opened in a burst, and in each second."""
 CONTROLS: Final = (8192, 2048.0)
 """Frames without data in a burst, and in each second."""

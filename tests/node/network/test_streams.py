@@ -92,3 +92,6 @@ async def test_a_bucket_allows_a_burst_and_then_a_rate() -> None:
     assert not bucket.take(11, 1000)
     assert bucket.take(10, 1000)
     assert not bucket.take(1, 0)
+    assert bucket.wait_s(1, 1000) == 0.5
+    assert bucket.take(1, 1000.5)
+    assert bucket.wait_s(1, 2000) == 0
