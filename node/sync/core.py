@@ -12,7 +12,7 @@ What a header claims is looked at before its block is asked for (``Announced.slo
 else is checked once, at the import. What a peer sends must be what was asked, in shape and links.
 
 Bounds under hostile peers: ``HELD_BYTES_MAX`` of blocks that wait (and one answer for each request
-under way, of which bulk has ``BULK_REQUESTS_MAX``); ``RUNS_MAX`` runs; those of ``wants``;
+under way, of which bulk has ``STALLED_REQUESTS_MAX``); ``RUNS_MAX`` runs; those of ``wants``;
 ``FUTURE_MAX`` blocks of slots to come, ``BAD_MAX`` hashes of bad blocks, the oldest of which go.
 A peer that fails is paused for up to a minute; one that sends a bad block is not asked again.
 """
@@ -67,6 +67,10 @@ __all__ = [
 
 HELD_BYTES_MAX: Final = 64 << 20
 BULK_REQUESTS_MAX: Final = 8
+STALLED_MS: Final = 3_000
+STALLED_REQUESTS_MAX: Final = 64
+"""Bulk requests under way, counting those that are not answered for ``STALLED_MS``: peers that say
+nothing take the place of others no longer than that."""
 RUNS_MAX: Final = 4
 BAD_MAX: Final = 512
 FAILURES_BELIEVED_MAX: Final = 5
@@ -109,6 +113,8 @@ class _Asked:
 
     peer: str
     request: BlockRequest
+    sent_ms: int = 0
+    is_proven: bool = False
     search: Ancestry | None = None
     run: Run | None = None
     range: Range | None = None
@@ -202,6 +208,13 @@ class SyncCore:
         ]
         times += [early.due_ms for early in self._early.values()]
         times += [proof.due_ms for proof in self._proofs.values() if proof.asked is None]
+        times += [
+            asked.sent_ms + STALLED_MS + 1
+            for asked in self._asked.values()
+            if asked.run is not None
+        ]
+        second = self._wants.next_ms()
+        times += [] if second is None else [second]
         times += [run.steal_ms for run in self._runs if run.steal_ms is not None]
         later = [time for time in times if time > self._now]
         return min(later) if later else None
@@ -227,9 +240,7 @@ class SyncCore:
         if self.best_seen() <= enough:
             return False
         believed = [peer.best for peer in self._peers.values() if not peer.is_bad]
-        missing = [
-            best.number > enough and not self._view.is_known(best.hash) for best in believed
-        ]
+        missing = [best.number > enough and not self._view.is_known(best.hash) for best in believed]
         return 2 * sum(missing) >= len(missing)
 
     def knows(self, peer: str, block: Hash) -> bool:
@@ -332,13 +343,15 @@ class SyncCore:
     def _schedule(self) -> None:
         for run in list(self._runs):
             self._advance(run)
-        bulk = sum(1 for asked in self._asked.values() if asked.run is not None)
-        for peer in self._peers.values():
+        young = self._now - STALLED_MS
+        for peer in sorted(self._peers.values(), key=_failures):
             if peer.may_be_asked(self._now):
-                self._work(peer, may_bulk=bulk < BULK_REQUESTS_MAX)
-                bulk += peer.request_id is not None and (
-                    self._asked[peer.request_id].run is not None
-                )
+                bulk = [asked for asked in self._asked.values() if asked.run is not None]
+                if peer.is_proven:  # others take no place of those that bring blocks
+                    bulk = [asked for asked in bulk if asked.is_proven]
+                lively = sum(asked.sent_ms > young for asked in bulk)
+                may_bulk = lively < BULK_REQUESTS_MAX and len(bulk) < STALLED_REQUESTS_MAX
+                self._work(peer, may_bulk=may_bulk)
         self._runs = [run for run in self._runs if not run.is_over]
 
     def _work(self, peer: Peer, *, may_bulk: bool) -> None:
@@ -370,6 +383,7 @@ class SyncCore:
 
     def _ask(self, peer: Peer, asked: _Asked) -> None:
         self._last_id += 1
+        asked.sent_ms, asked.is_proven = self._now, peer.is_proven
         peer.request_id = self._last_id
         self._asked[self._last_id] = asked
         self._effects.append(RequestBlocks(self._last_id, peer.name, asked.request))
@@ -377,15 +391,13 @@ class SyncCore:
     def _ask_for_want(self, peer: Peer) -> bool:
         if peer.common != peer.best and self._is_missing(peer):
             self._wants.add(peer.name, peer.best, None)
-        for want in list(self._wants.of(peer.name)):
+        for want in list(self._wants.of(peer.name, self._now)):
             count = self._missing_count(peer, want)
             if count > BLOCKS_PER_REQUEST:
                 want.sources.pop(peer.name)  # a run will bring it
-                if not want.sources:
-                    self._wants.drop(want.block.hash)
+                self._wants.failed(want, peer.name)
                 continue
-            want.asked = peer.name
-            want.sources.pop(peer.name)
+            want.ask(peer.name, self._now)
             request = BlockRequest(_WHOLE, want.block.hash, Direction.DESCENDING, count)
             self._ask(peer, _Asked(peer.name, request, want=want))
             return True
@@ -419,7 +431,13 @@ class SyncCore:
         if run is None:
             return False
         held = sum(each.held_bytes for each in self._runs)
-        taken = run.take(peer.name, peer.best.number, self._now, has_room=held < HELD_BYTES_MAX)
+        taken = run.take(
+            peer.name,
+            peer.best.number,
+            self._now,
+            has_room=held < HELD_BYTES_MAX,
+            is_proven=peer.is_proven,
+        )
         if taken is None:
             return False
         count = min(taken.count, peer.best.number - taken.start + 1)
@@ -510,10 +528,11 @@ class SyncCore:
         """A peer did not bring what it was asked for."""
         self._charge(peer.name, cost)
         peer.pause(self._now)
+        peer.is_proven = False
         if asked.run is not None:
             self._leave_run(peer)
         if asked.want is not None:
-            self._wants.failed(asked.want)
+            self._wants.failed(asked.want, peer.name)
         if peer.failures >= FAILURES_BELIEVED_MAX and peer.common is not None:
             peer.best = peer.common  # until it announces something
 
@@ -531,6 +550,7 @@ class SyncCore:
             if asked.search is not None:
                 self._search_answered(peer, asked.search, what.blocks[0])
             elif asked.range is not None and asked.run is not None:
+                peer.is_proven = True
                 asked.run.arrived(asked.range, peer.name, what.blocks)
             elif asked.want is not None:
                 self._want_arrived(peer, asked.want, what.blocks)
@@ -570,7 +590,8 @@ class SyncCore:
             peer.share(common, is_parted=search.parted is not None)
 
     def _want_arrived(self, peer: Peer, want: Want, blocks: tuple[IncomingBlock, ...]) -> None:
-        if self._wants.get(want.block.hash) is not want:
+        want.asked.pop(peer.name, None)
+        if want.is_ordered or self._wants.get(want.block.hash) is not want:
             return  # it came from elsewhere meanwhile
         for at, block in enumerate(blocks):
             if block.hash in self._bad:
@@ -580,10 +601,10 @@ class SyncCore:
                 chain = tuple(
                     each for each in reversed(blocks[: at + 1]) if not self._is_here(each.hash)
                 )
-                want.asked, want.is_ordered = None, True
+                want.is_ordered = True
                 self._order(peer.name, chain, None)
                 return
-        self._wants.drop(want.block.hash)
+        self._wants.failed(want, peer.name)
         if blocks[-1].number <= self._view.finalized().number + 1:
             self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
             peer.paused_until_ms = self._now + PAUSE_MS_MAX
@@ -718,7 +739,7 @@ class SyncCore:
         for hash_ in self._wants.hashes():
             want = self._wants.get(hash_)
             if want is not None and want.is_ordered and hash_ not in self._ordered:
-                self._wants.failed(want)
+                self._wants.reopen(want)
 
     def _blame(self, peer: Peer, hash_: Hash, cost: Cost) -> None:
         self._charge(peer.name, cost)
@@ -782,6 +803,10 @@ class SyncCore:
                     self._leave_run(self._peers[name])
                     self._peers[name].share(None)
                 self._runs.remove(run)
+
+
+def _failures(peer: Peer) -> tuple[bool, int]:
+    return not peer.is_proven, peer.failures
 
 
 def _bare(block: IncomingBlock) -> IncomingBlock:

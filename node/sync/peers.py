@@ -30,6 +30,8 @@ class Peer:
     """What it was asked and did not answer yet."""
     paused_until_ms: int = 0
     failures: int = 0
+    is_proven: bool = False
+    """It brought blocks of a run, and did not fail since."""
     is_bad: bool = False
     """It sent a bad block: nothing more is asked of it."""
 

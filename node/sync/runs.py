@@ -4,8 +4,9 @@ A run begins upon a block that is imported. Its members take ranges of up to ``B
 blocks in turn; ranges are handed on in order, each only if it begins upon the block before. Who
 sent a range is known to the end, so a bad block is its sender's fault alone.
 
-Slow members: a range that holds everything up for ``STEAL_MS`` is asked of a second member; the
-first answer counts. Bounds: ranges begin within ``WINDOW_BLOCKS`` of what is imported,
+Slow members: a range that does not come within ``STEAL_MS`` is asked of one more member, and so on
+up to ``ASKED_OF_MAX``; one that has brought something before need not wait for those that have not.
+The first answer counts. Bounds: ranges begin within ``WINDOW_BLOCKS`` of what is imported,
 ``IMPORT_AHEAD_BLOCKS`` are handed on before they are imported.
 """
 
@@ -20,7 +21,7 @@ __all__ = ["IMPORT_AHEAD_BLOCKS", "STEAL_MS", "WINDOW_BLOCKS", "Misfit", "Range"
 WINDOW_BLOCKS: Final = 2048
 IMPORT_AHEAD_BLOCKS: Final = 512
 STEAL_MS: Final = 2_000
-ASKED_OF_MAX: Final = 2
+ASKED_OF_MAX: Final = 4
 
 
 @dataclass(slots=True)
@@ -29,9 +30,10 @@ class Range:
 
     start: int
     count: int
-    asked: dict[str, None] = field(default_factory=dict)
-    """Whom it was asked of."""
+    asked: dict[str, bool] = field(default_factory=dict)
+    """Whom it was asked of, and whether that one had brought something before."""
     asked_ms: int = 0
+    """When it was asked of the last one."""
     blocks: tuple[IncomingBlock, ...] = ()
     origin: str = ""
 
@@ -62,54 +64,72 @@ class Run:
         self._ranges: list[Range] = []
         self._next = base.number + 1
 
-    def take(self, peer: str, best_number: int, now_ms: int, *, has_room: bool) -> Range | None:
+    def take(
+        self, peer: str, best_number: int, now_ms: int, *, has_room: bool, is_proven: bool
+    ) -> Range | None:
         """A range for this member, at least the beginning of which it has; None: nothing now.
 
-        Without room only what all others wait for.
+        Without room only what all others wait for. ``is_proven``: it brought something before.
         """
+        found = self._open_range(best_number) or self._new_range(best_number, has_room=has_room)
+        if found is None:
+            found = self._late_range(peer, best_number, now_ms, is_proven=is_proven)
+        if found is not None:
+            found.asked[peer] = is_proven
+            found.asked_ms = now_ms
+        return found
+
+    def _open_range(self, best_number: int) -> Range | None:
+        """The lowest range that nobody is asked for."""
         for each in self._ranges:
             if not each.blocks and not each.asked and each.start <= best_number:
-                return self._asked(each, peer, now_ms)
+                return each
+        return None
+
+    def _new_range(self, best_number: int, *, has_room: bool) -> Range | None:
         is_next = self._next == self.tip.number + 1
         if (
-            self._next <= best_number
-            and self._next - self.base.number <= WINDOW_BLOCKS
-            and (has_room or is_next)
+            self._next > best_number
+            or self._next - self.base.number > WINDOW_BLOCKS
+            or not (has_room or is_next)
         ):
-            count = min(BLOCKS_PER_REQUEST, best_number - self._next + 1)
-            made = Range(self._next, count)
-            self._ranges.append(made)
-            self._next = made.end
-            return self._asked(made, peer, now_ms)
-        first = self._first_missing()
-        if (
-            first is not None
-            and first.start <= best_number
-            and peer not in first.asked
-            and len(first.asked) < ASKED_OF_MAX
-            and now_ms >= first.asked_ms + STEAL_MS
-        ):
-            return self._asked(first, peer, now_ms)
+            return None
+        made = Range(self._next, min(BLOCKS_PER_REQUEST, best_number - self._next + 1))
+        self._ranges.append(made)
+        self._next = made.end
+        return made
+
+    def _late_range(
+        self, peer: str, best_number: int, now_ms: int, *, is_proven: bool
+    ) -> Range | None:
+        """The lowest range that is late."""
+        for each in self._ranges:
+            if (
+                not each.blocks
+                and each.start <= best_number
+                and peer not in each.asked
+                and (len(each.asked) < ASKED_OF_MAX or self._gains(each, is_proven))
+                and now_ms >= each.asked_ms + STEAL_MS // (4 if self._gains(each, is_proven) else 1)
+            ):
+                return each
         return None
 
     @staticmethod
-    def _asked(range_: Range, peer: str, now_ms: int) -> Range:
-        if not range_.asked:
-            range_.asked_ms = now_ms
-        range_.asked[peer] = None
-        return range_
-
-    def _first_missing(self) -> Range | None:
-        """The lowest range that is not here, if there is one."""
-        return next((each for each in self._ranges if not each.blocks), None)
+    def _gains(range_: Range, is_proven: bool) -> bool:
+        """Whether a member that brought something before would help those that have not."""
+        return is_proven and not any(range_.asked.values())
 
     @property
     def steal_ms(self) -> int | None:
-        """When a second member may be asked for what holds everything up."""
-        first = self._first_missing()
-        if first is None or not 0 < len(first.asked) < ASKED_OF_MAX:
-            return None
-        return first.asked_ms + STEAL_MS
+        """When one more member may be asked for something that is late."""
+        return min(
+            (
+                each.asked_ms + (STEAL_MS if any(each.asked.values()) else STEAL_MS // 4)
+                for each in self._ranges
+                if not each.blocks and each.asked
+            ),
+            default=None,
+        )
 
     def arrived(self, range_: Range, peer: str, blocks: tuple[IncomingBlock, ...]) -> None:
         """This member brought the range, or its first blocks; shape and links were checked."""

@@ -1,9 +1,10 @@
 """Single blocks to fetch by hash, with whoever claims to have them; and proofs of finality.
 
-A want is asked of one peer at a time: the block and as many of its ancestors as may be missing.
+A want is asked of one peer, and every ``SECOND_MS`` that it does not answer of another one: the
+block and as many of its ancestors as may be missing. The first answer counts.
 Bounds: ``WANTS_MAX`` at once and ``WANTS_PER_PEER_MAX`` that one peer brought up, so a flood of
-announcements takes nobody else's room; ``SOURCES_MAX`` peers are remembered for one;
-``PROOFS_MAX`` proofs are looked for.
+announcements takes nobody else's room; ``SOURCES_MAX`` peers are remembered for one
+and ``ASKED_OF_MAX`` asked at a time; ``PROOFS_MAX`` proofs are looked for.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from primitives.types import Hash
 __all__ = [
     "PROOFS_MAX",
     "PROOF_RETRY_MS",
+    "SECOND_MS",
     "SOURCES_MAX",
     "WANTS_MAX",
     "WANTS_PER_PEER_MAX",
@@ -27,6 +29,8 @@ __all__ = [
 WANTS_MAX: Final = 256
 WANTS_PER_PEER_MAX: Final = 16
 SOURCES_MAX: Final = 8
+ASKED_OF_MAX: Final = 3
+SECOND_MS: Final = 1_000
 PROOFS_MAX: Final = 64
 PROOF_RETRY_MS: Final = 10_000
 """How long voting has to bring a proof of finality by itself, and between rounds of questions."""
@@ -42,9 +46,23 @@ class Want:
     founder: str
     sources: dict[str, None] = field(default_factory=dict)
     """Who has it and was not asked yet."""
-    asked: str | None = None
+    asked: dict[str, None] = field(default_factory=dict)
+    """Who was asked and did not answer yet."""
+    asked_ms: int = 0
     is_ordered: bool = False
     """It is here and being imported."""
+
+    def may_ask(self, now_ms: int) -> bool:
+        """Whether one more peer may be asked now."""
+        if self.is_ordered or len(self.asked) >= ASKED_OF_MAX:
+            return False
+        return not self.asked or now_ms >= self.asked_ms + SECOND_MS
+
+    def ask(self, peer: str, now_ms: int) -> None:
+        """This source is asked."""
+        self.sources.pop(peer)
+        self.asked[peer] = None
+        self.asked_ms = now_ms
 
 
 @dataclass(slots=True)
@@ -82,7 +100,7 @@ class Wants:
             self._counts[peer] = self._counts.get(peer, 0) + 1
         if want.parent is None:
             want.parent = parent
-        if want.asked != peer and len(want.sources) < SOURCES_MAX:
+        if peer not in want.asked and len(want.sources) < SOURCES_MAX:
             want.sources[peer] = None
         return True
 
@@ -90,11 +108,25 @@ class Wants:
         """All wanted blocks, the oldest first."""
         return tuple(self._wants)
 
-    def of(self, peer: str) -> Iterator[Want]:
+    def of(self, peer: str, now_ms: int) -> Iterator[Want]:
         """What this peer may be asked for now."""
         for want in self._wants.values():
-            if want.asked is None and not want.is_ordered and peer in want.sources:
+            if peer in want.sources and want.may_ask(now_ms):
                 yield want
+
+    def next_ms(self) -> int | None:
+        """When one more peer may be asked for something."""
+        return min(
+            (
+                want.asked_ms + SECOND_MS
+                for want in self._wants.values()
+                if want.asked
+                and want.sources
+                and not want.is_ordered
+                and len(want.asked) < ASKED_OF_MAX
+            ),
+            default=None,
+        )
 
     def drop(self, hash_: Hash) -> None:
         """The block is here, or not wanted any more."""
@@ -116,13 +148,16 @@ class Wants:
         """The peer is gone, or is not believed."""
         for want in list(self._wants.values()):
             want.sources.pop(peer, None)
-            if want.asked == peer:
-                want.asked = None
-            if not want.sources and want.asked is None and not want.is_ordered:
-                self.drop(want.block.hash)
+            self.failed(want, peer)
 
-    def failed(self, want: Want) -> None:
-        """Whoever was asked did not bring it; without others that have it, it is dropped."""
-        want.asked, want.is_ordered = None, False
-        if not want.sources:
+    def failed(self, want: Want, peer: str) -> None:
+        """This peer did not bring it; without others that have it, it is dropped."""
+        want.asked.pop(peer, None)
+        if not want.sources and not want.asked and not want.is_ordered:
+            self.drop(want.block.hash)
+
+    def reopen(self, want: Want) -> None:
+        """What came was not imported: it is asked for again, if anybody else has it."""
+        want.is_ordered = False
+        if not want.sources and not want.asked:
             self.drop(want.block.hash)

@@ -283,12 +283,42 @@ def test_a_slow_peer_is_doubled_so_that_it_holds_nothing_up() -> None:
     fast = request_of(rig.join("fast", chain[-1]))
     effects = rig.give(arrived(fast, *chain[128:256]))
     assert effects == []
-    assert rig.core.next_deadline() == 2_000
-    again = request_of(rig.give(Ticked(), 2_000))
+    assert rig.core.next_deadline() == 500
+    again = request_of(rig.give(Ticked(), 500))
     assert (again.peer, again.request.start) == ("fast", slow.request.start)
     effects = rig.give(arrived(again, *chain[:128]))
     assert [type(each) for each in effects] == [ImportBlocks, ImportBlocks]
     assert costs(rig.give(arrived(slow, *chain[:128]))) == []
+
+
+def test_who_announces_first_and_says_nothing_delays_a_block_by_a_second() -> None:
+    rig, block = Rig(), child(GENESIS)
+    for name in ("silent", "mute", "honest"):
+        rig.join(name, GENESIS)
+        rig.announce(name, block)
+    assert rig.core.next_deadline() == 1_000
+    second = request_of(rig.give(Ticked(), 1_000))
+    third = request_of(rig.give(Ticked(), 1_000))
+    assert (second.peer, third.peer) == ("mute", "honest")
+    (order,) = rig.give(arrived(third, block))
+    assert isinstance(order, ImportBlocks)
+    assert rig.give(arrived(second, block)) == []
+
+
+def test_a_hundred_silent_peers_hold_an_honest_one_up_for_little() -> None:
+    chain = line(GENESIS, 1000)
+    world = World(timeout_ms=20_000)
+    for at in range(100):
+        claim = BlockId(Hash(bytes([at]) * 32), 5000)
+        world.node(f"sybil{at}", lie=silence, claim=claim)
+    honest = world.node("honest")
+    honest.tree.extend(*chain)
+    new = world.node("new")
+    for node in list(world.nodes.values()):
+        if node is not new:
+            world.connect(new, node)
+    world.run(180_000)
+    assert new.tree.best().number == 1000
 
 
 def test_a_flood_of_announcements_takes_bounded_room_and_nobody_elses() -> None:
