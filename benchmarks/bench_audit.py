@@ -4,7 +4,8 @@ Blocks are executed by the runtime over a state in LevelDB, with fragments of a 
 and signed extrinsics. `cold` is the first block of a process that has just opened the database (the
 operating system knows the file), `warm` the same block once more. Every proof is a real opening
 with a quotient: rows hold a line a + b·X, whose commitment a·G + b·τG takes no 4,096-point sum, and
-which cost a verifier what any rows cost. CPU time of one process throughout.
+which cost a verifier what any rows cost. CPU time of one process;
+`wall` is time waited for, with `threads` proofs are verified ahead, as a node does.
 """
 
 import random
@@ -20,12 +21,14 @@ from py_arkworks_bls12381 import G1Point, Scalar
 from benchmarks.bench_podr2 import cpu
 from chain_spec.presets import DEV_CONSTANTS, LIVE_CONSTANTS, dev
 from node.consensus.authorities import epoch_for
+from node.consensus.proof_threads import ProofThreads, default_thread_count
 from node.consensus.slots import claim_slot
 from node.database import ChainDatabase, LevelDb, genesis_state_root
 from node.genesis import genesis_header
 from node.runtime import CessRuntime, build_state, runtime_at
 from node.runtime.version import VERSION
 from pallets.audit import Audit, ChallengeInfo, FaultyPositions, Holding, KeptRows
+from pallets.audit.judging import positions_of
 from pallets.audit.weights import service_proof
 from pallets.frame import DictState
 from pallets.frame.executive import Executive
@@ -280,8 +283,11 @@ class Bench:
         )
         return sign_extrinsic(call.encode(), pair, 0, 0, Era.immortal(), implicit)
 
-    def block(self, database: ChainDatabase, exts: list[bytes]) -> float:
-        """Execute the block's proofs; CPU seconds of them alone."""
+    def block(
+        self, database: ChainDatabase, exts: list[bytes], threads: ProofThreads | None = None
+    ) -> tuple[float, float]:
+        """Execute the block's proofs; seconds of CPU and waited for, of them alone."""
+        positions_of.cache_clear()
         parent = database.header(database.best().hash)
         assert parent is not None, "because it is the best block"
         runtime = runtime_at(database.state_at(parent.hash()))
@@ -297,15 +303,17 @@ class Bench:
         now = FIRST_SLOT * WIDE_BLOCK_MS
         for inherent in executive.inherent_extrinsics(InherentData(now, FIRST_SLOT)):
             executive.apply_extrinsic(inherent)
-        start = time.process_time()
+        start, begun = time.process_time(), time.perf_counter()
+        if threads is not None:
+            threads.begin(runtime)(exts)
         for ext in exts:
             if executive.apply_extrinsic(ext).error is not None:
                 raise AssertionError("a proof was refused: the benchmark would count nothing")
-        spent = time.process_time() - start
+        spent, waited = time.process_time() - start, time.perf_counter() - begun
         records = [runtime.audit.audit_record.get(pair.account_id) for pair in self.pairs]
         if sum(1 for record in records if record is not None and record.passed == 1) != len(exts):
             raise AssertionError("a proof was rejected: the benchmark would count nothing")
-        return spent
+        return spent, waited
 
     def run(self, miners: int) -> None:
         exts = [self.proof(*pair) for pair in zip(self.pairs, self.seeds, strict=True)][:miners]
@@ -313,19 +321,28 @@ class Bench:
             {p // ROWS for p in sample_positions(self.seeds[0], self.fragments * ROWS, ROUND_ROWS)}
         )
         database = ChainDatabase(LevelDb(self.folder), state_pruning=4)
-        cold = self.block(database, exts)
-        warm = min(self.block(database, exts) for _ in range(2))
+        cold, cold_waited = self.block(database, exts)
+        warm = min(self.block(database, exts)[0] for _ in range(2))
+        database.close()
+        database = ChainDatabase(LevelDb(self.folder), state_pruning=4)
+        threads = ProofThreads(default_thread_count())
+        ahead_cpu, ahead_waited = self.block(database, exts, threads)
+        threads.close()
         database.close()
         print(
             f"  {miners:>4}   {self.fragments:>9,}   {slots:>6}   {cold * 1e3:>8.1f}"
-            f"   {warm * 1e3:>8.1f}   {cold / miners * 1e3:>11.1f}   {warm / miners * 1e3:>11.1f}",
+            f"   {warm * 1e3:>8.1f}   {cold / miners * 1e3:>11.1f}   {warm / miners * 1e3:>11.1f}"
+            f"   {cold_waited * 1e3:>10.1f}   {ahead_waited * 1e3:>12.1f}   {ahead_cpu * 1e3:>8.1f}",
             flush=True,
         )
 
 
 def blocks(lines: list[Line]) -> None:
     print(f"blocks of service proofs of {ROUND_ROWS} rows, ms of CPU, signatures and fees included")
-    print("  miners   fragments    slots       cold       warm   cold/miner    warm/miner")
+    print(
+        "  miners   fragments    slots       cold       warm   cold/miner    warm/miner"
+        "   cold wall   threads wall   their CPU"
+    )
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(lines, Path(folder) / "db", MANY_MINERS, SOME_FRAGMENTS)
         for miners in (1, 10, MANY_MINERS):

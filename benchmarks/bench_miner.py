@@ -139,7 +139,7 @@ def main() -> int:
         for label, seconds in (
             ("reading", reading),
             ("combining", combining),
-            ("opening (ckzg)", opening),
+            ("opening (tables)", opening),
             ("opening (arkworks)", opening_quick),
             ("checking the own proof", checking),
             ("a worker, its first round", first),

@@ -22,16 +22,20 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import orjson
+import structlog
 
 from primitives.errors import CessError, DecodeError, ProofRejected, StorageCorrupt
 from primitives.types import FragmentHash
 
 from .store.files import read_ahead
 from .store.scrub import Finding, examine
+
+log = structlog.get_logger(__name__)
 
 MESSAGE_BYTES_MAX = 4 << 20
 FRAGMENT_BYTES_MAX = 128 << 20
@@ -211,7 +215,19 @@ class Prover:
         """Whether the next `rows` multiplications are done by the quick prover."""
         is_quick = self._quick_rows_left >= rows
         self._quick_rows_left -= rows
+        if not is_quick:
+            _tell_of_tables()
         return is_quick
+
+
+@cache
+def _tell_of_tables() -> None:
+    """Say once why this process commits without tables, if it does."""
+    from proofs.podr2.fixed_base import why_without
+
+    reason = why_without()
+    if reason:
+        log.warning("commitments take longer than they could: no tables", reason=reason)
 
 
 def _read_fragment(path: str, fragment_hash: str) -> bytes:

@@ -313,3 +313,15 @@ def test_a_missing_plot_is_named_and_the_others_answer(plot_directory: Path) -> 
     assert result.damaged == [1]
     answers = [(t, bytes.fromhex(proof)) for t, proof in result.answers]
     assert verify_answers(FACTS.genesis, ACCOUNT, PLOT_K, SEED, 0, 2, 64, answers) > 5
+
+
+def test_a_process_without_tables_says_why_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("proofs.podr2.fixed_base.why_without", lambda: "no blst here")
+    jobs._tell_of_tables.cache_clear()
+    prover = Prover(quick_rows_max=0)
+    assert not prover.is_quick(1)
+    assert not prover.is_quick(1)
+    jobs._tell_of_tables.cache_clear()
+    assert capsys.readouterr().out.count("no blst here") == 1
