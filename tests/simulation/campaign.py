@@ -27,6 +27,8 @@ from tests.simulation.tiny import Executions, tiny_runtime
 from tests.simulation.world import Plan, World
 
 HOUR_MS = 3_600_000
+FAILURES_MAX = 50
+"""Violations after which a campaign ends: something is plainly wrong."""
 TIMINGS = (
     Timing(gossip_ms=3000, repeat_ms=6000),
     Timing(gossip_ms=2000, repeat_ms=5000),
@@ -190,7 +192,7 @@ def campaign(hours: float, length_ms: int, first: int | None) -> int:
     failures: list[int] = []
     heals: list[int] = []
     counts: dict[str, int] = {}
-    while lived < hours:
+    while lived < hours and len(failures) < FAILURES_MAX:
         outcome = run_seed(seed, length_ms)
         lived, seconds, worlds = lived + outcome.hours, seconds + outcome.seconds, worlds + 1
         finalized += outcome.finalized

@@ -163,8 +163,20 @@ class _Grandpa:
         return int(self._runtime.place[1])
 
 
+class _Audit:
+    """There are no proofs of storage to verify ahead."""
+
+    def verify_with(self, _: Any) -> None:
+        pass
+
+    def foresee(self, *_: Any) -> None:
+        return None
+
+
 class TinyRuntime:
     """The runtime over one state."""
+
+    audit = _Audit()
 
     def __init__(self, state: Any) -> None:
         self.state = state
