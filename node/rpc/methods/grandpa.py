@@ -13,7 +13,9 @@ from node.rpc.context import RpcContext
 from node.rpc.dispatch import Sink
 from node.rpc.jsonrpc import Json
 from node.rpc.registry import rpc_method, rpc_subscription, to_hex
+from pallets.babe.slots import SECONDARY_KINDS
 from primitives.crypto.ss58 import ss58_encode
+from primitives.digest import SecondaryPlain, SecondaryVrf
 from primitives.errors import RpcError
 from primitives.header import Header
 from primitives.scale import encode, struct
@@ -114,8 +116,11 @@ def epoch_authorship(ctx: RpcContext) -> Json:
     start = int(runtime.babe.current_epoch_start())
     end = start + min(int(runtime.babe.config.epoch_duration), SLOTS_MAX)
     found: dict[str, Json] = {}
+    kind = SECONDARY_KINDS[epoch.allowed]
     for pair in keys.pairs(epoch.authorities):
         index = epoch.authorities.index(pair.public)
+        if index in epoch.disabled:
+            continue
         primary = [at for at in range(start, end) if wins_slot(at, epoch, index, pair)]
         won = frozenset(primary)
         secondary = [
@@ -125,7 +130,7 @@ def epoch_authorship(ctx: RpcContext) -> Json:
         ]
         found[ss58_encode(pair.public)] = {
             "primary": primary,
-            "secondary": [],
-            "secondary_vrf": secondary,
+            "secondary": secondary if kind is SecondaryPlain else [],
+            "secondary_vrf": secondary if kind is SecondaryVrf else [],
         }
     return found
