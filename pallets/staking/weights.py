@@ -37,10 +37,14 @@ PRUNED_PER_BLOCK_MAX: Final = 128
 APPLIED_PAGES_PER_BLOCK_MAX: Final = 2
 """Pages of nominators that a block slashes."""
 
-CANDIDATE_REF_TIME: Final = 60_000_000
-VOTE_REF_TIME: Final = 60_000_000
-WINNER_REF_TIME: Final = 60_000_000
-"""Picoseconds for each beside its reads and writes: decoding, scoring, splitting."""
+CANDIDATE_REF_TIME: Final = 20_000_000
+VOTE_REF_TIME: Final = 20_000_000
+WINNER_REF_TIME: Final = 20_000_000
+"""Picoseconds for each beside its reads and writes: decoding, scoring, splitting.
+
+Measured, all in one, with 990 candidates, 2,000 nominators of 16 each and 100 seats: 94 ms, which
+these figures and those of reads and writes declare as a second.
+"""
 
 BLOCK: Final = Weight(reads=8, writes=2)
 """What every block does: the author's points, and a look at what is to be done."""

@@ -65,3 +65,10 @@ def test_serving_more_is_never_worth_less(duties, data) -> None:
     served = data.draw(st.integers(0, duties - 1))
     assert period_value(work(duties, served)) <= period_value(work(duties, served + 1))
     assert period_value(work(duties + 1, served)) <= period_value(work(duties, served))
+
+
+def test_the_example_of_the_documents() -> None:
+    """docs/specs/staking.md."""
+    value = period_value(work(40, 34))
+    assert value == 944
+    assert credit_of([value, None, None, None, None]) == 872

@@ -209,3 +209,12 @@ def test_no_stake_is_made_or_lost_in_an_assignment(owns, raw_votes, seats) -> No
 @pytest.mark.parametrize(("standing", "seats", "elected"), [(0, 3, 0), (2, 3, 2), (5, 3, 3)])
 def test_there_are_no_more_winners_than_seats_and_candidates(standing, seats, elected) -> None:
     assert len(winners(field(standing), seats)) == elected
+
+
+def test_the_example_of_the_documents() -> None:
+    """docs/specs/staking.md: A without fault, B new and best backed, C lucky."""
+    stakes = [stake_score(backed, 4_500_000) for backed in (3_000_000, 4_500_000, 3_600_000)]
+    assert stakes == [666, 1000, 800]
+    assert total_score(1000, stakes[0], 250) == 74_980
+    assert total_score(800, stakes[1], 400) == 78_000
+    assert total_score(700, stakes[2], 900) == 77_000
