@@ -196,8 +196,9 @@ class FinalityShell:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Take part until cancelled. Raises: FinalityConflict, and ``FATAL`` failures."""
-        async with trio.open_nursery() as nursery:
-            with self._network.listen([Channel.GRANDPA]) as heard:
+        # What is heard is closed last: a pump that is cancelled does not meet a closed channel.
+        with self._network.listen([Channel.GRANDPA]) as heard:
+            async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pump_network, heard)
                 await nursery.start(self._pump_chain)
                 await self._look()
