@@ -15,6 +15,7 @@ from node.consensus.slots import (
     wins_slot,
 )
 from pallets.babe import check_claim
+from pallets.babe.slots import SECONDARY_KINDS
 from primitives.crypto.keys import KeyPair
 from primitives.digest import Primary, SecondaryVrf
 
@@ -112,3 +113,29 @@ def test_the_time_in_a_block_lies_in_its_slot(now: int, moment: int) -> None:
 def test_half_of_a_slot_is_for_transactions() -> None:
     assert SlotCore(1000).deadline_ms(7) == 7_500
     assert SlotCore(6000).deadline_ms(1, (1, 3)) == 8_000
+
+
+def test_slots_are_claimed_as_the_epoch_allows() -> None:
+    lost = [slot for slot in range(60) if not any(wins(slot, at) for at in range(3))]
+    assert lost
+    for allowed, kind in SECONDARY_KINDS.items():
+        epoch = replace(EPOCH, allowed=allowed)
+        for slot in lost[:5]:
+            claim = claim_slot(slot, epoch, PAIRS)
+            assert (None if claim is None else type(claim.pre_digest)) is kind
+            if claim is not None:
+                assert check_claim(claim.pre_digest, epoch) == claim.output
+        won = next(slot for slot in range(60) if slot not in lost)
+        claim = claim_slot(won, epoch, PAIRS)
+        assert claim is not None
+        assert isinstance(claim.pre_digest, Primary)
+
+
+def wins(slot: int, index: int) -> bool:
+    return wins_slot(slot, EPOCH, index, PAIRS[index])
+
+
+def test_a_disabled_authority_claims_nothing() -> None:
+    epoch = replace(EPOCH, disabled=(1,))
+    assert all(claim_slot(slot, epoch, PAIRS[1:2]) is None for slot in range(30))
+    assert any(claim_slot(slot, epoch, PAIRS[:1]) is not None for slot in range(30))
