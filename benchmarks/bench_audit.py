@@ -332,7 +332,7 @@ class Bench:
         print(
             f"  {miners:>4}   {self.fragments:>9,}   {slots:>6}   {cold * 1e3:>8.1f}"
             f"   {warm * 1e3:>8.1f}   {cold / miners * 1e3:>11.1f}   {warm / miners * 1e3:>11.1f}"
-            f"   {cold_waited * 1e3:>10.1f}   {ahead_waited * 1e3:>12.1f}   {ahead_cpu * 1e3:>8.1f}",
+            f"   {cold_waited * 1e3:>9.1f}   {ahead_waited * 1e3:>12.1f}   {ahead_cpu * 1e3:>9.1f}",
             flush=True,
         )
 

@@ -107,7 +107,8 @@ def committing() -> None:
     )
     print(
         f"open 4096 elements: ckzg {opened['ckzg'] * 1e3:.1f} ms,"
-        f" tables {opened['ours'] * 1e3:.1f} ms, {opened['ckzg'] / opened['ours']:.2f} times bare ckzg"
+        f" tables {opened['ours'] * 1e3:.1f} ms,"
+        f" {opened['ckzg'] / opened['ours']:.2f} times bare ckzg"
     )
 
 
