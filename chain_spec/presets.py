@@ -184,7 +184,8 @@ LIVE_STAKING: Final = StakingGenesis(
     validator_count=U32(11),
     minimum_validator_count=U32(4),
     min_validator_bond=Balance(3_000_000 * TCESS),
-    min_nominator_bond=Balance(1_000 * TCESS),
+    # All places for nominators cost as much as seven bonds: nobody fills them lightly.
+    min_nominator_bond=Balance(10_000 * TCESS),
     bond=Balance(3_000_000 * TCESS),
 )
 

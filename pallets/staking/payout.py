@@ -31,7 +31,7 @@ def era_payout(
     after fewer ``sessions`` brings less; one that took longer brings no more.
     """
     year = min(era // eras_per_year, DECAY_YEARS_MAX)
-    yearly = year_one * DECAY_NUMERATOR**year // DECAY_DENOMINATOR**year
+    yearly: int = year_one * DECAY_NUMERATOR**year // DECAY_DENOMINATOR**year
     done = min(sessions, sessions_per_era)
     return yearly * done // (eras_per_year * sessions_per_era)
 

@@ -139,6 +139,17 @@ def test_specs_are_built_and_inspected(tmp_path: Path) -> None:
     assert raw == (tmp_path / "raw.json").read_text()
 
 
+def test_a_development_chain_has_the_validators_that_were_asked_for() -> None:
+    runner = CliRunner()
+    built = runner.invoke(chain_spec, ["build", "--chain", "dev", "--validators", "7"])
+    config = json.loads(built.output)["genesis"]["runtimeGenesis"]["config"]
+    assert len(config["authorities"]) == config["staking"]["validator_count"] == 7
+    for count in ("0", "1001"):
+        refused = runner.invoke(chain_spec, ["build", "--chain", "dev", "--validators", count])
+        assert refused.exit_code == 1
+        assert "--validators" in refused.stderr
+
+
 def test_a_damaged_spec_fails_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "spec.json"
     path.write_text('{"name": "x", "id": "x", "genesis": {"raw": {"top": {"0xzz": "0x"}}}}')
