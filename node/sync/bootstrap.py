@@ -22,7 +22,7 @@ import trio
 from node.consensus.authorities import set_change_of, voters_of
 from node.consensus.set_changes import set_change_note
 from node.consensus.shell import ChainWriter
-from node.database import BlockId
+from node.database import BlockId, BlockRefused
 from node.database.notes import NoteChanges
 from node.logging import short_hash
 from node.network.transport import Cost, Network, RequestKind, Roles
@@ -40,7 +40,6 @@ from node.sync.warp import Fragment, WarpRefused, WarpVerifier
 from primitives.errors import CessError, DecodeError, ProofRejected
 from primitives.header import Header
 from primitives.scale import codec, struct
-from primitives.trie import ordered_root
 from primitives.types import Hash
 
 __all__ = ["LAG_MIN", "PEERS_WAIT_S", "Bootstrap", "KnownPeers", "SyncMode"]
@@ -164,14 +163,17 @@ class Bootstrap:
         self._database = writer.chain.database
         self._peers = peers
         self._mode = mode
-        self.is_needed = mode is not SyncMode.FULL and self._database.best().number == 0
-        """Whether the chain is at its genesis and is to begin elsewhere."""
+        is_begun = self._database.fetched_state is not None
+        self.is_needed = is_begun or (
+            mode is not SyncMode.FULL and self._database.best().number == 0
+        )
+        """Whether the chain is at its genesis and is to begin elsewhere, or was and is not now."""
         self.entry_count = 0
         """Entries of the state that are here."""
 
     async def run(self) -> None:
         """Begin near the end; returns when the chain is there, or is too short for it."""
-        while self.is_needed:
+        while self._mode is not SyncMode.FULL and self._database.best().number == 0:
             await self._peers.wait(1, float("inf"))
             await self._peers.wait(PEERS_WANTED, PEERS_WAIT_S)
             fragments = self._load()
@@ -185,9 +187,9 @@ class Bootstrap:
                 break
             if await self._fetch(fragments):
                 break
-        self.is_needed = False
-        if self._database.best().number == 0 and self._database.fetched_state is not None:
+        if self._database.fetched_state is not None:
             await self._writer.exclusively(self._forget)
+        self.is_needed = False
 
     # The proof.
 
@@ -285,9 +287,13 @@ class Bootstrap:
         """The state of the last fragment, and the chain begins there; False: nobody has it."""
         target = fragments[-1]
         log.info(f"State sync: block #{target.id.number} ({short_hash(target.hash)})")
-        begun = await self._writer.exclusively(
-            lambda: self._database.begin_fetched_state(target.header)
-        )
+        try:
+            begun = await self._writer.exclusively(
+                lambda: self._database.begin_fetched_state(target.header)
+            )
+        except BlockRefused as error:  # this node authored a block meanwhile
+            log.warning("the chain is fetched block by block", reason=str(error))
+            return True
         fetch = StateFetch(target.header, begun.last_key if begun.entry_count else None)
         body = await self._body(target)
         rounds = 0
@@ -346,7 +352,7 @@ class Bootstrap:
                     continue
                 if not blocks:
                     continue
-                if blocks[0].hash == target.hash and _is_body(blocks[0]):
+                if blocks[0].hash == target.hash:
                     return blocks[0].body
                 self._lied(peer, ProofRejected("the body is another block's"))
             await trio.sleep(RETRY_S)
@@ -407,21 +413,17 @@ class Bootstrap:
         except AskingFailed as error:
             self._failed(peer, error)
             return ()
-        if not await trio.to_thread.run_sync(_is_history, blocks, gap.hash, count):
+        if not _is_history(blocks, gap.hash, count):
             self._lied(peer, ProofRejected("these are not the blocks before"))
             return ()
         return blocks
 
 
-def _is_body(block: IncomingBlock) -> bool:
-    return ordered_root(block.body) == block.header.extrinsics_root
-
-
 def _is_history(blocks: tuple[IncomingBlock, ...], highest: Hash, count: int) -> bool:
-    """Whether these lead down from ``highest``, each with its own body."""
+    """Whether these lead down from ``highest``."""
     wanted = highest
     for block in blocks:
-        if block.hash != wanted or not _is_body(block):
+        if block.hash != wanted:
             return False
         wanted = block.header.parent_hash
     return len(blocks) <= count

@@ -6,13 +6,16 @@ import pytest
 import trio
 
 from node.consensus.set_changes import set_change_blocks
+from node.consensus.shell import now_ms
 from node.database import KeyValue, LevelDb, MemoryKv
 from node.network.transport import RequestKind
 from node.network.wire import BlockResponse, StateResponse, WarpProof
-from node.sync.bootstrap import SyncMode
+from node.sync.bootstrap import Bootstrap, SyncMode
 from node.sync.state import decode_compact_proof, encode_compact_proof
+from node.sync.warp import Fragment
 from primitives.trie import root
-from tests.node.sync.chains import Peer, lie, long_chain, play, running
+from tests.node.net import ALICE_GRANDPA, new_net
+from tests.node.sync.chains import VOTERS, Peer, lie, long_chain, play, running
 
 LENGTH = 200
 
@@ -282,5 +285,53 @@ def test_one_peer_that_says_nothing_is_final_is_not_believed() -> None:
             hub.connect("fresh", "source")
             await fresh.until_best(LENGTH)
         assert fresh.sync.imported_count == 0
+
+    play(script)
+
+
+def test_a_state_that_was_begun_is_given_up_by_who_syncs_in_full(source: Peer) -> None:
+    kv = MemoryKv()
+    first = Peer("fresh", kv=kv)
+    second = Peer("fresh", kv=kv)
+
+    async def script() -> None:
+        async with running(source):
+            pass
+        async with running(first):
+            header = source.database.header(source.database.best().hash)
+            assert header is not None
+            first.database.begin_fetched_state(header)
+        async with running(source, second):
+            await second.until_best(LENGTH)
+        assert second.sync.imported_count == LENGTH
+
+    play(script)
+
+
+def test_who_authors_while_it_waits_for_peers_goes_on_block_by_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = new_net(keys=(ALICE_GRANDPA, *VOTERS))
+    lonely = Peer("lonely", net=net, mode=SyncMode.WARP)
+    source = Peer("source", net=long_chain(LENGTH))
+    real = Bootstrap._prove
+
+    async def late(self: Bootstrap) -> list[Fragment]:
+        found = await real(self)
+        if not net.chain.database.best().number:
+            other = long_chain(LENGTH).chain.database
+            hash_ = other.canonical_hash(1)
+            assert hash_ is not None
+            header = other.header(hash_)
+            assert header is not None
+            net.chain.import_block(header, other.body(hash_) or (), now_ms=now_ms())
+        return found
+
+    monkeypatch.setattr(Bootstrap, "_prove", late)
+
+    async def script() -> None:
+        async with running(source, lonely):
+            await lonely.until_best(LENGTH)
+        assert lonely.database.gap() is None
 
     play(script)
