@@ -8,8 +8,9 @@ SOURCES := $(PACKAGES) tests benchmarks
 WORKERS ?= 2
 FILE ?=
 FUZZ ?= 50
+SOAK ?= 100
 
-.PHONY: setup demo test check lint types layers spelling unit integration fuzz bench lock clean
+.PHONY: setup demo test check lint types layers spelling unit integration fuzz soak bench lock clean
 
 setup: $(STAMP)
 
@@ -54,6 +55,10 @@ integration: setup
 # Property tests only, each with FUZZ times its examples and a new seed: for a night, not for CI.
 fuzz: setup
 	$(BIN)/pytest -q -n $(WORKERS) -m "not integration" --timeout 7200 --fuzz $(FUZZ)
+
+# SOAK cluster-hours of simulated validators under faults, with seeds that nobody chose (docs/specs/simulation.md).
+soak: setup
+	$(BIN)/python -m tests.simulation.campaign --hours $(SOAK)
 
 bench: setup
 	$(BIN)/python -m benchmarks.report

@@ -144,4 +144,3 @@ def waiting_for_forks() -> Iterator[None]:
 
     with patched([(SyncCore, "is_major_syncing", is_major_syncing)]):
         yield
-

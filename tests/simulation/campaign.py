@@ -148,8 +148,8 @@ def _kind(failure: str) -> str:
 
 def report(outcome: Outcome) -> str:
     """What a failing run prints."""
-    commit = subprocess.run(  # noqa: S603
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
         capture_output=True,
         text=True,
         check=False,

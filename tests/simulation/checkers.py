@@ -25,7 +25,7 @@ def round_ms(gossip_ms: int) -> int:
     return max(ROUND_MS, 5 * gossip_ms)
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818  a fact
     """A promise was broken."""
 
 
@@ -90,9 +90,7 @@ class Checkers:
         self.checked_restarts += 1
         final = database.finalized()
         hash_, number = said["final"]
-        if final.number < number or (
-            number and database.canonical_hash(number) != hash_
-        ):
+        if final.number < number or (number and database.canonical_hash(number) != hash_):
             self.fail(f"node {node} lost the final block {number} that it had acknowledged")
         hash_, number = said["best"]
         if database.header(Hash(hash_)) is None and number > final.number:

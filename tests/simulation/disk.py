@@ -1,8 +1,9 @@
 """A disk under a node's key-value store: it forgets, tears, rots and fills up.
 
-``SimDisk`` keeps ``KeyValue``'s promises and nothing beyond them. What was written with ``sync`` is
-there after a crash; of the batches written since, a prefix is, and the one that was being written is
-there whole or not at all: the store's log has a checksum for each batch, so a torn one is cut off.
+``SimDisk`` keeps ``KeyValue``'s promises and nothing beyond them. What was written with ``sync``
+is there after a crash; of the batches written since, a prefix is, and the one that was being
+written is there whole or not at all: the store's log has a checksum for each batch, so a torn one
+is cut off.
 ``rot`` flips a bit of what lies on the disk: the store does not notice, the database must.
 ``room_bytes`` bounds what may be written before ``DatabaseFailed``.
 """

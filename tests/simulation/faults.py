@@ -1,8 +1,8 @@
 """What goes wrong, and when: faults as data, so that a run can be repeated and its list shrunk.
 
-A ``Fault`` begins at a moment and is over at another; ``begin`` and ``end`` carry it out on a world.
-``draw_faults`` writes the list of a seed: episodes of one to four faults, then a quiet time in which
-finality must come back. ``Traitor`` is what a Byzantine node does all the time: it runs the
+A ``Fault`` begins at a moment and is over at another; ``begin`` and ``end`` carry it out on a
+world. ``draw_faults`` writes the list of a seed: episodes of one to four faults, then a quiet time
+in which finality must come back. ``Traitor`` is what a Byzantine node does all the time: it runs the
 production cores as everybody, and lies where its messages leave it.
 """
 
@@ -274,4 +274,14 @@ class Traitor:
         return replace(piece, header=changed, hash=changed.hash())
 
 
-__all__ = ["FAIR", "KINDS", "TREASONS", "Fault", "Traitor", "begin", "draw_faults", "end", "slot_of"]
+__all__ = [
+    "FAIR",
+    "KINDS",
+    "TREASONS",
+    "Fault",
+    "Traitor",
+    "begin",
+    "draw_faults",
+    "end",
+    "slot_of",
+]

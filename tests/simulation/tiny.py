@@ -106,7 +106,9 @@ def body_root(body: tuple[bytes, ...]) -> Hash:
     return ordered_root(body)
 
 
-def genesis(seed: int, count: int, in_set: int, rotation: int, first_slot: int) -> dict[bytes, bytes]:
+def genesis(
+    seed: int, count: int, in_set: int, rotation: int, first_slot: int
+) -> dict[bytes, bytes]:
     """The state of block 0."""
     randomness = bytes(blake2_256(b"genesis" + seed.to_bytes(8, "little")))
     return {
@@ -119,6 +121,11 @@ def genesis(seed: int, count: int, in_set: int, rotation: int, first_slot: int) 
 def issuance(state: Any) -> int:
     """All money there is."""
     return sum(_MONEY.unpack(state.get(MONEY_KEY))[:ACCOUNTS])
+
+
+def nonces(state: Any) -> tuple[int, ...]:
+    """How many transfers each account sent."""
+    return _MONEY.unpack(state.get(MONEY_KEY))[ACCOUNTS:]
 
 
 def transfer(sender: int, receiver: int, amount: int, nonce: int) -> bytes:

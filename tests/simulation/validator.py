@@ -200,7 +200,7 @@ class Validator:
         if claim is None:
             return
         try:
-            built, imported = self.chain.build(
+            _, imported = self.chain.build(
                 parent,
                 claim,
                 self.transactions(),
@@ -239,7 +239,7 @@ class Validator:
         self.publish(imported)
 
     def transactions(self) -> list[Transaction]:
-        return self.world.transactions(self.index)
+        return self.world.transactions(self)
 
     def after_import(self, imported: Imported) -> None:
         """A block is in the database, ours or a peer's."""
@@ -287,9 +287,12 @@ class Validator:
         self.view = ChainView(self.chain, voters.set_id)
         stored, seen = self.votes.record_of(voters.set_id), self.seen
         record = stored
-        if seen is not None and seen.set_id == voters.set_id:
-            if stored is None or stored.current.round < seen.current.round:
-                record = seen
+        if (
+            seen is not None
+            and seen.set_id == voters.set_id
+            and (stored is None or stored.current.round < seen.current.round)
+        ):
+            record = seen
         self.voter = Voter(
             self.view,
             voters.authorities,

@@ -18,7 +18,6 @@ from node.genesis import genesis_header
 from node.network.transport import Cost
 from node.txpool.pool import Transaction
 from primitives.errors import CessError, StateUnreadable, StorageCorrupt
-from primitives.extrinsic import extrinsic_hash
 from primitives.grandpa import (
     CommitMessage,
     Equivocation,
@@ -27,14 +26,14 @@ from primitives.grandpa import (
     encode_message,
 )
 from tests.simulation import faults as faults_module
-from tests.simulation import tiny
 from tests.simulation.checkers import HEAL_ROUNDS, Checkers, Violation, round_ms
 from tests.simulation.disk import CrashNow
 from tests.simulation.faults import Fault, Traitor
 from tests.simulation.network import FAIR, Network, Weather
+from tests.simulation.substance import FIRST_SLOT, SLOT_MS, Substance, TinySubstance
 from tests.simulation.validator import NOWHERE, Validator
 
-FIRST_SLOT = 299_000_000
+DEFAULT_TIMING = Timing(gossip_ms=1000, repeat_ms=5000)
 REPAIR_MS = 4000
 CONNECT_MS = 300
 LEFT_MS = 20
@@ -52,7 +51,7 @@ class Plan:
     in_set: int = 4
     rotation: int = 0
     length_ms: int = 3_600_000
-    timing: Timing = Timing(gossip_ms=1000, repeat_ms=5000)
+    timing: Timing = DEFAULT_TIMING
     weather: Weather = FAIR
     traitors: tuple[tuple[int, tuple[str, ...]], ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -63,35 +62,35 @@ class Plan:
     state_pruning: int = 64
 
     def __str__(self) -> str:
-        lines = [
+        first = (
             f"seed {self.seed}: {self.validators} validators, {self.in_set} in a set, "
             f"a change every {self.rotation} blocks, {self.timing}, traitors {self.traitors}"
-        ]
-        return "\n".join(lines + [f"  {fault}" for fault in self.faults])
+        )
+        return "\n".join([first, *(f"  {fault}" for fault in self.faults)])
 
 
 class World:
     """See the module's text."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, substance: Substance | None = None) -> None:
         self.plan = plan
+        self.substance = substance or TinySubstance(
+            plan.seed, plan.validators, plan.in_set, plan.rotation
+        )
         self.draw = random.Random(plan.seed)
-        self.now = self.began = FIRST_SLOT * tiny.SLOT_MS
+        self.now = self.began = FIRST_SLOT * SLOT_MS
         self._heap: list[tuple[int, int, Validator | None, int, Callable[..., None], Any]] = []
         self._sequence = 0
         self.trace = 0
         self.story = blake2b(digest_size=16)
         self.network = Network(random.Random(self.draw.random()), plan.weather)
-        self.genesis_state = tiny.genesis(
-            plan.seed, plan.validators, plan.in_set, plan.rotation, FIRST_SLOT
-        )
+        self.genesis_state = self.substance.genesis
         self.genesis_header = genesis_header(genesis_state_root(self.genesis_state))
         traitors = dict(plan.traitors)
         honest = tuple(index not in traitors for index in range(plan.validators))
-        self.checkers = Checkers(honest, tiny.ACCOUNTS * tiny.ENDOWMENT)
+        self.checkers = Checkers(honest, self.substance.issued)
         self.nodes = [
-            Validator(self, index, (tiny.babe_pair(index), tiny.grandpa_pair(index)))
-            for index in range(plan.validators)
+            Validator(self, index, self.substance.pairs(index)) for index in range(plan.validators)
         ]
         for node in self.nodes:
             if node.index in traitors:
@@ -150,7 +149,7 @@ class World:
                 self.fatal(node, error)
             except Violation:
                 raise
-            except Exception as error:  # noqa: BLE001  # whatever it is, no node may die of it
+            except Exception as error:  # whatever it is, no node may die of it
                 raise Violation(f"node {node.index} died of {error!r}") from error
         self.now = end
 
@@ -196,8 +195,8 @@ class World:
                 if not node.is_byzantine
             }
             raise Violation(
-                f"{(self.now - self.began) / 1000:.1f} s: {HEAL_ROUNDS} rounds after the last fault "
-                f"not all finalized more than block {self.heal_target}: {finals}"
+                f"{(self.now - self.began) / 1000:.1f} s: {HEAL_ROUNDS} rounds after the last "
+                f"fault not all finalized more than block {self.heal_target}: {finals}"
             )
 
     def finalized(self, node: Validator, number: int) -> None:
@@ -372,17 +371,12 @@ class World:
     def count(self, what: str, by: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + by
 
-    def transactions(self, index: int) -> list[Transaction]:
+    def transactions(self, node: Validator) -> list[Transaction]:
         """What a node's pool offers for its block."""
-        found = []
-        for _ in range(self.draw.randrange(3)):
-            sender, receiver = self.draw.randrange(tiny.ACCOUNTS), self.draw.randrange(tiny.ACCOUNTS)
-            data = tiny.transfer(sender, receiver, self.draw.randrange(10**6), self.draw.randrange(3))
-            found.append(Transaction(extrinsic_hash(data), data, None, 1 << 40))  # type: ignore[arg-type]
-        return found
+        return self.substance.transactions(node.chain, self.draw)
 
     def issuance(self, state: Any) -> int:
-        return tiny.issuance(state)
+        return self.substance.issuance(state)
 
     def refused(self, node: Validator, peer: int, error: CessError) -> None:
         """A node refuses what it imported from a peer."""
