@@ -60,8 +60,8 @@ VOTERS_MAX: Final = 64
 """Sets of voters that are kept by the block that they follow."""
 
 JUSTIFICATION_PERIOD: Final = 512
-"""Justifications of blocks at multiples of this height are kept for ever, and those of blocks that
-change the voters."""
+"""Justifications of blocks at multiples of this height are kept for ever, those of blocks that
+change the voters, and those of so many of the last final blocks."""
 
 NO_ROUTE: Final = Route((), ())
 
@@ -193,11 +193,14 @@ class Chain:
             found = self._voters.get(parent)
         if found is None:
             found = voters_of(self.runtime(parent))
-            with self.lock:
-                self._voters[parent] = found
-                if len(self._voters) > VOTERS_MAX:
-                    self._voters.popitem(last=False)
+            self._keep_voters(parent, found)
         return found
+
+    def _keep_voters(self, parent: Hash, voters: VoterSet) -> None:
+        with self.lock:
+            self._voters[parent] = voters
+            if len(self._voters) > VOTERS_MAX:
+                self._voters.popitem(last=False)
 
     def voting_set(self) -> tuple[VoterSet, BlockId]:
         """Who votes now, and the block that they vote upon: the final one, or one that forces them.
@@ -262,9 +265,9 @@ class Chain:
             verifier=self.verifier,
             proofs=self.proofs,
         )
-        check_set_change(
-            built.header, self.voters_for(built.header.parent_hash), voters_of(runtime)
-        )
+        after = voters_of(runtime)
+        check_set_change(built.header, self.voters_for(built.header.parent_hash), after)
+        self._keep_voters(built.header.hash(), after)
         self._note(claim.slot, claim.pair.public, built.header)
         return built, self._insert(built.header, built.body, built.state)
 
@@ -304,13 +307,15 @@ class Chain:
         executive = Executive(runtime, verifier=self.verifier, expect=self.verifier.expect)
         executive.check_inherents(body, InherentData(now_ms, slot_of(header)))
         changes = executive.execute_block(header, body)
-        check_set_change(header, voters, voters_of(runtime))
+        after = voters_of(runtime)
+        check_set_change(header, voters, after)
         state = self.database.prepare(header.parent_hash, changes)
         if state.root != header.state_root:
             raise InvalidBlock(
                 f"executing block {header.number} gives the state root 0x{state.root.hex()}, "
                 f"its header says 0x{header.state_root.hex()}"
             )
+        self._keep_voters(hash_, after)
         return self._insert(header, body, state, justification)
 
     def _note(self, slot: int, author: bytes, header: Header) -> None:
@@ -363,9 +368,9 @@ class Chain:
             return Finality()
         try:
             voters = self.voters_for(header.parent_hash)
-        except StateDiscarded:
+        except (StateDiscarded, UnknownBlock):
             if number <= final.number:
-                return Finality()
+                return Finality()  # what is final needs no proof, and this one cannot be checked
             raise
         self._check_justification(header, hash_, justification, voters)
         if number <= final.number:
@@ -402,10 +407,27 @@ class Chain:
             route = self._route(before.hash, best.hash)
             led = Imported(self.header(best.hash), best.hash, True, route, (), is_new=False)
             self.database.set_best(best.hash)
-        outcome = self.database.finalize(block.hash, justification, notes=notes)
+        outcome = self.database.finalize(
+            block.hash, justification, notes=notes, unneeded=self._unneeded(block.number)
+        )
         with self.lock:
             self.forks.finalize(block.hash)
         return Finality(outcome.finalized, led)
+
+    def _unneeded(self, final: int) -> list[Hash]:
+        """Blocks whose justifications prove nothing that later ones do not, once this is final."""
+        first = self.database.finalized().number - JUSTIFICATION_PERIOD
+        found = []
+        for number in range(max(first, 1), final - JUSTIFICATION_PERIOD):
+            hash_ = self.database.canonical_hash(number)
+            if hash_ is None or number % JUSTIFICATION_PERIOD == 0:
+                continue
+            if self.database.justification(hash_) is None:
+                continue
+            change = set_change_of(self.header(hash_))
+            if change is None or change.is_forced:
+                found.append(hash_)
+        return found
 
     def finalize_best(self) -> tuple[Hash, ...]:
         """Finalise the best block if the local keys can: after a crash between import and this."""

@@ -21,7 +21,7 @@ Threads: any number of readers; changes take a lock and are meant to come from o
 Bounds: the tree of unfinalized blocks lives in memory (see ``tree``); the node cache has its size.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import RLock
 from types import MappingProxyType
@@ -495,10 +495,16 @@ class ChainDatabase:
             self._kv.write(batch, sync=True)
 
     def finalize(
-        self, block: Hash, justification: bytes | None, *, notes: NoteChanges = _NO_NOTES
+        self,
+        block: Hash,
+        justification: bytes | None,
+        *,
+        notes: NoteChanges = _NO_NOTES,
+        unneeded: Iterable[Hash] = (),
     ) -> FinalizeOutcome:
         """Make ``block`` and its ancestors final; losing forks and old states go.
 
+        The justifications of ``unneeded`` blocks, which are final, go with them.
         Raises: UnknownBlock, BlockRefused (``block`` is below the finalized one), NoteRefused.
         """
         with self._lock:
@@ -511,6 +517,8 @@ class ChainDatabase:
             batch = Batch()
             if justification is not None:
                 _put_justification(batch, block, justification)
+            for old in unneeded:
+                batch.delete(JUSTIFICATION + old)
             put_notes(batch, notes)
             chain, alive = tree.path(block), tree.descendants(block)
             kept = {block, *chain, *alive}

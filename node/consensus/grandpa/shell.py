@@ -50,7 +50,7 @@ from node.consensus.grandpa.sole import SoleVoter
 from node.consensus.grandpa.store import VoteStore
 from node.consensus.grandpa.voter import Statistics, Timing, Voter
 from node.consensus.shell import FATAL, ChainWriter
-from node.database import BlockId, StateDiscarded
+from node.database import BlockId, StateDiscarded, UnknownBlock
 from node.logging import short_hash
 from node.network.transport import (
     Channel,
@@ -383,7 +383,7 @@ class FinalityShell:
             return None
         try:
             made_by = self._chain.voters_for(header.parent_hash)
-        except StateDiscarded:
+        except (StateDiscarded, UnknownBlock):
             return None
         return GrandpaJustification.decode(raw) if made_by.set_id == voters.set_id else None
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from node.consensus import chain as chain_module
 from node.consensus.chain import Chain, Imported
 from node.consensus.finality import FinalityKeys
 from node.consensus.verification import FutureBlock, slot_of, unseal
@@ -365,3 +366,16 @@ def test_epochs_pass(net: Net) -> None:
     best = net.chain.database.best()
     assert best.number == 6
     assert net.chain.runtime(best.hash).babe.epoch_index.get() == 2
+
+
+def test_of_old_justifications_only_those_that_lead_on_are_kept(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_module, "JUSTIFICATION_PERIOD", 4)
+    hashes = [net.author()[1].hash for _ in range(14)]
+    kept = [
+        number
+        for number, hash_ in enumerate(hashes, 1)
+        if net.chain.database.justification(hash_) is not None
+    ]
+    assert kept == [4, 8, 10, 11, 12, 13, 14]
