@@ -11,8 +11,10 @@ given to it, its *duties*, and in how many of them it made a block.
   are at most ``MISSED_SLOTS_MAX``: a longer gap is an outage of the network, not of its owner.
 
 Nobody can give itself duties or make blocks for slots that it does not have, so there is nothing to
-farm. What others can do is to make a block fork off one's own: a winner of the next slot can, in
-one slot of ``4 n``. ``merit`` forgives one in ten.
+farm. What others can do is to make a block fork off: a block of a slot that was won outweighs the
+one that was given before it, so who wins the next slot can drop one's block, and its owner seems to
+have missed it. A third of all validators together win 9.1 % of the slots; ``merit`` forgives one
+in ten.
 
 At the end of a period of ``period_duration`` blocks the counters become credit values. Values of
 the last five periods are kept.

@@ -1,5 +1,7 @@
 """From work to credit."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from pallets.scheduler_credit.merit import (
     period_value,
 )
 from pallets.scheduler_credit.types import NO_WORK, SchedulerCounterEntry
+from primitives.crypto.vrf import primary_threshold
 from primitives.scale import U32
 
 counts = st.integers(0, 2**32 - 1)
@@ -29,6 +32,21 @@ def work(duties: int, served: int, punished: int = 0) -> SchedulerCounterEntry:
 )
 def test_nine_duties_in_ten_are_all_that_is_asked(duties, served, value) -> None:
     assert period_value(work(duties, served)) == value
+
+
+@pytest.mark.parametrize("validators", [4, 7, 11, 21, 100])
+def test_a_third_that_drops_the_blocks_of_one_costs_it_no_credit(validators: int) -> None:
+    """The attack: whoever of the league wins the slot after the victim's builds past its block."""
+    weights = [1] * validators
+    league = range((validators - 1) // 3)
+    missing = 1.0
+    for member in league:
+        missing *= 1 - primary_threshold((1, 4), weights, member) / 2**128
+    dropped = 1 - missing
+    assert 0 < dropped < 0.1
+    duties = 100_000
+    lost = math.ceil(duties * dropped)
+    assert period_value(work(duties, duties - lost)) == CREDIT_MAX
 
 
 def test_an_offence_makes_a_period_worthless() -> None:
