@@ -146,14 +146,14 @@ class Address:
             raise InvalidAddress("only TCP and WebSocket are understood")
         port = int.from_bytes(reader.take(2), "big")
         is_websocket, peer = False, None
-        code = reader.varint() if reader.more() else None
-        if code == _WS:
+        rest = reader.varint() if reader.more() else None
+        if rest == _WS:
             is_websocket = True
-            code = reader.varint() if reader.more() else None
-        if code == _CODES["p2p"]:
+            rest = reader.varint() if reader.more() else None
+        if rest == _CODES["p2p"]:
             peer = _peer_of_bytes(reader.take(reader.varint()))
-            code = None
-        if code is not None or reader.more():
+            rest = None
+        if rest is not None or reader.more():
             raise InvalidAddress("only TCP and WebSocket are understood")
         return cls(kind, host, port, is_websocket, peer)
 

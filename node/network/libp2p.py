@@ -22,7 +22,8 @@ Nothing that a peer does raises out of it; a port that is in use does: ``Network
 
 Bounds: the core's for connections and dials; ``PENDING_MAX`` sockets that have not proven who they
 are, of which the oldest makes room, ``PENDING_OF_HOST_MAX`` of them from one host; ``HANDSHAKE_S``
-for each; ``ANSWERS_MAX`` requests answered at a time for all peers.
+for each; ``ANSWERS_MAX`` requests answered at a time for all peers, and the bytes that wait for
+slow readers.
 """
 
 from collections import Counter
@@ -141,6 +142,7 @@ class Libp2pNetwork:
         self.counters = Counters()
         self.handlers: dict[RequestKind, Handler] = {}
         self.answering = trio.CapacityLimiter(ANSWERS_MAX)
+        self.waiting_bytes = 0
         self.status = status
         self._identity = Identity(key.seed)
         self._peer = key.peer_id
@@ -278,9 +280,12 @@ class Libp2pNetwork:
         self._drive(Asked(peer.number, roles))
 
     def found(self, addresses: list[Address], teller: str) -> None:
-        """A peer said where peers are."""
+        """A peer said where peers are; from outside nobody sends us into our own network."""
+        telling = self._find(teller)
+        is_far = telling is None or is_public(telling.remote.host)
         for address in addresses:
-            self._drive(Found(address, teller))
+            if not is_far or is_public(address.host):
+                self._drive(Found(address, teller))
 
     def identify(self, peer: Peer) -> bytes:
         """What this node says of itself."""
@@ -438,6 +443,8 @@ class Libp2pNetwork:
         raw, counters = peer.connection.raw, self.counters
         counters.socket_received_bytes += raw.received_bytes
         counters.socket_sent_bytes += raw.sent_bytes
+        if peer.connection.violation is not None:
+            peer.reason = "it broke the rules of the connection"
         counters.disconnected[peer.reason or "the peer went away"] += 1
         if peer.connection.violation is not None:
             log.debug(f"{peer.id}: {peer.connection.violation}")

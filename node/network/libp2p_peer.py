@@ -73,6 +73,10 @@ ASKING_MAX: Final = 8
 ANSWERING_MAX: Final = 8
 QUEUE_BYTES_MAX: Final = 20 * 1024 * 1024
 BATCH_BYTES: Final = 64 * 1024
+READING_RATE: Final = 256 * 1024
+"""Bytes a second, at which a long answer must be read at least."""
+WAITING_ANSWERS_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Of answers to all peers that are not read yet."""
 OPEN_S: Final = 10.0
 """From the first byte of a stream to the end of its handshake."""
 HALF_OPEN_S: Final = 10.0
@@ -104,6 +108,8 @@ class PeerHost(Protocol):
     counters: Counters
     handlers: dict[RequestKind, Handler]
     answering: trio.CapacityLimiter
+    waiting_bytes: int
+    """Of answers that peers have not read yet."""
 
     def status(self) -> Status:
         """What this node says of itself."""
@@ -353,31 +359,46 @@ class Peer:
             self._host.counters.received(KAD, stream.received_bytes)
 
     async def _answer(self, kind: RequestKind, stream: Substream) -> None:
-        counters, handler = self._host.counters, self._host.handlers.get(kind)
+        counters = self._host.counters
         try:
             with trio.fail_after(OPEN_S):
                 data = await read_frame(stream, REQUEST_BYTES_MAX[kind])
             if self._answering >= ANSWERING_MAX:
                 self._host.report(self.id, Cost.REPEATED)
-                handler = None
-            if handler is None:
                 counters.requests_refused[kind.value] += 1
                 return
-            answer = await self._handle(handler, kind, data)
-            if answer is None or len(answer) > RESPONSE_BYTES_MAX[kind]:
+            self._answering += 1
+            try:
+                is_answered = await self._send_answer(kind, data, stream)
+            finally:
+                self._answering -= 1
+            if is_answered:
+                counters.requests_answered[kind.value] += 1
+                await stream.finish()
+                await stream.wait_end(END_S)
+            else:
                 counters.requests_refused[kind.value] += 1
-                return
-            with trio.fail_after(max(WRITE_S, len(answer) / BATCH_BYTES)):
-                await stream.write(frame(answer))
-            counters.requests_answered[kind.value] += 1
-            await stream.finish()
-            await stream.wait_end(END_S)
         finally:
             counters.sent(kind.value, stream.sent_bytes)
             counters.received(kind.value, stream.received_bytes)
 
+    async def _send_answer(self, kind: RequestKind, data: bytes, stream: Substream) -> bool:
+        """Answer, unless nobody can or too many answers wait for slow readers already."""
+        handler = self._host.handlers.get(kind)
+        answer = None if handler is None else await self._handle(handler, kind, data)
+        if answer is None or len(answer) > RESPONSE_BYTES_MAX[kind]:
+            return False
+        if self._host.waiting_bytes + len(answer) > WAITING_ANSWERS_BYTES_MAX:
+            return False
+        self._host.waiting_bytes += len(answer)
+        try:
+            with trio.fail_after(max(WRITE_S, len(answer) / READING_RATE)):
+                await stream.write(frame(answer))
+        finally:
+            self._host.waiting_bytes -= len(answer)
+        return True
+
     async def _handle(self, handler: Handler, kind: RequestKind, data: bytes) -> bytes | None:
-        self._answering += 1
         try:
             await self._slow_down()
             with trio.move_on_after(ANSWER_S):
@@ -393,8 +414,6 @@ class Peer:
             log.debug(f"no answer to {kind.value}: {error}")
         except Exception:
             log.exception(f"a question by {kind.value} met a defect of this program")
-        finally:
-            self._answering -= 1
         return None
 
     async def _slow_down(self) -> None:

@@ -11,7 +11,13 @@ from node.network.libp2p import Libp2pNetwork, open_network
 from node.network.libp2p_connection import Connection, Identity, RawStream, Substream, secure
 from node.network.node_key import NodeKey
 from node.network.protocols import protocol_name
-from node.network.streams import frame, read_frame, select_protocol
+from node.network.streams import (
+    StreamEnded,
+    accept_protocol,
+    frame,
+    read_frame,
+    select_protocol,
+)
 from node.network.transport import Channel, ChannelOpened, RequestKind, Roles, Status
 from node.network.wire import BlockAnnouncesHandshake
 from primitives.types import Hash
@@ -98,14 +104,15 @@ class Stranger:
 
     async def accept_channels(self) -> None:
         """Answer the streams that the node opens, as an honest peer does."""
-        from node.network.streams import accept_protocol
-
         names = {protocol_name(GENESIS, None, channel): channel for channel in Channel}
         names["/ipfs/id/1.0.0"] = Channel.GRANDPA
         while True:
             while self.streams:
                 stream = self.streams.pop(0)
-                name = await accept_protocol(stream, names)
+                try:
+                    name = await accept_protocol(stream, names)
+                except StreamEnded:
+                    continue
                 if name.startswith("/ipfs"):
                     await stream.reset()
                     continue

@@ -1,5 +1,6 @@
 """Strangers on real sockets try what must not work: each pays, and the node talks on."""
 
+import random
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -230,6 +231,47 @@ async def test_more_questions_at_once_than_allowed_are_refused() -> None:
         assert most <= libp2p_peer.ANSWERING_MAX
         assert 0 < answers < 30
         assert len(a.peers()) == 1
+
+
+async def test_answers_that_nobody_reads_are_bounded_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(libp2p_peer, "WAITING_ANSWERS_BYTES_MAX", 5 << 20)
+    monkeypatch.setattr(libp2p_peer, "READING_RATE", 4 << 20)
+    monkeypatch.setattr(libp2p_peer, "WRITE_S", 0.5)
+    async with node(1) as a, peer_of(a) as (it, _votes):
+
+        async def large(_peer: str, _data: bytes) -> bytes:
+            return bytes(2 << 20)
+
+        a.serve(RequestKind.STATE, large)
+        for _ in range(8):
+            await it.ask(RequestKind.STATE, frame(b"?"))
+        await until(lambda: a.counters.requests_refused["state/2"] == 6)
+        assert a.waiting_bytes == 4 << 20
+        await until(lambda: a.waiting_bytes == 0)
+
+
+async def test_any_frames_end_at_most_their_own_connection() -> None:
+    chance = random.Random(1)
+    async with node(1) as a:
+        for _ in range(12):
+            with trio.move_on_after(0.3):
+                async with stranger(a) as it:
+                    for _ in range(40):
+                        kind, number = chance.choice((0, 0, 0, 1, 2)), chance.choice((1, 2, 3, 5))
+                        size = chance.choice((0, 7, 900))
+                        length = size if kind == 0 else chance.choice((0, 1, 1 << 31))
+                        head = (0, kind, chance.choice((0, 0, 1, 2, 4, 8)), number, length)
+                        body = chance.randbytes(size) if kind == 0 else b""
+                        it.connection._queue.append(struct.pack("!BBHII", *head) + body)
+                        it.connection._queued_bytes += 12 + len(body)
+                        it.connection._controls += not body
+                        it.connection._work.set()
+                    await it.ended.wait()
+            a._core.reputations.change(key(900).peer_id, 1 << 31, trio.current_time())
+        await until(lambda: a.connection_count == 0)
+        await talks_on(a)
 
 
 async def test_a_peer_that_does_not_read_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
