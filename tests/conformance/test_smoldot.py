@@ -15,13 +15,16 @@ from typing import Any
 
 import pytest
 
-from chain_spec.presets import dev
+from chain_spec.presets import dev, validator_suri, with_validators
 from chain_spec.spec import ChainSpec
+from node.config import NodeConfig
 from node.genesis import genesis_header, genesis_state
 from node.network.node_key import NodeKey
 from pallets.system import AccountInfo, System
 from primitives import trie
 from primitives.crypto.keys import KeyPair
+from primitives.digest import BabePreDigest, DigestItem, PreRuntime
+from primitives.keystore import Keystore
 from primitives.scale import decode
 from tests.conformance.environments.build import node_command
 from tests.conformance.live import LiveNode, running
@@ -166,6 +169,34 @@ def test_it_follows_a_change_of_the_voters_that_it_sees_come(tmp_path: Path) -> 
             for each in (found["finals"][0], found["finals"][-1])
         ]
         assert sets == [f"0x{set_id:02x}00000000000000" for set_id in (0, 1)]
+
+
+def test_it_follows_blocks_and_votes_of_several_validators(tmp_path: Path) -> None:
+    count = 4
+    suris = [validator_suri(index) for index in range(count)]
+    spec = with_validators(dev(), count)
+    write_past(tmp_path, 40, spec=spec, validators=suris)
+    keystore = Keystore(NodeConfig(base_path=tmp_path).keystore_directory(spec.id))
+    for suri in suris:
+        keystore.insert(b"babe", suri, "sr25519")
+        keystore.insert(b"gran", suri, "ed25519")
+    key, address = NodeKey.new(), f"/ip4/127.0.0.1/tcp/{PORT + 4}"
+    raw = spec.with_raw(genesis_state(spec))
+    raw = replace(raw, boot_nodes=(f"{address}/p2p/{key.peer_id}",))
+    path = tmp_path / "spec.json"
+    raw.save(path)
+    flags = ("--listen-addr", address, "--node-key", key.seed.hex(), "--force-authoring")
+    with running(tmp_path, *flags, chain=("--chain", str(path), "--validator")) as node:
+        at = Served(node, raw, tmp_path)
+        found = at.follow(finals=12)
+        check(found, at)
+        authors = set()
+        for each in found["finals"]:
+            first = node.ask("chain_getHeader", each)["digest"]["logs"][0]
+            item = decode(DigestItem, bytes.fromhex(first[2:]))
+            assert isinstance(item, PreRuntime)
+            authors.add(decode(BabePreDigest, item.data).author)
+        assert len(authors) > 1
 
 
 def test_it_begins_at_a_checkpoint(old: Served, tmp_path: Path) -> None:
