@@ -38,7 +38,7 @@ from primitives.errors import InvalidBlock
 from primitives.extrinsic import Implicit, sign_extrinsic
 from primitives.grandpa import Block, Equivocation
 from primitives.header import Header
-from primitives.types import Hash
+from primitives.types import BlockNumber, Hash
 from tests.node.net import FIRST_SLOT, Net
 
 NAMES = ("Alice", "Bob", "Charlie", "Dave")
@@ -184,6 +184,20 @@ class Cluster:
         keys = SessionKeys(babe=AuthorityKey(BABE[at].public), grandpa=AuthorityKey(voter.public))
         proof = prove_possession(stash.account_id, BABE[at], voter)
         call = CessRuntime.calls().make("Session", "set_keys", keys=keys, proof=proof)
+        return self.sign(stash, call.encode(), nonce)
+
+    def give_up(self, final: int) -> bytes:
+        """Root's call that says that nothing can be finalised any more."""
+        calls = CessRuntime.calls()
+        stalled = calls.make(
+            "Grandpa",
+            "note_stalled",
+            delay=BlockNumber(0),
+            best_finalized_block_number=BlockNumber(final),
+        )
+        return self.sign(BABE[0], calls.make("Sudo", "sudo", call=stalled).encode(), 0)
+
+    def sign(self, pair: KeyPair, call: bytes, nonce: int) -> bytes:
         genesis = self.nodes[self.up[0]].database.genesis_hash
         implicit = Implicit(
             spec_version=VERSION.spec_version,
@@ -191,7 +205,7 @@ class Cluster:
             genesis_hash=genesis,
             birth_hash=genesis,
         )
-        return sign_extrinsic(call.encode(), stash, nonce, 0, Era.immortal(), implicit)
+        return sign_extrinsic(call, pair, nonce, 0, Era.immortal(), implicit)
 
     async def pass_epoch(self) -> Header:
         """A block at the beginning of the next epoch, which all running nodes have."""

@@ -169,6 +169,42 @@ def test_finality_goes_through_a_change_and_not_past_it() -> None:
     play(script, with_fresh_key())
 
 
+def test_voters_that_are_lost_for_good_are_replaced_by_force() -> None:
+    """Two of four never come back: root forces voters, and finality goes on from there."""
+    fresh = [KeyPair.from_suri(f"//{name}//votes", "ed25519") for name in ("Charlie", "Dave")]
+
+    async def script(cluster: Cluster) -> None:
+        alice = cluster["Alice"]
+        await cluster.grow(1)
+        await cluster.until_final(1)
+        for name in ("Charlie", "Dave"):
+            cluster.kill(name)
+        calls = [
+            cluster.rotate(name, pair)
+            for name, pair in zip(("Charlie", "Dave"), fresh, strict=True)
+        ]
+        await cluster.give(cluster.make("Alice", *calls))
+        await cluster.pass_epoch()
+        await cluster.give(cluster.make("Alice", cluster.give_up(1)))
+        forcing = await cluster.pass_epoch()
+        change = set_change_of(forcing)
+        assert change is not None
+        assert change.is_forced
+        await cluster.start("New")
+        await cluster.give(forcing, "New")
+        await cluster.grow(2)
+        number = int(forcing.number)
+        await cluster.until_final(number + 2, "Alice", "Bob", "New")
+        assert alice.stats().set_id == 1
+        assert alice.database.canonical_hash(number) == forcing.hash()
+        raw = alice.database.justification(alice.database.finalized().hash)
+        assert raw is not None
+        keys = sorted([*(pair.public for pair in GRANDPA[:2]), *(pair.public for pair in fresh)])
+        verify_justification(GrandpaJustification.decode(raw), keys, 1)
+
+    play(script, [*four(), Node("New", fresh[:1])], start=("Alice", "Bob", "Charlie", "Dave"))
+
+
 # What a header may say.
 
 NEXT = ((AuthorityKey(FRESH.public), U64(1)),)
