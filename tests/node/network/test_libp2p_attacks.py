@@ -9,7 +9,7 @@ import psutil
 import pytest
 import trio
 
-from node.network import libp2p, libp2p_peer
+from node.network import libp2p, libp2p_channels, libp2p_peer, yamux_guard
 from node.network.libp2p import Libp2pNetwork
 from node.network.libp2p_connection import GONE, Substream
 from node.network.protobuf import encode_varint
@@ -140,7 +140,7 @@ async def test_notifications_before_the_greeting_is_answered_reach_nobody() -> N
 
 
 async def test_a_flood_of_votes_ends_in_a_ban(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(libp2p_peer.RATES, Channel.GRANDPA, (100, 10.0))
+    monkeypatch.setitem(libp2p_channels.RATES, Channel.GRANDPA, (100, 10.0))
     async with node(1) as a, peer_of(a) as (it, votes):
         with pytest.raises(StreamEnded), trio.fail_after(PATIENCE_S):
             await for_ever(lambda: votes.write(frame(b"v") * 50))
@@ -150,8 +150,8 @@ async def test_a_flood_of_votes_ends_in_a_ban(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_a_peer_that_opens_no_stream_back_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libp2p_peer, "OPEN_S", 0.2)
-    monkeypatch.setattr(libp2p_peer, "HALF_OPEN_S", 0.2)
+    monkeypatch.setattr(libp2p_channels, "OPEN_S", 0.2)
+    monkeypatch.setattr(libp2p_channels, "HALF_OPEN_S", 0.2)
     async with node(1) as a, stranger(a) as it:
         first = await it.channel(Channel.BLOCK_ANNOUNCES)
         await read_frame(first, 1024)
@@ -175,7 +175,7 @@ async def test_streams_that_begin_and_do_not_go_on_end(monkeypatch: pytest.Monke
 async def test_a_notification_that_does_not_end_ends_the_channel(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(libp2p_peer, "WRITE_S", 0.2)
+    monkeypatch.setattr(libp2p_channels, "WRITE_S", 0.2)
     async with node(1) as a, peer_of(a) as (_it, votes):
         (peer,) = a._peers.values()
         await votes.write(encode_varint(100) + b"half")
@@ -193,7 +193,8 @@ async def test_more_streams_than_allowed_are_reset_and_the_others_served() -> No
         await until(lambda: a._peers[next(iter(a._peers))]._streams == 2)
 
 
-async def test_a_storm_of_streams_ends_the_connection() -> None:
+async def test_a_storm_of_streams_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yamux_guard, "OPENINGS", (100, 10.0))  # by any machine's measure a storm
     async with node(1) as a, stranger(a) as it:
 
         async def open_and_reset() -> None:
@@ -275,7 +276,7 @@ async def test_any_frames_end_at_most_their_own_connection() -> None:
 
 
 async def test_a_peer_that_does_not_read_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libp2p_peer, "WRITE_S", 0.3)
+    monkeypatch.setattr(libp2p_channels, "WRITE_S", 0.3)
     async with node(1) as a, peer_of(a) as (it, _votes):
         it.connection._guard.sent = lambda frame: None  # type: ignore[method-assign,assignment]
         name, sent = key(900).peer_id, 0
