@@ -13,7 +13,7 @@ else is checked once, at the import. What a peer sends must be what was asked, i
 
 Bounds under hostile peers: ``HELD_BYTES_MAX`` of blocks that wait (and one answer for each request
 under way, of which bulk has ``STALLED_REQUESTS_MAX``); ``RUNS_MAX`` runs; those of ``wants``;
-``FUTURE_MAX`` blocks of slots to come, ``BAD_MAX`` hashes of bad blocks, the oldest of which go.
+those of ``orders`` and ``proofs``.
 A peer that fails is paused for up to a minute; one that sends a bad block is not asked again.
 """
 
@@ -50,9 +50,11 @@ from node.sync.events import (
     RequestFailed,
     Ticked,
 )
+from node.sync.orders import Orders
 from node.sync.peers import PAUSE_MS_MAX, Peer
+from node.sync.proofs import PROOF_PERIOD, ProofsWanted, ProofWanted
 from node.sync.runs import Misfit, Range, Run
-from node.sync.wants import PROOF_RETRY_MS, PROOFS_MAX, ProofWanted, Want, Wants
+from node.sync.wants import Want, Wants
 from primitives.header import Header
 from primitives.types import Hash
 
@@ -72,17 +74,13 @@ STALLED_REQUESTS_MAX: Final = 64
 """Bulk requests under way, counting those that are not answered for ``STALLED_MS``: peers that say
 nothing take the place of others no longer than that."""
 RUNS_MAX: Final = 4
-BAD_MAX: Final = 512
 FAILURES_BELIEVED_MAX: Final = 5
 """Failures in a row after which what a peer claims to have is not believed."""
-FUTURE_MAX: Final = 64
 FUTURE_SLOTS_KEPT: Final = 4
 """Slots by which a block may be ahead and is still fetched and kept: a clock may be off."""
 MISFIT_PAUSE_MS: Final = 500
-FUTURE_RETRY_MS: Final = 1_000
+IDLE_MS: Final = 1_000
 MAJOR_SYNC_BLOCKS: Final = 5
-PROOF_PERIOD: Final = 512
-"""Blocks at multiples of this height are proven final, so that much can be pruned while syncing."""
 
 _WHOLE: Final = BlockFields.HEADER | BlockFields.BODY | BlockFields.JUSTIFICATION
 
@@ -122,26 +120,6 @@ class _Asked:
     proof: ProofWanted | None = None
 
 
-@dataclass(slots=True)
-class _Ordered:
-    """A block that is being imported."""
-
-    block: IncomingBlock
-    peer: str
-    batch: int
-    run: Run | None
-    was_early: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Early:
-    """A block whose slot has not begun."""
-
-    block: IncomingBlock
-    peer: str
-    due_ms: int
-
-
 class SyncCore:
     """See the module's text."""
 
@@ -154,15 +132,11 @@ class SyncCore:
         self._peers: dict[str, Peer] = {}
         self._runs: list[Run] = []
         self._wants = Wants()
-        self._proofs: dict[Hash, ProofWanted] = {}
+        self._proofs = ProofsWanted()
+        self._orders = Orders()
         self._asked: dict[int, _Asked] = {}
-        self._ordered: dict[Hash, _Ordered] = {}
-        self._early: dict[Hash, _Early] = {}
-        self._bad: dict[Hash, None] = {}
         self._effects: deque[Effect] = deque()
-        self._ordered_bytes = 0
         self._last_id = 0
-        self._last_batch = 0
         self._now = 0
 
     # Driving.
@@ -206,18 +180,18 @@ class SyncCore:
             for peer in self._peers.values()
             if not peer.is_bad and peer.paused_until_ms > self._now
         ]
-        times += [early.due_ms for early in self._early.values()]
-        times += [proof.due_ms for proof in self._proofs.values() if proof.asked is None]
         times += [
             asked.sent_ms + STALLED_MS + 1
             for asked in self._asked.values()
             if asked.run is not None
         ]
-        second = self._wants.next_ms()
-        times += [] if second is None else [second]
-        times += [run.steal_ms for run in self._runs if run.steal_ms is not None]
+        firsts = [self._orders.next_ms, self._proofs.next_ms, self._wants.next_ms()]
+        firsts += [run.steal_ms for run in self._runs]
+        times += [first for first in firsts if first is not None]
         later = [time for time in times if time > self._now]
-        return min(later) if later else None
+        if later:
+            return min(later)
+        return self._now + IDLE_MS if times else None
 
     # Looking.
 
@@ -254,12 +228,12 @@ class SyncCore:
             "peers": len(self._peers),
             "asked": len(self._asked),
             "wants": len(self._wants),
-            "ordered": len(self._ordered),
+            "ordered": len(self._orders),
             "runs": len(self._runs),
-            "held_bytes": self._ordered_bytes + sum(run.held_bytes for run in self._runs),
-            "early": len(self._early),
+            "held_bytes": self._orders.byte_count + sum(run.held_bytes for run in self._runs),
+            "early": self._orders.early_count,
             "proofs": len(self._proofs),
-            "bad": len(self._bad),
+            "bad": self._orders.bad_count,
         }
 
     # Peers.
@@ -278,7 +252,7 @@ class SyncCore:
         if peer.request_id is not None:
             asked = self._asked.pop(peer.request_id)
             if asked.proof is not None:
-                asked.proof.asked = None
+                asked.proof.is_asked = False
 
     def _disbelieve(self, peer: Peer) -> None:
         """Nothing that came of this peer is used any more."""
@@ -293,14 +267,14 @@ class SyncCore:
 
     def _is_here(self, hash_: Hash) -> bool:
         """Whether a block is in the database, or on its way there."""
-        return hash_ in self._ordered or self._view.is_known(hash_)
+        return hash_ in self._orders or self._view.is_known(hash_)
 
     def _announced(self, what: Announced) -> None:
         peer = self._peers.get(what.peer)
         if peer is None or peer.is_bad:
             return
         block = BlockId(what.hash, int(what.header.number))
-        if what.hash in self._bad or what.header.parent_hash in self._bad:
+        if self._orders.is_bad(what.hash) or self._orders.is_bad(what.header.parent_hash):
             self._charge(peer.name, Cost.BAD_BLOCK)
             return
         if what.slots_ahead is None:
@@ -311,10 +285,10 @@ class SyncCore:
             return
         if what.is_best:
             peer.best = block
-        if block.hash in self._early:
+        if self._orders.is_early(block.hash):
             return
         if self._is_here(block.hash):
-            if what.is_best and block.hash not in self._ordered:
+            if what.is_best and block.hash not in self._orders:
                 peer.share(block)
             return
         if block.number > self._view.finalized().number and self._is_near(peer, block.number):
@@ -332,7 +306,7 @@ class SyncCore:
         if (
             peer is not None
             and not peer.is_bad
-            and what.block.hash not in self._bad
+            and not self._orders.is_bad(what.block.hash)
             and what.block.number > self._view.finalized().number
             and not self._is_here(what.block.hash)
         ):
@@ -358,7 +332,7 @@ class SyncCore:
         """Ask this idle peer something useful, if there is anything."""
         if peer.common is None and not self._locate(peer):
             return
-        has_room = self._ordered_bytes < HELD_BYTES_MAX
+        has_room = self._orders.byte_count < HELD_BYTES_MAX
         if has_room and (self._ask_for_want(peer) or (may_bulk and self._ask_for_range(peer))):
             return
         self._ask_for_proof(peer)
@@ -410,8 +384,8 @@ class SyncCore:
         return (
             self._is_near(peer, number)
             and number > self._view.finalized().number
-            and hash_ not in self._bad
-            and hash_ not in self._early
+            and not self._orders.is_bad(hash_)
+            and not self._orders.is_early(hash_)
             and (want is None or (not want.is_ordered and peer.name not in want.sources))
             and not self._is_here(hash_)
         )
@@ -484,22 +458,11 @@ class SyncCore:
         return self._view.canonical_hash(block.number) == block.hash
 
     def _ask_for_proof(self, peer: Peer) -> None:
-        for proof in self._proofs.values():
-            if (
-                proof.asked is None
-                and self._now >= proof.due_ms
-                and peer.name not in proof.told
-                and peer.best.number >= proof.block.number
-            ):
-                proof.asked = peer.name
-                proof.told[peer.name] = None
-                fields = BlockFields.HEADER | BlockFields.JUSTIFICATION
-                request = BlockRequest(fields, proof.block.hash, Direction.ASCENDING, 1)
-                self._ask(peer, _Asked(peer.name, request, proof=proof))
-                return
-            if proof.asked is None and len(proof.told) >= len(self._peers):
-                proof.due_ms = max(proof.due_ms, self._now + PROOF_RETRY_MS)
-                proof.told.clear()
+        proof = self._proofs.take(peer.name, peer.best.number, len(self._peers), self._now)
+        if proof is not None:
+            fields = BlockFields.HEADER | BlockFields.JUSTIFICATION
+            request = BlockRequest(fields, proof.block.hash, Direction.ASCENDING, 1)
+            self._ask(peer, _Asked(peer.name, request, proof=proof))
 
     # Answers.
 
@@ -510,7 +473,7 @@ class SyncCore:
         peer = self._peers[asked.peer]
         peer.request_id = None
         if asked.proof is not None:
-            asked.proof.asked = None
+            asked.proof.is_asked = False
         return peer, asked
 
     def _request_failed(self, what: RequestFailed) -> None:
@@ -594,7 +557,7 @@ class SyncCore:
         if want.is_ordered or self._wants.get(want.block.hash) is not want:
             return  # it came from elsewhere meanwhile
         for at, block in enumerate(blocks):
-            if block.hash in self._bad:
+            if self._orders.is_bad(block.hash):
                 self._blame(peer, want.block.hash, Cost.BAD_BLOCK)
                 return
             if self._is_here(block.header.parent_hash):
@@ -620,14 +583,11 @@ class SyncCore:
     ) -> None:
         if not blocks:
             return
-        self._last_batch += 1
         useful = tuple(
             block if self._needs_proof(block, is_last=block is blocks[-1]) else _bare(block)
             for block in blocks
         )
-        for block in useful:
-            self._ordered[block.hash] = _Ordered(block, peer, self._last_batch, run, was_early)
-            self._ordered_bytes += block.byte_count
+        self._orders.add(peer, useful, run, was_early=was_early)
         self._effects.append(ImportBlocks(peer, useful))
 
     def _needs_proof(self, block: IncomingBlock, *, is_last: bool) -> bool:
@@ -662,9 +622,8 @@ class SyncCore:
 
     def _imported(self, what: BlockImported) -> None:
         block = BlockId(what.hash, what.number)
-        ordered = self._done(what.hash)
+        ordered = self._orders.done(what.hash)
         self._wants.drop(what.hash)
-        self._early.pop(what.hash, None)
         if ordered is not None and ordered.run is not None:
             self._run_imported(ordered.run, block)
         elif ordered is not None:
@@ -674,19 +633,9 @@ class SyncCore:
                 peer.share(block)
                 if peer.run is not None and peer.run.base.number >= block.number:
                     self._leave_run(peer)
-        if (
-            (what.changes_set or what.number % PROOF_PERIOD == 0)
-            and what.number > self._view.finalized().number
-            and len(self._proofs) < PROOFS_MAX
-        ):
-            self._proofs[what.hash] = ProofWanted(block, self._now + PROOF_RETRY_MS)
-
-    def _done(self, hash_: Hash) -> _Ordered | None:
-        """The block is not being imported any more."""
-        ordered = self._ordered.pop(hash_, None)
-        if ordered is not None:
-            self._ordered_bytes -= ordered.block.byte_count
-        return ordered
+        needs_proof = what.changes_set or what.number % PROOF_PERIOD == 0
+        if needs_proof and what.number > self._view.finalized().number:
+            self._proofs.add(block, self._now)
 
     def _run_imported(self, run: Run, block: BlockId) -> None:
         run.imported(block)
@@ -698,18 +647,13 @@ class SyncCore:
                 self._leave_run(peer)
 
     def _import_failed(self, what: ImportFailed) -> None:
-        ordered = self._ordered.get(what.hash)
+        ordered = self._orders.failed(what.hash)
         if ordered is None:
             return
-        for hash_, other in list(self._ordered.items()):
-            if other.batch == ordered.batch or (
-                ordered.run is not None and other.run is ordered.run
-            ):
-                self._done(hash_)
         peer = self._peers.get(ordered.peer)
         match what.kind:
             case Failure.BAD:
-                self._remember_bad(what.hash)
+                self._orders.remember_bad(what.hash)
                 if peer is not None:
                     self._blame(peer, what.hash, Cost.BAD_BLOCK)
             case Failure.UNKNOWN_PARENT:
@@ -723,7 +667,7 @@ class SyncCore:
                     self._blame(peer, what.hash, Cost.BAD_JUSTIFICATION)
             case Failure.FUTURE:
                 self._wants.drop(what.hash)
-                self._keep_early(ordered)
+                self._orders.put_off(ordered, self._now)
             case Failure.REFUSED:
                 for each in self._peers.values():
                     if each.run is ordered.run and ordered.run is not None:
@@ -738,7 +682,7 @@ class SyncCore:
         """Wants whose block was in a batch that broke off are open again."""
         for hash_ in self._wants.hashes():
             want = self._wants.get(hash_)
-            if want is not None and want.is_ordered and hash_ not in self._ordered:
+            if want is not None and want.is_ordered and hash_ not in self._orders:
                 self._wants.reopen(want)
 
     def _blame(self, peer: Peer, hash_: Hash, cost: Cost) -> None:
@@ -747,46 +691,26 @@ class SyncCore:
         peer.is_bad = True
         self._disbelieve(peer)
 
-    def _remember_bad(self, hash_: Hash) -> None:
-        self._bad[hash_] = None
-        while len(self._bad) > BAD_MAX:
-            del self._bad[next(iter(self._bad))]
-
-    def _keep_early(self, ordered: _Ordered) -> None:
-        """A block of a slot that has not begun is tried again, once."""
-        if not ordered.was_early and len(self._early) < FUTURE_MAX:
-            due = self._now + FUTURE_RETRY_MS
-            self._early[ordered.block.hash] = _Early(ordered.block, ordered.peer, due)
-
     def _release_early(self) -> None:
-        for hash_, early in list(self._early.items()):
-            if early.due_ms <= self._now:
-                del self._early[hash_]
-                if not self._is_here(hash_):
-                    self._order(early.peer, (early.block,), None, was_early=True)
+        for early in self._orders.take_due(self._now):
+            if not self._is_here(early.block.hash):
+                self._order(early.peer, (early.block,), None, was_early=True)
 
     # Finality.
 
     def _proof_arrived(self, peer: Peer, proof: ProofWanted, block: IncomingBlock) -> None:
-        if block.justification is not None and proof.block.hash in self._proofs:
-            proof.due_ms = self._now + PROOF_RETRY_MS
+        if block.justification is not None and self._proofs.tried(proof, self._now):
             self._effects.append(ImportJustification(peer.name, proof.block, block.justification))
 
     def _proof_refused(self, what: JustificationRefused) -> None:
-        proof = self._proofs.get(what.hash)
-        if proof is not None:
-            proof.due_ms = self._now
+        self._proofs.refused(what.hash, self._now)
         if what.peer is not None:
             self._charge(what.peer, Cost.BAD_JUSTIFICATION)
 
     def _finalized(self, block: BlockId) -> None:
         self._wants.drop_to(block.number)
-        for hash_, proof in list(self._proofs.items()):
-            if proof.block.number <= block.number:
-                del self._proofs[hash_]
-        for hash_, early in list(self._early.items()):
-            if early.block.number <= block.number:
-                del self._early[hash_]
+        self._proofs.drop_to(block.number)
+        self._orders.drop_to(block.number)
         for peer in self._peers.values():
             common = peer.common
             if (

@@ -1,10 +1,10 @@
-"""Single blocks to fetch by hash, with whoever claims to have them; and proofs of finality.
+"""Single blocks to fetch by hash, with whoever claims to have them.
 
 A want is asked of one peer, and every ``SECOND_MS`` that it does not answer of another one: the
 block and as many of its ancestors as may be missing. The first answer counts.
 Bounds: ``WANTS_MAX`` at once and ``WANTS_PER_PEER_MAX`` that one peer brought up, so a flood of
 announcements takes nobody else's room; ``SOURCES_MAX`` peers are remembered for one
-and ``ASKED_OF_MAX`` asked at a time; ``PROOFS_MAX`` proofs are looked for.
+and ``ASKED_OF_MAX`` asked at a time.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,10 @@ from node.database import BlockId
 from primitives.types import Hash
 
 __all__ = [
-    "PROOFS_MAX",
-    "PROOF_RETRY_MS",
     "SECOND_MS",
     "SOURCES_MAX",
     "WANTS_MAX",
     "WANTS_PER_PEER_MAX",
-    "ProofWanted",
     "Want",
     "Wants",
 ]
@@ -31,9 +28,6 @@ WANTS_PER_PEER_MAX: Final = 16
 SOURCES_MAX: Final = 8
 ASKED_OF_MAX: Final = 3
 SECOND_MS: Final = 1_000
-PROOFS_MAX: Final = 64
-PROOF_RETRY_MS: Final = 10_000
-"""How long voting has to bring a proof of finality by itself, and between rounds of questions."""
 
 
 @dataclass(slots=True)
@@ -63,17 +57,6 @@ class Want:
         self.sources.pop(peer)
         self.asked[peer] = None
         self.asked_ms = now_ms
-
-
-@dataclass(slots=True)
-class ProofWanted:
-    """A block that needs a proof of finality."""
-
-    block: BlockId
-    due_ms: int
-    told: dict[str, None] = field(default_factory=dict)
-    """Who was asked in this round."""
-    asked: str | None = None
 
 
 class Wants:

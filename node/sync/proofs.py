@@ -1,0 +1,89 @@
+"""Proofs of finality that voting may not bring: of blocks that change the voters, and now and then.
+
+Such a block is asked about ``PROOF_RETRY_MS`` after its import, of each peer that may have the
+proof in turn, and again after as long, until it is final. Bounds: ``PROOFS_MAX`` blocks.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.database import BlockId
+from primitives.types import Hash
+
+__all__ = ["PROOFS_MAX", "PROOF_PERIOD", "PROOF_RETRY_MS", "ProofWanted", "ProofsWanted"]
+
+PROOF_PERIOD: Final = 512
+"""Blocks at multiples of this height are proven final, so that much can be pruned while syncing."""
+PROOF_RETRY_MS: Final = 10_000
+PROOFS_MAX: Final = 64
+
+
+@dataclass(slots=True)
+class ProofWanted:
+    """A block that needs a proof of finality."""
+
+    block: BlockId
+    due_ms: int
+    told: dict[str, None] = field(default_factory=dict)
+    """Who was asked in this round."""
+    is_asked: bool = False
+
+
+class ProofsWanted:
+    """See the module's text."""
+
+    def __init__(self) -> None:
+        self._proofs: dict[Hash, ProofWanted] = {}
+
+    def __len__(self) -> int:
+        return len(self._proofs)
+
+    def __contains__(self, hash_: Hash) -> bool:
+        return hash_ in self._proofs
+
+    def add(self, block: BlockId, now_ms: int) -> None:
+        """A block was imported that needs one."""
+        if len(self._proofs) < PROOFS_MAX:
+            self._proofs[block.hash] = ProofWanted(block, now_ms + PROOF_RETRY_MS)
+
+    def take(self, peer: str, best_number: int, peer_count: int, now_ms: int) -> ProofWanted | None:
+        """What this peer is to be asked for; of ``peer_count`` peers each is asked once a round."""
+        for proof in self._proofs.values():
+            if proof.is_asked:
+                continue
+            if len(proof.told) >= peer_count:
+                proof.due_ms = max(proof.due_ms, now_ms + PROOF_RETRY_MS)
+                proof.told.clear()
+            if (
+                now_ms >= proof.due_ms
+                and peer not in proof.told
+                and best_number >= proof.block.number
+            ):
+                proof.is_asked = True
+                proof.told[peer] = None
+                return proof
+        return None
+
+    def tried(self, proof: ProofWanted, now_ms: int) -> bool:
+        """A proof came and is being checked; False if it is not wanted any more."""
+        proof.due_ms = now_ms + PROOF_RETRY_MS
+        return self._proofs.get(proof.block.hash) is proof
+
+    def refused(self, hash_: Hash, now_ms: int) -> None:
+        """A proof proved nothing: the next peer is asked at once."""
+        proof = self._proofs.get(hash_)
+        if proof is not None:
+            proof.due_ms = now_ms
+
+    def drop_to(self, number: int) -> None:
+        """Blocks up to this height are final."""
+        for hash_, proof in list(self._proofs.items()):
+            if proof.block.number <= number:
+                del self._proofs[hash_]
+
+    @property
+    def next_ms(self) -> int | None:
+        """When the first of them is to be asked for."""
+        return min(
+            (proof.due_ms for proof in self._proofs.values() if not proof.is_asked), default=None
+        )
