@@ -2,8 +2,8 @@
 
 A ``Fault`` begins at a moment and is over at another; ``begin`` and ``end`` carry it out on a
 world. ``draw_faults`` writes the list of a seed: episodes of one to four faults, then a quiet time
-in which finality must come back. ``Traitor`` is what a Byzantine node does all the time: it runs the
-production cores as everybody, and lies where its messages leave it.
+in which finality must come back. ``Traitor`` is what a Byzantine node does all the time: it runs
+the production cores as everybody, and lies where its messages leave it.
 """
 
 import random
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 SECOND = 1000
+EXCUSED_MS = 75_000
+"""How long after its uplink was narrow a node may be behind: the longest pause of the
+synchroniser after failures, and a round."""
 WEATHERS = (
     Weather(delay_ms=(5, 60), loss=0.1, twice=0.1, late=0.05),
     Weather(delay_ms=(100, 1500), loss=0.05),
@@ -122,6 +125,7 @@ def begin(world: "World", fault: Fault) -> None:
             network.weather = WEATHERS[detail[0]]
         case "slow":
             network.bytes_per_s[detail[0]] = detail[1]
+            world.excused[detail[0]] = world.now + fault.until_ms
         case "skew":
             nodes[detail[0]].skew_ms = detail[1]
         case "leave":
@@ -159,6 +163,7 @@ def end(world: "World", fault: Fault) -> None:
             network.weather = world.plan.weather
         case "slow":
             network.bytes_per_s.pop(detail[0], None)
+            world.excused[detail[0]] = world.now + EXCUSED_MS
         case "skew":
             nodes[detail[0]].skew_ms = 0
         case "leave":
