@@ -36,6 +36,7 @@ from node.consensus.signed_slots import SignedSlots
 from node.database import BlockId, ChainDatabase, KeyValue, LevelDb, MemoryKv, genesis_state_root
 from node.genesis import genesis_header, genesis_state, load_spec
 from node.logging import short_hash
+from node.network.anchors import FILE_NAME as ANCHORS_FILE
 from node.network.memory import MemoryHub
 from node.network.node_key import NodeKey
 from node.network.transport import Network, Roles, Status
@@ -251,6 +252,7 @@ class _Node:
             boot_nodes=self.spec.boot_nodes,
             status=self._status,
             agent=f"{NODE_NAME}/{version()} ({self.config.name or 'unnamed'})",
+            anchors=None if place is None else place / ANCHORS_FILE,
         ) as network:
             log.info(f"Local node identity is: {network.local_peer}")
             for address in network.addresses():

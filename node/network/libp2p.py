@@ -11,6 +11,7 @@ Use it so::
         boot_nodes=spec.boot_nodes,
         status=lambda: Status(roles, best.number, best.hash),
         agent="CESS Node/0.1.0 (name)",
+        anchors=config.network_path(spec.id) / anchors.FILE_NAME,
     ) as network:
         network.serve(RequestKind.SYNC, handler)      # before peers ask
         with network.listen([Channel.BLOCK_ANNOUNCES]) as events:
@@ -31,6 +32,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import partial
 from os import urandom
+from pathlib import Path
 from socket import IPPROTO_TCP, MSG_PEEK, TCP_NODELAY, TCP_USER_TIMEOUT
 from typing import Final
 
@@ -39,6 +41,7 @@ import trio
 
 from node.config import NetworkConfig
 from node.network.addresses import ADDRESS_CHARS_MAX, Address, InvalidAddress, is_public
+from node.network.anchors import load_anchors, save_anchors
 from node.network.counters import Counters
 from node.network.identify import identify
 from node.network.kademlia import closest, encode_answer
@@ -95,6 +98,7 @@ SEEK_S: Final = 5.0
 SEEK_WANTING_S: Final = 60.0
 SEEK_IDLE_S: Final = 300.0
 """The longest pause, while peers are wanted and while they are not."""
+REMEMBER_S: Final = 60.0
 RESERVED_MAX: Final = 1000
 ASKED_MAX: Final = 3
 """Peers asked in one search."""
@@ -136,6 +140,7 @@ class Libp2pNetwork:
         status: Callable[[], Status],
         agent: str,
         nursery: trio.Nursery,
+        anchors: Path | None,
     ) -> None:
         self.genesis_hash = genesis_hash
         self.names = names
@@ -153,6 +158,7 @@ class Libp2pNetwork:
         self._nursery = nursery
         self._peers: dict[int, Peer] = {}
         self._next = 0
+        self._anchors = anchors
         self._pending: dict[int, tuple[str, trio.CancelScope]] = {}
         self._pending_of: Counter[str] = Counter()
 
@@ -459,6 +465,26 @@ class Libp2pNetwork:
             self._drive(Ticked())
             await trio.sleep(TICK_S)
 
+    async def remember(self) -> None:
+        """Note now and then whom we have dialled, for the next start."""
+        while True:
+            await trio.sleep(REMEMBER_S)
+            await trio.to_thread.run_sync(self.save_anchors)
+
+    def save_anchors(self) -> None:
+        """Write down the peers that we dialled and talk with."""
+        if self._anchors is None:
+            return
+        good = [
+            peer.remote.at_peer(peer.id)
+            for peer in tuple(self._peers.values())
+            if not peer.is_inbound and peer.is_open(_ORDER[0])
+        ]
+        try:
+            save_anchors(self._anchors, good)
+        except OSError as error:
+            log.warning(f"cannot write {self._anchors}: {error.strerror}; peers are not remembered")
+
     async def seek(self) -> None:
         """Ask peers for peers: often while that brings news, seldom where all are known."""
         pause_s, known = SEEK_S, 0
@@ -511,8 +537,11 @@ async def open_network(
     boot_nodes: Sequence[str] = (),
     agent: str = "CESS Node",
     trusts_private_hosts: bool = True,
+    anchors: Path | None = None,
 ) -> AsyncIterator[Libp2pNetwork]:
     """A network that is open while the block runs; see the module for how to use it.
+
+    ``anchors`` is the file of the peers of the last run.
 
     Raises: NetworkPortInUse.
     """
@@ -524,6 +553,7 @@ async def open_network(
         in_peers_light=config.in_peers_light,
         reserved=tuple(Address.parse(text) for text in config.reserved_nodes),
         boot=(*(Address.parse(text) for text in config.bootnodes), *_usable(boot_nodes)),
+        anchors=() if anchors is None else load_anchors(anchors),
         reserved_only=config.reserved_only,
         trusts_private_hosts=trusts_private_hosts,
         seed=urandom(32),
@@ -538,6 +568,7 @@ async def open_network(
             status=status,
             agent=agent,
             nursery=nursery,
+            anchors=anchors,
         )
         if listening.listeners:
             await nursery.start(
@@ -547,7 +578,9 @@ async def open_network(
             )
         nursery.start_soon(network.tick)
         nursery.start_soon(network.seek)
+        nursery.start_soon(network.remember)
         try:
             yield network
         finally:
+            network.save_anchors()
             nursery.cancel_scope.cancel()

@@ -70,6 +70,8 @@ class PeeringConfig:
     in_peers_light: int = 100
     reserved: tuple[Address, ...] = ()
     boot: tuple[Address, ...] = ()
+    anchors: tuple[Address, ...] = ()
+    """Peers that we dialled in the last run."""
     reserved_only: bool = False
     trusts_private_hosts: bool = True
     """Whether addresses that the internet cannot reach are exempt from the limits by host."""
@@ -190,6 +192,10 @@ class Peering:
         for address in (*config.boot, *config.reserved):
             if address.peer is not None and address.peer != config.local_peer:
                 self.book.keep(address.peer, address)
+        for address in config.anchors:
+            if address.peer is not None and address.peer != config.local_peer:
+                self.book.told(address.peer, address, "the last run")
+                self.book.proven(address.peer, address)
         for address in config.reserved:
             if address.peer is not None:
                 self._reserved[address.peer] = None

@@ -1,12 +1,15 @@
 """Nodes over real sockets: they find each other, talk, part and meet again."""
 
 import socket
+from pathlib import Path
 
 import pytest
 import trio
 
 from node.config import NetworkConfig
 from node.network import libp2p, libp2p_peer
+from node.network.addresses import Address
+from node.network.anchors import load_anchors, save_anchors
 from node.network.libp2p import NetworkPortInUse, open_network
 from node.network.transport import (
     Channel,
@@ -22,10 +25,9 @@ from node.network.transport import (
 from primitives.types import Hash
 from tests.node.network.nodes import GENESIS, PATIENCE_S, key, node, opened, status, until
 
-pytestmark = pytest.mark.trio
-
 
 @pytest.mark.parametrize("websocket", [False, True])
+@pytest.mark.trio
 async def test_two_nodes_greet_notify_and_ask(websocket: bool) -> None:
     async with node(1) as a, node(2, a, websocket=websocket) as b:
         port: Network = a
@@ -53,6 +55,7 @@ async def test_two_nodes_greet_notify_and_ask(websocket: bool) -> None:
             assert [(info.status, info.is_inbound) for info in b.peers()] == [(status(1)(), False)]
 
 
+@pytest.mark.trio
 async def test_large_answers_and_notifications_pass_and_too_large_ones_do_not() -> None:
     async with node(1) as a, node(2, a) as b:
         await opened(b, Channel.TRANSACTIONS)
@@ -75,6 +78,7 @@ async def test_large_answers_and_notifications_pass_and_too_large_ones_do_not() 
         assert len(event.data) == 3 << 20
 
 
+@pytest.mark.trio
 async def test_requests_are_refused_late_or_for_nobody() -> None:
     async with node(1) as a, node(2, a) as b:
         await opened(b)
@@ -102,6 +106,7 @@ async def test_requests_are_refused_late_or_for_nobody() -> None:
         assert not b.notify("nobody", Channel.GRANDPA, b"")
 
 
+@pytest.mark.trio
 async def test_many_requests_at_once_are_all_answered() -> None:
     async with node(1) as a, node(2, a) as b:
         await opened(b)
@@ -127,6 +132,7 @@ async def test_many_requests_at_once_are_all_answered() -> None:
         assert most <= libp2p_peer.ASKING_MAX
 
 
+@pytest.mark.trio
 async def test_a_node_of_another_chain_is_no_peer() -> None:
     async with node(1) as a, node(2, a, genesis=Hash(b"\x09" * 32)) as b:
         await until(lambda: b.counters.connections_opened > 0)
@@ -135,6 +141,7 @@ async def test_a_node_of_another_chain_is_no_peer() -> None:
         assert not b.peers()
 
 
+@pytest.mark.trio
 async def test_nodes_find_each_other_through_a_third(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libp2p, "SEEK_S", 0.1)
     async with node(1) as a, node(2, a) as b, node(3, a) as c:
@@ -142,6 +149,7 @@ async def test_nodes_find_each_other_through_a_third(monkeypatch: pytest.MonkeyP
         assert {info.peer for info in b.peers()} == {a.local_peer, c.local_peer}
 
 
+@pytest.mark.trio
 async def test_a_node_that_restarts_is_met_again() -> None:
     async with node(1) as a:
         with a.listen([Channel.BLOCK_ANNOUNCES]) as events, trio.fail_after(PATIENCE_S):
@@ -153,6 +161,7 @@ async def test_a_node_that_restarts_is_met_again() -> None:
         assert not a.peers()
 
 
+@pytest.mark.trio
 async def test_a_node_dials_again_a_peer_that_went_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.network.address_book.RETRY_S", 0.1)
     monkeypatch.setattr("node.network.peering.REFUSED_S", 0.1)
@@ -181,6 +190,7 @@ async def test_a_node_dials_again_a_peer_that_went_away(monkeypatch: pytest.Monk
         second.cancel()
 
 
+@pytest.mark.trio
 async def test_a_banned_peer_is_cut_off_and_kept_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.network.address_book.RETRY_KEPT_MAX_S", 0.1)
     monkeypatch.setattr(libp2p, "TICK_S", 0.05)
@@ -195,6 +205,7 @@ async def test_a_banned_peer_is_cut_off_and_kept_out(monkeypatch: pytest.MonkeyP
         assert not a.peers()
 
 
+@pytest.mark.trio
 async def test_a_node_has_many_peers() -> None:
     async with node(1, in_peers=30) as hub, trio.open_nursery() as nursery:
         stop = trio.Event()
@@ -215,6 +226,7 @@ async def test_a_node_has_many_peers() -> None:
     assert hub.connection_count == 0
 
 
+@pytest.mark.trio
 async def test_full_places_are_said_no_to(monkeypatch: pytest.MonkeyPatch) -> None:
     async with node(1, in_peers=1) as hub, node(2, hub) as b:
         await opened(b)
@@ -226,6 +238,7 @@ async def test_full_places_are_said_no_to(monkeypatch: pytest.MonkeyPatch) -> No
         assert len(hub.peers()) == 1
 
 
+@pytest.mark.trio
 async def test_a_named_port_in_use_is_an_error_and_the_default_one_gives_way() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -242,6 +255,7 @@ async def test_a_named_port_in_use_is_an_error_and_the_default_one_gives_way() -
                     assert network.port not in (0, port)
 
 
+@pytest.mark.trio
 async def test_public_addresses_are_told_instead_of_local_ones() -> None:
     async with node(1, public_addrs=("/dns/node.example/tcp/30333",)) as a, node(2) as b:
         assert a.addresses() == (f"/dns/node.example/tcp/30333/p2p/{a.local_peer}",)
@@ -252,6 +266,7 @@ async def test_public_addresses_are_told_instead_of_local_ones() -> None:
         assert [str(one) for one in peer.addresses] == ["/dns/node.example/tcp/30333"]
 
 
+@pytest.mark.trio
 async def test_a_host_of_py_libp2p_itself_pings_and_identifies() -> None:
     import multiaddr
     from libp2p import new_host
@@ -271,3 +286,28 @@ async def test_a_host_of_py_libp2p_itself_pings_and_identifies() -> None:
                 assert b"/grandpa/1" in data
                 await host.disconnect(info.peer_id)
         await until(lambda: a.connection_count == 0)
+
+
+@pytest.mark.trio
+async def test_a_node_remembers_whom_it_talked_with(tmp_path: Path) -> None:
+    anchors = tmp_path / "network" / "peers"
+    async with node(1) as a:
+        for boot in (a.addresses(), ()):
+            config = NetworkConfig(port=0, port_is_given=True, is_local=True, bootnodes=boot)
+            async with open_network(
+                config, key=key(2), genesis_hash=GENESIS, status=status(2), anchors=anchors
+            ) as b:
+                await until(lambda b=b: len(b.peers()) == 1)  # type: ignore[misc]
+            assert load_anchors(anchors) == (Address.parse(a.addresses()[0]),)
+
+
+def test_a_damaged_file_of_peers_is_worth_its_good_lines(tmp_path: Path) -> None:
+    path = tmp_path / "peers"
+    good = f"/ip4/1.2.3.4/tcp/1/p2p/{key(1).peer_id}"
+    path.write_bytes(b"\xff\x00junk\n/ip4/1.2.3.4/tcp/1\n" + good.encode() + b"\n/ip4")
+    assert load_anchors(path) == (Address.parse(good),)
+    save_anchors(path, [])
+    assert load_anchors(path) == (Address.parse(good),)
+    assert load_anchors(tmp_path / "none") == ()
+    save_anchors(path, [Address.parse(good)] * 100)
+    assert len(load_anchors(path)) == 32
