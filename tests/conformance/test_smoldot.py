@@ -7,7 +7,7 @@ seals, and that it is final. What it reads of a state comes with a proof.
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +15,19 @@ from typing import Any
 
 import pytest
 
+from chain_spec.light_sync import LightSyncState
 from chain_spec.presets import dev, validator_suri, with_validators
 from chain_spec.spec import ChainSpec
 from node.config import NodeConfig
 from node.genesis import genesis_header, genesis_state
+from node.light_sync import AuthoritySet
 from node.network.node_key import NodeKey
 from pallets.system import AccountInfo, System
 from primitives import trie
 from primitives.crypto.keys import KeyPair
-from primitives.digest import BabePreDigest, DigestItem, PreRuntime
+from primitives.digest import AuthorityKey, BabePreDigest, DigestItem, PreRuntime
 from primitives.keystore import Keystore
-from primitives.scale import decode
+from primitives.scale import U64, decode, encode
 from tests.conformance.environments.build import node_command
 from tests.conformance.live import LiveNode, running
 from tests.conformance.past import ROTATION_BLOCKS, write_past
@@ -64,11 +66,13 @@ class Served:
         self.path = folder / "spec.json"
         spec.save(self.path)
 
-    def follow(self, finals: int = 3, path: Path | None = None) -> dict[str, Any]:
+    def follow(
+        self, finals: int = 3, path: Path | None = None, *, patience_ms: int = 60_000
+    ) -> dict[str, Any]:
         """smoldot's report."""
         key = f"0x{System.account.key(BOB).hex()}"
         where = str(path or self.path)
-        return run("smoldot.mjs", where, key, f"0x{BOB.hex()}", str(finals))
+        return run("smoldot.mjs", where, key, f"0x{BOB.hex()}", str(finals), str(patience_ms))
 
 
 @contextmanager
@@ -199,16 +203,56 @@ def test_it_follows_blocks_and_votes_of_several_validators(tmp_path: Path) -> No
         assert len(authors) > 1
 
 
-def test_it_begins_at_a_checkpoint(old: Served, tmp_path: Path) -> None:
-    made = old.node.ask("sync_state_genSyncSpec", True)
-    spec = ChainSpec.from_json(json.dumps({**made, "bootNodes": list(old.spec.boot_nodes)}))
+def checkpoint(at: Served, path: Path, change: Callable[[LightSyncState], LightSyncState]) -> None:
+    """Save a spec with the node's checkpoint, changed."""
+    made = at.node.ask("sync_state_genSyncSpec", True)
+    spec = ChainSpec.from_json(json.dumps({**made, "bootNodes": list(at.spec.boot_nodes)}))
     assert spec.light_sync_state is not None
+    replace(spec, light_sync_state=change(spec.light_sync_state)).save(path)
+
+
+def test_it_begins_at_a_checkpoint(old: Served, tmp_path: Path) -> None:
     path = tmp_path / "spec.json"
-    spec.save(path)
+    checkpoint(old, path, lambda found: found)
     found = old.follow(path=path)
     check(found, old)
     assert found["warp"] == 0
     assert not any("starting at: " + found["genesis"][:6] in line for line in found["log"])
+
+
+def test_a_checkpoint_may_be_in_the_first_epoch(tmp_path: Path) -> None:
+    with served(tmp_path, 4, PORT + 5) as at:
+        path = tmp_path / "checkpoint.json"
+        checkpoint(at, path, lambda found: found)
+        found = at.follow(path=path)
+        check(found, at)
+
+
+def other_voters(found: LightSyncState) -> LightSyncState:
+    """Somebody else's key stands where that of the voter was."""
+    voters = decode(AuthoritySet, found.grandpa_authority_set)
+    stranger = AuthorityKey(KeyPair.from_suri("//Stranger", "ed25519").public)
+    changed = replace(voters, current_authorities=((stranger, U64(1)),))
+    return replace(found, grandpa_authority_set=encode(AuthoritySet, changed))
+
+
+def other_authors(found: LightSyncState) -> LightSyncState:
+    """Somebody else's key stands where that of the author was."""
+    stranger = KeyPair.from_suri("//Stranger").public
+    author = KeyPair.from_suri("//Alice").public
+    changed = found.babe_epoch_changes.replace(author, stranger)
+    assert changed != found.babe_epoch_changes
+    return replace(found, babe_epoch_changes=changed)
+
+
+def test_votes_and_seals_of_strangers_are_not_believed(old: Served, tmp_path: Path) -> None:
+    """What our node sends is a forgery to whoever expects other authorities."""
+    path = tmp_path / "spec.json"
+    for change in (other_voters, other_authors):
+        checkpoint(old, path, change)
+        found = old.follow(finals=1, path=path, patience_ms=8_000)
+        assert found["finals"] == []
+        assert any("erify" in each for each in found["failures"]), found["failures"]
 
 
 def test_papi_works_on_it(young: Served) -> None:

@@ -1,11 +1,11 @@
 // smoldot over the peer-to-peer network: argv[2] is a raw chain spec, argv[3] an account's storage
-// key in hex, argv[4] an account in hex, argv[5] how many final blocks to wait for. Prints what it
-// saw as JSON, with milliseconds from the moment it was given the chain.
+// key in hex, argv[4] an account in hex, argv[5] how many final blocks to wait for, argv[6] for how many
+// milliseconds at most. Prints what it saw as JSON, with milliseconds from the moment it was given the chain.
 import { readFileSync } from 'node:fs';
 import { start } from 'smoldot';
 import { report } from './report.mjs';
 
-const [, , specPath, storageKey, account, finals] = process.argv;
+const [, , specPath, storageKey, account, finals, patience = '60000'] = process.argv;
 const log = [];
 const client = start({ maxLogLevel: 4, logCallback: (level, target, text) => log.push(`${target} ${text}`) });
 const begun = Date.now();
@@ -45,7 +45,15 @@ const until = async (find) => {
   }
 };
 const follow = await ask('chainHead_v1_follow', [true]);
-const initialized = await until((event) => event.event === 'initialized');
+const within = (promise) =>
+  Promise.race([promise, new Promise((resolve) => setTimeout(resolve, Number(patience)))]);
+const failures = () =>
+  log.filter((line) => /verify-(error|failure)|proof-error|request-(error|failure)/.test(line));
+const initialized = await within(until((event) => event.event === 'initialized'));
+if (!initialized) {
+  report({ finals: [], news: [], failures: failures() });
+  await new Promise(() => {});
+}
 const first = initialized.finalizedBlockHashes.at(-1);
 const seen = { syncedMs: initialized.at, hash: first, runtime: initialized.finalizedBlockRuntime };
 seen.genesis = await ask('chainSpec_v1_genesisHash');
@@ -78,11 +86,11 @@ for (const [name, parameters] of [
 // Best and final blocks as they come.
 const enough = () =>
   events.filter((event) => event.event === 'finalized').flatMap((event) => event.finalizedBlockHashes);
-await until(() => enough().length >= Number(finals));
+await within(until(() => enough().length >= Number(finals)));
 seen.finals = enough();
 seen.news = events.filter((event) => event.event === 'newBlock').map((event) => event.blockHash);
 seen.warp = log.filter((line) => /warp sync finished|warp-sync-fragment-verify-success/i.test(line)).length;
-seen.failures = log.filter((line) => /verify-(error|failure)|proof-error|request-(error|failure)/.test(line));
+seen.failures = failures();
 seen.log = log.filter((line) => / (starting at|mode-decision)/.test(line));
 await client.terminate();
 report(seen);
