@@ -11,7 +11,7 @@ the chain is behind the last set that it voted in.
 
 Bounds: ``INBOX_MAX`` inputs wait, then the network does; a peer may send ``BURST_MAX`` messages at
 once and ``MESSAGES_PER_S`` from then on, and pays for more, for what does not decode, and for what
-no honest voter sends.
+no honest voter sends. Somebody else's vote is passed on to ``RELAYS_MAX`` peers.
 """
 
 from collections import OrderedDict
@@ -77,7 +77,7 @@ from primitives.hashing import twox_64
 from primitives.justification import GrandpaJustification
 from primitives.types import Hash
 
-__all__ = ["FinalityConflict", "FinalityShell", "timing_for"]
+__all__ = ["RELAYS_MAX", "FinalityConflict", "FinalityShell", "timing_for"]
 
 log = structlog.get_logger("grandpa")
 
@@ -86,6 +86,9 @@ BURST_MAX: Final = 4096
 MESSAGES_PER_S: Final = 1024
 KNOWN_MAX: Final = 512
 """Messages that a peer sent and that are not sent back to it."""
+
+RELAYS_MAX: Final = 6
+"""Peers to whom somebody else's vote is passed on."""
 
 LOOK_S: Final = 1.0
 """How often to see whether the keys, the set or the state of syncing are others."""
@@ -110,8 +113,9 @@ class FinalityConflict(CessError):  # noqa: N818  a fact
 
 def timing_for(slot_ms: int) -> Timing:
     """The voter's times for slots of this length: a round fits into a slot several times."""
+    repeat_ms = min(max(slot_ms // 3, 500), 5000)
     return Timing(
-        gossip_ms=min(max(slot_ms // 18, 100), 1000), repeat_ms=min(max(slot_ms // 3, 500), 5000)
+        gossip_ms=min(max(slot_ms // 18, 100), 1000), repeat_ms=repeat_ms, idle_ms=repeat_ms
     )
 
 
@@ -431,14 +435,17 @@ class FinalityShell:
     def _broadcast(self, message: GossipMessage, origin: str | None) -> None:
         data = encode_message(message)
         is_for_all = isinstance(message, CommitMessage | NeighbourMessage)
-        mark = twox_64(data) if origin is not None else None
-        for peer, state in self._peers.items():
-            if peer == origin or (state.is_light and not is_for_all):
-                continue
-            if mark is None or mark not in state.known:
-                self._notify(peer, data)
+        chosen = [peer for peer, state in self._peers.items() if is_for_all or not state.is_light]
         if origin is not None:
             self._network.report(origin, Cost.USEFUL_VOTE)
+            mark = twox_64(data)
+            chosen = [peer for peer in chosen if mark not in self._peers[peer].known]
+            if not is_for_all and len(chosen) > RELAYS_MAX:
+                # Each node begins elsewhere; whom none of them reaches hears the repetition.
+                start = int.from_bytes(mark, "little") % len(chosen)
+                chosen = (chosen + chosen)[start : start + RELAYS_MAX]
+        for peer in chosen:
+            self._notify(peer, data)
 
     def _notify(self, peer: str, data: bytes) -> None:
         # A full queue loses it: what matters is repeated.

@@ -7,7 +7,8 @@ the set, it follows the votes and casts none.
 In each round, with T the time in which a message reaches everybody (``Timing.gossip_ms``):
 1. the primary proposes the estimate of the round before, if that is not final;
 2. after 2 T, or when the round is completable, a voter prevotes for the best chain that contains
-   the estimate of the round before, or the proposal if that lies between estimate and ghost;
+   the estimate of the round before, or the proposal if that lies between estimate and ghost; while
+   all of that is final and nobody else votes, it waits up to ``Timing.idle_ms`` longer for a block;
 3. once the ghost is at or above that estimate, and after 4 T, or when the ghost can rise no more,
    or when the round is completable, it precommits to the ghost;
 4. when the round is completable and the estimate of the round before is final, the next one begins.
@@ -109,6 +110,8 @@ class Timing:
     gossip_ms: int = 1000
     """Within this a message reaches everybody, when the network works."""
     repeat_ms: int = 5000
+    idle_ms: int = 0
+    """Longest wait for something new to vote for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +231,7 @@ class Voter:
         times = [self._repeat_at]
         if self._may_vote():
             if VoteKind.PREVOTE not in self._play.own:
-                times.append(self._prevote_at())
+                times += [self._prevote_at(), self._prevote_at() + self._timing.idle_ms]
             elif VoteKind.PRECOMMIT not in self._play.own:
                 times.append(self._precommit_at())
         later = [at for at in times if at > self._now]
@@ -551,8 +554,14 @@ class Voter:
         ):
             start = proposal
         best = self._chain.best_containing(start.hash)
-        if best is not None:
+        if best is not None and not self._may_wait(best):
             self._cast(VoteKind.PREVOTE, best)
+
+    def _may_wait(self, best: Block) -> bool:
+        """Whether a vote for ``best`` would say nothing that is not final, and nobody waits."""
+        is_early = self._now < self._prevote_at() + self._timing.idle_ms
+        is_new = best.number > self._finalized.number or self._play.votes.prevotes.weight > 0
+        return is_early and not is_new
 
     def _precommit(self) -> None:
         own, votes = self._play.own, self._play.votes

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from node.consensus.grandpa.shell import FinalityConflict
+from node.consensus.grandpa.shell import RELAYS_MAX, FinalityConflict
 from node.database import MemoryKv
 from node.network.transport import Channel, Notified, Roles
 from primitives.crypto.keys import KeyPair
@@ -261,6 +261,54 @@ def test_a_vote_for_an_unknown_block_has_it_fetched_and_counts_then() -> None:
         await cluster.until_final(1)
 
     play(script, four())
+
+
+def test_rounds_wait_for_something_to_vote_for_and_then_hurry() -> None:
+    async def script(cluster: Cluster) -> None:
+        await cluster.grow(1)
+        await cluster.until_final(1)
+        before = cluster["Alice"].stats().round
+        await trio.sleep(20)
+        assert 20 <= cluster["Alice"].stats().round - before <= 34  # 0.7 s each, not 0.2 s
+        await trio.sleep(0.3)
+        await cluster.grow(1)
+        began = trio.current_time()
+        await cluster.until_final(2)
+        assert trio.current_time() - began < 0.9
+
+    play(script, four())
+
+
+def test_votes_of_others_are_passed_on_to_a_few_and_commits_to_all() -> None:
+    async def script(cluster: Cluster) -> None:
+        alice = cluster["Alice"]
+        taps = {f"Peer{at}": Tap() for at in range(20)}
+        async with trio.open_nursery() as nursery:
+            for name, tap in taps.items():
+                cluster[name].open(cluster.hub)
+                await nursery.start(tap.run, cluster[name])
+                cluster.hub.connect(name, "Alice")
+            header = cluster.make("Alice")
+            vote = make_vote(VoteKind.PREVOTE, Block(bytes(header.hash()), 1))
+            signed = sign_vote(vote, 1, 0, GRANDPA[1])
+            message = VoteMessage(round=U64(1), set_id=U64(0), signed=signed)
+            cluster["Peer0"].network.notify("Alice", Channel.GRANDPA, encode_message(message))
+            await trio.sleep(0.05)
+            slot = GRANDPA[1].public, 1, VoteKind.PREVOTE
+            reached = [name for name, tap in taps.items() if slot in tap.votes]
+            assert len(reached) == RELAYS_MAX
+            assert "Peer0" not in reached
+            made = make_justification(header.hash(), 1, 1, 0, GRANDPA[1:])
+            commit = compact_commit(made.commit)
+            told = CommitMessage(round=U64(1), set_id=U64(0), commit=commit)
+            cluster["Peer0"].network.notify("Alice", Channel.GRANDPA, encode_message(told))
+            await trio.sleep(0.05)
+            assert sum(bool(tap.commits) for tap in taps.values()) == 19
+            nursery.cancel_scope.cancel()
+        assert alice.final == 1
+
+    peers = [Node(f"Peer{at}", [], role=Roles.FULL) for at in range(20)]
+    play(script, [four()[0], *peers], start=("Alice",))
 
 
 # Hostile peers.
