@@ -5,9 +5,13 @@ A network lives under its base path: ``devnet.json`` (who runs, by process id an
 is there is found again by the next ``up``, so a chain goes on where it was stopped.
 
 The processes end with the one that called ``Devnet.start``, whatever happens to that one. With
-``--detach`` a supervisor of its own holds them, see ``supervise``.
+``--detach`` a supervisor of its own holds them, see ``supervise``. Of several validators some may
+end, and the network goes on: whether it still makes blocks final is what one wants to see.
 
-Bounds: ``MINERS_MAX`` miners, because that many accounts are endowed on the development chain;
+Miners and clients use the first validator's RPC.
+
+Bounds: ``VALIDATORS_MAX`` validators (see `client.validators`);
+``MINERS_MAX`` miners, because that many accounts are endowed on the development chain;
 ``ready_timeout_s`` until the network is ready.
 """
 
@@ -35,6 +39,14 @@ from client.processes import (
     tail_of,
     wait_until_gone,
 )
+from client.validators import (
+    VALIDATORS_MAX,
+    Seat,
+    node_arguments,
+    read_spec,
+    take_seat,
+    write_boot_nodes,
+)
 from pallets.sminer import Sminer
 from primitives.crypto.keys import KeyPair
 from primitives.crypto.ss58 import ss58_encode
@@ -59,16 +71,16 @@ SUPERVISOR_LOG: Final = "supervisor.log"
 MINERS_MAX: Final = 32
 MINER_PORTS_FROM: Final = 30_000
 PORT_MAX: Final = 65_535
-RPC_CONNECTIONS: Final = 2000
 POLL_S: Final = 0.5
 REPORT_S: Final = 5.0
-VALIDATOR: Final = "alice"
+P2P_PORTS_FROM: Final = 30_333
 DECLARED_UNITS: Final = 1
 SPACE: Final = "1GiB"
 DOWN_TIMEOUT_S: Final = 40.0
 READY_LINE_BYTES: Final = 1 << 20
 
 Report = Callable[[str], None]
+Look = Callable[[ChainClient], Awaitable[str | None]]
 
 
 class DevnetFailed(CessError):
@@ -89,10 +101,10 @@ class DevnetPlan:
 
     def check(self) -> None:
         """Raises: DevnetFailed for what cannot be."""
-        if self.validators != 1:
+        if not 1 <= self.validators <= VALIDATORS_MAX:
             raise DevnetFailed(
-                "this version has no peer-to-peer network: a chain is run by one validator, "
-                "so give --validators 1"
+                f"a development network has 1 to {VALIDATORS_MAX} validators, as each is a process "
+                f"that executes every block: give --validators 1 to {VALIDATORS_MAX}"
             )
         if not 0 <= self.miners <= MINERS_MAX:
             raise DevnetFailed(f"a development network has 0 to {MINERS_MAX} miners")
@@ -108,6 +120,8 @@ class _Member:
     directory: str
     account: str = ""
     endpoint: str = ""
+    rpc: str = ""
+    peer_id: str = ""
 
 
 @dataclass(slots=True)
@@ -133,6 +147,7 @@ class Devnet:
         self._base = plan.base_path.absolute()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._killed: set[str] = set()
+        self._seats: dict[str, Seat] = {}
         self._state: _State | None = None
 
     def __enter__(self) -> "Devnet":
@@ -143,7 +158,7 @@ class Devnet:
 
     @property
     def rpc(self) -> str:
-        """The address of the node."""
+        """The address of the first validator."""
         return f"ws://127.0.0.1:{self.plan.rpc_port}"
 
     def start(self) -> dict[str, Any]:
@@ -159,10 +174,11 @@ class Devnet:
             rpc=self.rpc, chain_spec=str(spec), supervisor=ProcessRecord.of(os.getpid())
         )
         try:
-            self._start_validator(spec)
-            self._wait("the first finalized block", _has_finalized)
+            self._start_validators(spec)
+            for member in self._state.validators:
+                self._wait(f"{member.name}'s first final block", self._is_in_step, member.rpc)
             self._start_miners()
-            self._wait("miners with certified space", self._has_idle_miners)
+            self._wait("miners with certified space", self._has_idle_miners, self.rpc)
         except BaseException:
             self.stop()
             raise
@@ -175,21 +191,52 @@ class Devnet:
 
     def kill_miner(self, name: str) -> None:
         """End a miner without warning, with everything that it started."""
-        member = next(item for item in self._require_state().miners if item.name == name)
-        process = self._children[name]
+        self._kill(next(item for item in self._require_state().miners if item.name == name))
+
+    def kill_validator(self, name: str) -> None:
+        """The same for a validator; ``restart_validator`` brings it back."""
+        self._kill(next(item for item in self._require_state().validators if item.name == name))
+
+    def restart_validator(self, name: str) -> None:
+        """Start a validator that has ended, with the files that it left."""
+        members = self._require_state().validators
+        at = next(index for index, item in enumerate(members) if item.name == name)
+        assert self._children[name].poll() is not None, "because it has ended"
+        members[at] = self._spawn_validator(self._seats[name])
+        self._killed.discard(name)
+        self._save()
+
+    def _kill(self, member: _Member) -> None:
+        process = self._children[member.name]
         everyone = processes_of([member.record])
         process.kill()
         for found in everyone:
             if found.is_running():  # compares the time of creation, too
                 found.kill()
         process.wait()
-        self._killed.add(name)
+        self._killed.add(member.name)
 
     def wait_for_end(self) -> None:
-        """Return when one of the processes has ended. Raises: DevnetFailed naming it."""
+        """Until a miner or the last validator has ended. Raises: DevnetFailed naming it."""
         while True:
+            self._let_validators_go()
             self._check_alive()
             time.sleep(POLL_S)
+
+    def _let_validators_go(self) -> None:
+        """Tell of validators that have ended while others are left."""
+        names = [member.name for member in self._require_state().validators]
+        ended = {name for name in names if self._children[name].poll() is not None}
+        left = len(names) - len(ended)
+        if not left:
+            return
+        for name in sorted(ended - self._killed):
+            self._killed.add(name)
+            word = "goes on" if 3 * left > 2 * len(names) else "waits for more than two thirds"
+            self._report(
+                f"{name} ended with status {self._children[name].returncode}; {left} of "
+                f"{len(names)} validators are left, and finality {word}"
+            )
 
     def stop(self) -> None:
         """Stop every process; ends what does not stop by itself."""
@@ -209,11 +256,15 @@ class Devnet:
         return self._state
 
     def _write_spec(self) -> Path:
-        spec = self._base / SPEC
+        spec, count = self._base / SPEC, self.plan.validators
         if not spec.exists():
             self._report("building the chain spec")
             made = subprocess.run(  # noqa: S603 - our own program
-                [*_CESS, "chain-spec", "build", "--chain", self.plan.preset, "-o", str(spec)],
+                [
+                    *(*_CESS, "chain-spec", "build", "--chain", self.plan.preset),
+                    *(() if count == 1 else ("--validators", str(count))),
+                    *("-o", str(spec)),
+                ],
                 capture_output=True,
                 check=False,
             )
@@ -222,27 +273,41 @@ class Devnet:
                     f"the chain spec {self.plan.preset!r} cannot be built: "
                     f"{made.stderr.decode('utf-8', 'replace').strip()}"
                 )
+        found = read_spec(spec)[1]
+        if found is not None and found != count:
+            raise DevnetFailed(
+                f"the chain in {self._base} was made with {found} validators: give --validators "
+                f"{found}, or another --base-path for a new chain"
+            )
         return spec
 
-    def _start_validator(self, spec: Path) -> None:
-        directory = self._base / "validators" / VALIDATOR
-        arguments = [
-            *_CESS,
-            "node",
-            f"--{VALIDATOR}",
-            "--chain",
-            str(spec),
-            "--base-path",
-            str(directory),
-            "--rpc-port",
-            str(self.plan.rpc_port),
-            "--rpc-max-connections",
-            str(RPC_CONNECTIONS),
-            "--no-prometheus",
-        ]
-        member = self._spawn(VALIDATOR, arguments, directory, directory / "node.log")
-        self._require_state().validators.append(member)
-        self._save()
+    def _start_validators(self, spec: Path) -> None:
+        chain_id, _ = read_spec(spec)
+        seats = []
+        rpc_port, p2p_port = self.plan.rpc_port, free_port(P2P_PORTS_FROM)
+        for index in range(self.plan.validators):
+            seats.append(
+                take_seat(
+                    index,
+                    self._base / "validators",
+                    chain_id,
+                    rpc_port=rpc_port,
+                    p2p_port=p2p_port,
+                )
+            )
+            rpc_port, p2p_port = free_port(rpc_port + 1), free_port(p2p_port + 1)
+        write_boot_nodes(spec, [seat.address for seat in seats])
+        self._seats = {seat.name: seat for seat in seats}
+        for seat in seats:
+            self._require_state().validators.append(self._spawn_validator(seat))
+            self._save()
+
+    def _spawn_validator(self, seat: Seat) -> _Member:
+        is_alone = self.plan.validators == 1
+        arguments = [*_CESS, "node", *node_arguments(seat, self._base / SPEC, is_alone=is_alone)]
+        member = self._spawn(seat.name, arguments, seat.directory, seat.directory / "node.log")
+        member.rpc, member.peer_id = seat.rpc, seat.peer_id
+        return member
 
     def _start_miners(self) -> None:
         port = MINER_PORTS_FROM
@@ -286,20 +351,18 @@ class Devnet:
                     f"{tail_of(Path(member.log))}"
                 )
 
-    def _wait(self, what: str, look: "Callable[[ChainClient], Awaitable[str | None]]") -> None:
-        """Until ``look`` says None; it says what is missing otherwise."""
-        anyio.run(self._watch, what, look, backend="trio")
+    def _wait(self, what: str, look: Look, url: str) -> None:
+        """Until ``look`` at a node says None; it says what is missing otherwise."""
+        anyio.run(self._watch, what, look, url, backend="trio")
 
-    async def _watch(
-        self, what: str, look: "Callable[[ChainClient], Awaitable[str | None]]"
-    ) -> None:
+    async def _watch(self, what: str, look: Look, url: str) -> None:
         deadline = time.monotonic() + self.plan.ready_timeout_s
         reported = 0.0
         missing: str | None = "no answer yet"
         limits = ChainLimits(connect_timeout_s=2.0, request_timeout_s=10.0, connections_max=1)
         while missing is not None:
             try:
-                async with ChainClient.open(self.rpc, limits=limits) as chain:
+                async with ChainClient.open(url, limits=limits) as chain:
                     while (missing := await look(chain)) is not None:
                         reported = self._tell_missing(what, missing, deadline, reported)
                         await anyio.sleep(POLL_S)
@@ -318,6 +381,16 @@ class Devnet:
             return reported
         self._report(f"waiting for {what}: {missing}")
         return now
+
+    async def _is_in_step(self, chain: ChainClient) -> str | None:
+        """Whether a validator is connected with the others and sees blocks become final."""
+        others = self.plan.validators - 1
+        if others:
+            peers = int((await chain.rpc("system_health"))["peers"])
+            if peers < others:
+                return f"{peers} of {others} others are connected"
+        number = int((await chain.header(await chain.finalized_head())).number)
+        return None if number >= 1 else "no block is final yet"
 
     async def _has_idle_miners(self, chain: ChainClient) -> str | None:
         accounts = [_miner_account(index) for index in range(self.plan.miners)]
@@ -436,18 +509,19 @@ def raise_on_signals() -> None:
 _CESS: Final = (sys.executable, "-m", "client.cli")
 
 
-async def _has_finalized(chain: ChainClient) -> str | None:
-    number = int((await chain.header(await chain.finalized_head())).number)
-    return None if number >= 1 else "no block is finalized yet"
-
-
 def _document(state: _State) -> dict[str, Any]:
     return {
         "rpc": state.rpc,
         "gateway": None,
         "chain_spec": state.chain_spec,
         "validators": [
-            {"name": item.name, "pid": item.record.pid, "base_path": item.directory}
+            {
+                "name": item.name,
+                "pid": item.record.pid,
+                "base_path": item.directory,
+                "rpc": item.rpc,
+                "peer_id": item.peer_id,
+            }
             for item in state.validators
         ],
         "miners": [

@@ -16,12 +16,18 @@ PORT = click.IntRange(1, 65_535)
 
 @click.group()
 def devnet() -> None:
-    """Run a whole network on this machine: one validator and storage miners, as real processes."""
+    """Run a whole network on this machine: validators and storage miners, as real processes."""
 
 
 @devnet.command()
 @click.option("--base-path", type=BASE, required=True, help="Where everything is kept.")
-@click.option("--validators", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--validators",
+    type=int,
+    default=1,
+    show_default=True,
+    help="1 to 10; one alone makes each block final at once, several vote.",
+)
 @click.option("--miners", type=click.IntRange(0, 32), default=12, show_default=True)
 @click.option("--rpc-port", type=PORT, default=9944, show_default=True)
 @click.option(
@@ -110,7 +116,7 @@ def devnet_text(document: dict[str, Any]) -> str:
     """A network for people."""
     lines = [f"node      {document['rpc']}", f"chain     {document['chain_spec']}"]
     for item in (*document["validators"], *document["miners"]):
-        where = item.get("endpoint") or item.get("base_path")
+        where = item.get("endpoint") or f"{item['rpc']}  {item['base_path']}"
         word = "" if item.get("running", True) else "  (not running)"
         lines.append(f"{item['name']:<9} process {item['pid']:<8} {where}{word}")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from client.devnet import (
+    SPEC,
     STATE,
     Devnet,
     DevnetFailed,
@@ -30,7 +31,8 @@ def plan(tmp_path: Path, **changes: Any) -> DevnetPlan:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"validators": 2}, {"miners": 33}, {"miners": -1}, {"rpc_port": 0}]
+    "changes",
+    [{"validators": 0}, {"validators": 11}, {"miners": 33}, {"miners": -1}, {"rpc_port": 0}],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict[str, int]) -> None:
     with pytest.raises(DevnetFailed):
@@ -101,6 +103,55 @@ def wait_until_gone(found: list[int]) -> None:
     while running(found):
         assert time.monotonic() < deadline, f"still running: {running(found)}"
         time.sleep(0.1)
+
+
+def test_a_chain_keeps_its_number_of_validators(tmp_path: Path) -> None:
+    network = plan(tmp_path, validators=2, rpc_port=free_port())
+    network.base_path.mkdir()
+    made = cess(
+        *("chain-spec", "build", "--chain", "dev", "--validators", "4"),
+        *("-o", str(network.base_path / SPEC)),
+    )
+    assert made.returncode == 0, made.stderr
+    with pytest.raises(DevnetFailed, match=r"made with 4 validators.*--validators 4"):
+        Devnet(network, print).start()
+
+
+@pytest.mark.integration
+def test_four_validators_come_up_meet_and_lose_one(tmp_path: Path) -> None:
+    base = tmp_path / "net"
+    options = ["--base-path", str(base), "--miners", "0", "--validators", "4"]
+    up = cess("devnet", "up", *options, "--rpc-port", str(free_port()), "--detach", "--json")
+    assert up.returncode == 0, up.stderr
+    document = json.loads(up.stdout)
+    try:
+        validators = document["validators"]
+        assert [item["name"] for item in validators] == ["alice", "bob", "charlie", "dave"]
+        assert set(validators[0]) == {"name", "pid", "base_path", "rpc", "peer_id"}
+        assert document["rpc"] == validators[0]["rpc"]
+        assert len({item["rpc"] for item in validators}) == 4
+        # Whoever joins finds them all by the chain spec.
+        nodes = json.loads(Path(document["chain_spec"]).read_text())["bootNodes"]
+        assert [node.split("/p2p/")[1] for node in nodes] == [
+            item["peer_id"] for item in validators
+        ]
+        os.kill(validators[3]["pid"], signal.SIGKILL)
+        heights = [final_height(validators[0]["rpc"])]
+        deadline = time.monotonic() + 60
+        while heights[-1] < heights[0] + 3:
+            assert time.monotonic() < deadline, "three of four make blocks final"
+            time.sleep(0.5)
+            heights.append(final_height(validators[0]["rpc"]))
+        status = json.loads(cess("devnet", "status", "--base-path", str(base), "--json").stdout)
+        assert [item["running"] for item in status["validators"]] == [True, True, True, False]
+    finally:
+        down = cess("devnet", "down", "--base-path", str(base), "--json")
+    assert json.loads(down.stdout) == {"stopped": 3}
+    wait_until_gone(pids(document))
+
+
+def final_height(rpc: str) -> int:
+    return int(json.loads(cess("network", "--rpc", rpc, "--json").stdout)["finalized"])
 
 
 @pytest.mark.integration
