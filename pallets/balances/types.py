@@ -3,6 +3,8 @@
 from typing import Final
 
 from primitives.scale import BoundedVec, ScaleEnum, Variant, struct
+from primitives.scale.type_info import Registry, TypeInfo
+from primitives.tuple_like import tuple_like
 from primitives.types import Balance
 
 __all__ = [
@@ -28,6 +30,10 @@ class BalanceStatus(ScaleEnum, path="frame_support::traits::tokens::misc::Balanc
 
 class HoldReason(Variant, path="cess_node_runtime::RuntimeHoldReason"):
     """Why money is held: the pallet that does, by its index, and what it does it for."""
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(HoldReason, "cess_node_runtime::RuntimeHoldReason", registry)
 
 
 class StakingReason(ScaleEnum, path="pallet_staking::pallet::HoldReason"):

@@ -16,6 +16,8 @@ from primitives.scale import (
     Variant,
     struct,
 )
+from primitives.scale.type_info import Registry, TypeInfo
+from primitives.tuple_like import tuple_like
 from primitives.types import AccountId, Balance
 
 __all__ = [
@@ -128,6 +130,10 @@ class Nominations:
 
 class RewardDestination(Variant, path="pallet_staking::RewardDestination"):
     """Where rewards go."""
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(RewardDestination, "pallet_staking::RewardDestination", registry)
 
 
 class PayStaked(RewardDestination, index=0, name="Staked"):
@@ -264,6 +270,10 @@ class SlashCursor:
 class BalanceOp(Variant, path="pallet_staking::pallet::pallet::ConfigOp"):
     """A change of an amount."""
 
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(BalanceOp, "pallet_staking::pallet::pallet::ConfigOp", registry)
+
 
 class BalanceNoop(BalanceOp, index=0, name="Noop"):
     """None."""
@@ -282,6 +292,10 @@ class BalanceRemove(BalanceOp, index=2, name="Remove"):
 class NumberOp(Variant, path="pallet_staking::pallet::pallet::ConfigOp"):
     """A change of a number."""
 
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(NumberOp, "pallet_staking::pallet::pallet::ConfigOp", registry)
+
 
 class NumberNoop(NumberOp, index=0, name="Noop"):
     """None."""
@@ -299,6 +313,10 @@ class NumberRemove(NumberOp, index=2, name="Remove"):
 
 class PercentOp(Variant, path="pallet_staking::pallet::pallet::ConfigOp"):
     """A change of a fraction of 100."""
+
+    @classmethod
+    def __type_info__(cls, registry: Registry) -> TypeInfo:
+        return tuple_like(PercentOp, "pallet_staking::pallet::pallet::ConfigOp", registry)
 
 
 class PercentNoop(PercentOp, index=0, name="Noop"):
