@@ -1,6 +1,7 @@
 """An engine for the shim: wasmtime, and the host functions that the shim asks for."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import wasmtime
 
@@ -12,6 +13,8 @@ from primitives.scale import encode
 
 __all__ = ["ShimHost"]
 
+HEAP_PAGES = 128
+Value: Any = bytes | None
 I32, I64 = wasmtime.ValType.i32, wasmtime.ValType.i64
 
 
@@ -27,10 +30,9 @@ class ShimHost:
         """The answer; wasmtime.Trap where the shim traps."""
         self.reads = []
         store = wasmtime.Store(self.engine)
-        limits = next(
-            each.type for each in self.module.imports if isinstance(each.type, wasmtime.MemoryType)
-        ).limits
-        pages = wasmtime.Limits(limits.min + 128, None)
+        kinds = (each.type for each in self.module.imports)
+        least = next(kind for kind in kinds if isinstance(kind, wasmtime.MemoryType)).limits.min
+        pages = wasmtime.Limits(least + HEAP_PAGES, None)
         memory = wasmtime.Memory(store, wasmtime.MemoryType(pages))
         heap = [0]
 
@@ -56,7 +58,7 @@ class ShimHost:
 
         def get(key: int) -> int:
             self.reads.append(span(key))
-            return spanned(encode(bytes | None, state.get(span(key))))
+            return spanned(encode(Value, state.get(span(key))))
 
         def sr25519(signature: int, message: int, public: int) -> int:
             return int(verify("sr25519", read(public, 32), span(message), read(signature, 64)))
@@ -68,7 +70,7 @@ class ShimHost:
             found = secp256k1.recover(read(signature, 65), read(message, 32))
             return spanned(b"\1\2" if found is None else b"\0" + found)
 
-        functions: Mapping[str, tuple[list[wasmtime.ValType], wasmtime.ValType, object]] = {
+        functions: Mapping[str, tuple[list[wasmtime.ValType], wasmtime.ValType, Any]] = {
             "ext_storage_get_version_1": ([I64()], I64(), get),
             "ext_hashing_blake2_128_version_1": (
                 [I64()],
@@ -94,7 +96,7 @@ class ShimHost:
             ),
             "ext_allocator_malloc_version_1": ([I32()], I32(), malloc),
         }
-        imports: list[object] = []
+        imports: list[Any] = []
         for each in self.module.imports:
             assert each.module == "env"
             if each.name == "memory":
@@ -103,7 +105,7 @@ class ShimHost:
             parameters, result, function = functions[str(each.name)]
             kind = wasmtime.FuncType(parameters, [result])
             imports.append(wasmtime.Func(store, kind, function))
-        exports = wasmtime.Instance(store, self.module, imports).exports(store)
+        exports: Any = wasmtime.Instance(store, self.module, imports).exports(store)
         heap[0] = int(exports["__heap_base"].value(store))
         function = exports[method]
         at = place(params)
