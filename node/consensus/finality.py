@@ -5,12 +5,14 @@ authority, or a development chain), each block that becomes best is finalised at
 keys sign the precommits of a round and the justification is stored with the block. Its bytes are
 those of GRANDPA, so light clients verify it. With less weight the node votes (``grandpa.shell``).
 
-The round is the block's height: it grows, is never used for two blocks of one chain, and needs no
-memory across restarts.
+The round is ``SOLE_ROUNDS`` and the block's height: it grows, is never used for two blocks of one
+chain, needs no memory across restarts, and is none that voters ever reach. So keys that are moved
+to several nodes, or together, in the middle of a set do not sign for one round twice.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from primitives.crypto.keys import KeyPair
 from primitives.header import Header
@@ -18,9 +20,12 @@ from primitives.justification import make_justification
 from primitives.keystore import Keystore
 from primitives.types import Hash
 
-__all__ = ["GRANDPA_KEY_TYPE", "FinalityKeys", "VoterSet"]
+__all__ = ["GRANDPA_KEY_TYPE", "SOLE_ROUNDS", "FinalityKeys", "VoterSet"]
 
-GRANDPA_KEY_TYPE = b"gran"
+GRANDPA_KEY_TYPE: Final = b"gran"
+
+SOLE_ROUNDS: Final = 1 << 32
+"""Rounds from here on are of finality by one node; voters count from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +75,5 @@ class FinalityKeys:
         if sum(weights[pair.public] for pair in pairs) < voters.threshold:
             return None
         number = int(header.number)
-        return make_justification(hash_, number, number, voters.set_id, pairs).encode()
+        round_number = SOLE_ROUNDS + number
+        return make_justification(hash_, number, round_number, voters.set_id, pairs).encode()

@@ -55,7 +55,6 @@ class SoleVoter:
         self._voters = Voters.of(authorities)
         self._set_id = set_id
         self._finalized = finalized
-        self._round = 0
         self._timing = timing
         self._now = now_ms
         self._repeat_at = now_ms
@@ -83,7 +82,7 @@ class SoleVoter:
                 if set_id > self._set_id:
                     self._voters, self._set_id = Voters.of(authorities), set_id
                     self._finalized = max(self._finalized, base, key=lambda each: each.number)
-                    self._round, self._commit = 0, None
+                    self._commit = None
                     self._effects.append(Broadcast(self.neighbour()))
             case PeerLeft(peer=peer):
                 self._told.pop(peer, None)
@@ -103,14 +102,15 @@ class SoleVoter:
 
     def neighbour(self) -> NeighbourMessage:
         """What peers are told of where this node stands."""
-        return neighbour_of(max(self._round, 1), self._set_id, self._finalized.number)
+        # Of no round that anybody could be behind: there is nothing to catch up with.
+        return neighbour_of(1, self._set_id, self._finalized.number)
 
     def statistics(self) -> Statistics:
         """Where this node stands: its rounds are complete when they begin."""
         total = self._voters.total
         return Statistics(
             set_id=self._set_id,
-            round=self._round,
+            round=self._finalized.number,
             finalized=self._finalized,
             total_weight=total,
             threshold=self._voters.threshold,
@@ -124,7 +124,6 @@ class SoleVoter:
         )
 
     def _take(self, justification: GrandpaJustification) -> CommitMessage:
-        self._round = int(justification.round)
         self._commit = CommitMessage(
             round=justification.round,
             set_id=U64(self._set_id),

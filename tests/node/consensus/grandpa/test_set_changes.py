@@ -266,3 +266,50 @@ def test_the_header_says_what_the_execution_did() -> None:
     for after in (BEFORE, replace(AFTER, set_id=6), replace(AFTER, authorities=())):
         with pytest.raises(InvalidBlock, match="other voters"):
             check_set_change(told, BEFORE, after)
+
+
+def test_keys_that_are_moved_within_a_set_sign_for_no_round_twice(tmp_path: Path) -> None:
+    """One node holds three of four keys, then each key is on a node of its own, then one again."""
+    seen: dict[tuple[bytes, int], set[bytes]] = {}
+
+    async def script(cluster: Cluster) -> None:
+        def note(name: str) -> None:
+            database = cluster[name].database
+            for number in range(1, database.finalized().number + 1):
+                hash_ = database.canonical_hash(number)
+                assert hash_ is not None
+                raw = database.justification(hash_)
+                if raw is None:
+                    continue
+                proof = GrandpaJustification.decode(raw)
+                for vote in proof.commit.precommits:
+                    of = bytes(vote.authority), int(proof.round)
+                    seen.setdefault(of, set()).add(bytes(vote.target_hash))
+
+        one = cluster["Alice"]
+        one.keys, one.finalizes = GRANDPA[:3], True
+        await cluster.start("Alice")
+        await cluster.start("Dave")
+        await cluster.grow(4)
+        assert one.final == 4
+        note("Alice")
+        cluster.kill("Alice")
+        one.keys, one.finalizes = GRANDPA[:1], False
+        for name in ("Alice", "Bob", "Charlie"):
+            await cluster.start(name)
+        await cluster.give(one.chain.best_header())
+        await cluster.grow(4)
+        await cluster.until_final(8, "Alice", "Charlie")
+        note("Alice")
+        for name in ("Alice", "Bob", "Charlie"):
+            cluster.kill(name)
+        one.keys, one.finalizes = GRANDPA[:3], True
+        await cluster.start("Alice")
+        cluster.up = ["Alice", "Dave"]
+        await cluster.grow(6)
+        assert one.final == 14
+        note("Alice")
+
+    play(script, four(tmp_path), start=("None",))
+    assert len(seen) > 20
+    assert all(len(blocks) == 1 for blocks in seen.values())

@@ -50,7 +50,7 @@ def test_each_final_block_is_a_commit_and_a_packet() -> None:
     assert isinstance(first, Broadcast)
     assert isinstance(first.message, CommitMessage)
     assert first.message.commit.target_number == 3
-    assert second == Broadcast(neighbour_of(3, 0, 3))
+    assert second == Broadcast(neighbour_of(1, 0, 3))
     core.receive(block(2), 2)  # below what was told
     assert effects(core) == []
 
