@@ -75,6 +75,33 @@ def test_flags_are_substrates(started: list[NodeConfig], tmp_path: Path) -> None
     assert (config.state_pruning, config.blocks_pruning, config.pool_kib) == (None, 50, 10)
 
 
+def test_flags_of_the_network_are_substrates(started: list[NodeConfig], tmp_path: Path) -> None:
+    boot = "/ip4/1.2.3.4/tcp/1/p2p/12D3KooWKUXshmnd7bCjzsYgzzE1ihANdPp3UCidCRaSKbhHyr9d"
+    result = run(
+        *("--chain", "local", "-d", str(tmp_path), "--port", "31001", "--no-mdns"),
+        *("--listen-addr", "/ip4/127.0.0.1/tcp/1", "--listen-addr", "/ip6/::1/tcp/1"),
+        *("--public-addr", "/dns/a.b/tcp/1", "--bootnodes", boot, "--bootnodes", boot),
+        *("--reserved-nodes", boot, "--reserved-only", "--in-peers", "1", "--out-peers", "2"),
+        *("--in-peers-light", "3", "--sync", "warp", "--node-key-file", str(tmp_path / "k")),
+        "--unsafe-force-node-key-generation",
+    )
+    assert result.exit_code == 0, result.output
+    network = started[0].network
+    assert (network.port, network.port_is_given, network.is_local) == (31001, True, False)
+    assert network.listen_addrs == ("/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/1")
+    assert (network.public_addrs, network.bootnodes) == (("/dns/a.b/tcp/1",), (boot, boot))
+    assert (network.reserved_nodes, network.reserved_only) == ((boot,), True)
+    assert (network.in_peers, network.out_peers, network.in_peers_light) == (1, 2, 3)
+    assert (network.sync, network.node_key_file) == ("warp", tmp_path / "k")
+    assert network.unsafe_generate_key
+
+
+def test_a_development_node_listens_at_its_own_machine(started: list[NodeConfig]) -> None:
+    assert run("--dev").exit_code == 0
+    network = started[0].network
+    assert (network.is_local, network.port, network.port_is_given) == (True, 30333, False)
+
+
 @pytest.mark.parametrize(
     ("args", "code", "text"),
     [

@@ -215,6 +215,25 @@ def test_a_key_is_inserted_where_the_node_looks(tmp_path: Path) -> None:
     assert [path.name for path in keystore.iterdir()] == [b"babe".hex() + public[2:]]
 
 
+def test_a_node_key_names_its_peer_wherever_it_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "node-key"
+    made = run("key", "generate-node-key", "--file", str(path), "--json")
+    peer = json.loads(made.output)["peer_id"]
+    assert peer.startswith("12D3KooW")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text() not in made.output
+    assert run("key", "inspect-node-key", "--file", str(path)).output == f"{peer}\n"
+    path.write_bytes(bytes.fromhex(path.read_text()))
+    assert run("key", "inspect-node-key", "--file", str(path)).output == f"{peer}\n"
+    again = run("key", "generate-node-key", "--file", str(path))
+    assert again.exit_code == 1
+    assert "exists" in again.output
+    shown = json.loads(run("key", "generate-node-key", "--json").output)
+    assert len(bytes.fromhex(shown["node_key"])) == 32
+    path.write_bytes(b"junk")
+    assert run("key", "inspect-node-key", "--file", str(path)).exit_code == 1
+
+
 def test_fingerprints_need_no_chain(tmp_path: Path) -> None:
     work = tmp_path / "work.txt"
     work.write_text("a work of some length, " * 50)
