@@ -1,129 +1,56 @@
-"""Four validators as processes: finality with one killed, none with two, and all of it again.
+"""Four validators as processes: what they do when some of them die, are away, or come anew.
 
-The nodes find each other over loopback by one boot node, and everything is asked of their RPC.
+The tests share one network, whose epochs are ten slots, so sets of authorities change meanwhile.
+Each begins by bringing back whoever the one before left dead.
 """
 
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
+import random
+import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import orjson
 import pytest
+import websocket
 
-from chain_spec.presets import dev, with_validators
-from node.network.node_key import NodeKey
+from client.chain.blocks import header_of_json
+from primitives.digest import BABE_ENGINE, BabePreDigest, PreRuntime
+from primitives.header import Header
+from primitives.scale import decode
+from tests.node.validators import NAMES, START_S, Validators
 
-NAMES = ("alice", "bob", "charlie", "dave")
-RPC_PORT = 31_210
-P2P_PORT = 31_220
-START_S = 40
-CESS = Path(sys.executable).parent / "cess"
+pytestmark = pytest.mark.integration
 
-
-class Validators:
-    """The processes; ``kill`` and ``start`` them by name."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.spec = folder / "spec.json"
-        replace(with_validators(dev(), len(NAMES)), id="cess_four").save(self.spec)
-        self.keys = {name: NodeKey.new() for name in NAMES}
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
-
-    def start(self, name: str) -> None:
-        at = NAMES.index(name)
-        boot = f"/ip4/127.0.0.1/tcp/{P2P_PORT}/p2p/{self.keys[NAMES[0]].peer_id}"
-        others = [] if at == 0 else ["--bootnodes", boot]
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(  # our own program
-                [
-                    *(str(CESS), "node", "--chain", str(self.spec), f"--{name}"),
-                    *("--base-path", str(self.folder / name)),
-                    *("--rpc-port", str(RPC_PORT + at), "--no-prometheus"),
-                    *("--listen-addr", f"/ip4/127.0.0.1/tcp/{P2P_PORT + at}"),
-                    *("--node-key", self.keys[name].seed.hex()),
-                    *("--signature-workers", "0", "--log", "debug"),
-                    *others,
-                ],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "PYTHONHASHSEED": "0"},
-            )
-
-    def kill(self, name: str) -> None:
-        process = self.running.pop(name)
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-
-    def close(self) -> None:
-        for process in self.running.values():
-            process.send_signal(signal.SIGKILL)
-        for process in self.running.values():
-            process.wait(10)
-
-    def ask(self, name: str, method: str, *params: Any) -> Any:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        request = urllib.request.Request(  # a fixed scheme
-            f"http://127.0.0.1:{RPC_PORT + NAMES.index(name)}",
-            body.encode(),
-            {"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            found = json.load(answer)
-        assert "result" in found, found
-        return found["result"]
-
-    def header(self, name: str, hash_: str | None = None) -> int:
-        return int(self.ask(name, "chain_getHeader", hash_)["number"], 16)
-
-    def final(self, name: str) -> int:
-        try:
-            return self.header(name, self.ask(name, "chain_getFinalizedHead"))
-        except OSError:
-            return -1
-
-    def finals(self) -> dict[str, int]:
-        return {name: self.final(name) for name in self.running}
-
-    def until(self, is_so: Callable[[], bool], seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not is_so():
-            if time.monotonic() > end:
-                tails = [
-                    f"--- {name}\n" + (self.folder / f"{name}.log").read_text()[-3000:]
-                    for name in NAMES
-                ]
-                pytest.fail(f"it did not come to that: {self.finals()}\n" + "\n".join(tails))
-            time.sleep(0.25)
-
-    def until_final(self, number: int, seconds: float) -> None:
-        self.until(lambda: all(each >= number for each in self.finals().values()), seconds)
+KILLS = 8
+AWAY_BLOCKS = 12
 
 
-@pytest.fixture
-def validators(tmp_path: Path) -> Iterator[Validators]:
-    found = Validators(tmp_path)
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validators]:
+    folder: Path = tmp_path_factory.mktemp("four")
+    found = Validators(folder, rpc_port=31_610, p2p_port=31_620, epoch_slots=10)
     try:
         yield found
     finally:
         found.close()
-        shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-@pytest.mark.integration
-def test_four_processes_finalise_stop_safely_and_heal(validators: Validators) -> None:
-    for name in NAMES:
-        validators.start(name)
-    validators.until_final(3, START_S)
+@pytest.fixture
+def validators(network: Validators) -> Validators:
+    """All four, making blocks final."""
+    network.kill(*(name for name in network.running if name not in NAMES))
+    network.start(*(name for name in NAMES if name not in network.running))
+    network.until(lambda: min(network.finals().values()) >= 0, START_S)
+    network.until_final(max(network.finals().values()) + 2)
+    return network
 
+
+def test_finality_goes_on_without_one_stops_without_two_and_resumes(
+    validators: Validators,
+) -> None:
     validators.kill("dave")
     reached = max(validators.finals().values())
     validators.until_final(reached + 3, 30)
@@ -131,18 +58,108 @@ def test_four_processes_finalise_stop_safely_and_heal(validators: Validators) ->
     validators.kill("charlie")
     time.sleep(2)  # what three had voted may still be counted
     stopped = validators.finals()
-    began = max(validators.header(name) for name in validators.running)
+    began = max(validators.height(name) for name in validators.running)
     validators.until(
-        lambda: max(validators.header(name) for name in validators.running) >= began + 3, 30
+        lambda: max(validators.height(name) for name in validators.running) >= began + 3, 30
     )
     assert validators.finals() == stopped  # blocks go on, finality does not
 
-    for name in ("charlie", "dave"):
-        validators.start(name)
-    validators.until_final(max(stopped.values()) + 4, START_S)
-
-    # One history: at the lowest final height all have the same block.
-    height = min(validators.finals().values())
-    hashes = {validators.ask(name, "chain_getBlockHash", height) for name in NAMES}
-    assert len(hashes) == 1
+    validators.start("charlie", "dave")
+    validators.until_final(max(stopped.values()) + 4)
+    validators.check_one_history()
     assert validators.ask("dave", "grandpa_roundState")["best"]["totalWeight"] == len(NAMES)
+    assert validators.two_votes() == []
+
+
+def test_a_validator_that_was_away_catches_up(validators: Validators) -> None:
+    validators.kill("bob")
+    left = max(validators.finals().values())
+    validators.transfer("alice", "//Bob")
+    validators.until_final(left + AWAY_BLOCKS)
+    validators.start("bob")
+    validators.until_final(left + AWAY_BLOCKS + 2)
+    for number in range(left, left + AWAY_BLOCKS):
+        found = validators.hash_at("bob", number)
+        assert found == validators.hash_at("alice", number)
+        assert validators.ask("bob", "chain_getBlock", found) is not None
+    assert validators.nonce_of("bob", "//Bob") == validators.nonces["//Bob"]
+
+
+@pytest.mark.parametrize("mode", ["full", "warp"])
+def test_a_new_node_joins(validators: Validators, mode: str) -> None:
+    guest = f"guest-{mode}"
+    reached = max(validators.finals().values())
+    validators.join(guest, "--sync", mode)
+    validators.until(lambda: validators.final(guest) >= reached + 2, START_S)
+    validators.check_one_history()
+    first = validators.ask(guest, "chain_getBlock", validators.hash_at("alice", 1))
+    assert (first is None) == (mode == "warp")  # warp sync needs no block but the latest
+
+
+def test_kills_in_a_loop_lose_nothing_and_sign_nothing_twice(validators: Validators) -> None:
+    moments = random.Random(4)
+    with headers_of(validators, "alice") as heard:
+        for kill in range(KILLS):
+            validators.transfer("alice", "//Eve")
+            time.sleep(moments.uniform(0.3, 3.0))
+            best = validators.ask("dave", "chain_getHeader")
+            promised = validators.final("dave")
+            promised_hash = validators.hash_at("dave", promised)
+            validators.kill("dave")
+            validators.start("dave")
+            validators.until(lambda: validators.final("dave") >= 0, START_S)
+            # What it had called final is final; what it had imported it still has.
+            assert validators.final("dave") >= promised
+            assert validators.hash_at("dave", promised) == promised_hash
+            number = int(best["number"], 16)
+            assert validators.height("dave") >= number or validators.final("dave") >= promised
+            parent = validators.ask("dave", "chain_getHeader", best["parentHash"])
+            assert parent is not None or validators.final("dave") >= number - 1
+            if kill % 4 == 3:
+                validators.until_final(promised + 1)
+        validators.until_final(max(validators.finals().values()) + 2)
+    validators.check_one_history()
+    assert validators.nonce_of("dave", "//Eve") == validators.nonces["//Eve"] == KILLS
+
+    by_claim = defaultdict(set)
+    for header in heard:
+        by_claim[claim_of(header)].add(header.hash())
+    assert len(by_claim) > KILLS
+    assert [claim for claim, hashes in by_claim.items() if len(hashes) > 1] == []
+    assert validators.two_votes() == []
+
+
+def claim_of(header: Header) -> tuple[int, int]:
+    """The slot and the author of a block."""
+    data = next(
+        item.data
+        for item in header.digest.logs
+        if isinstance(item, PreRuntime) and item.engine == BABE_ENGINE
+    )
+    claim = decode(BabePreDigest, bytes(data))
+    return claim.claimed_slot, claim.author
+
+
+@contextmanager
+def headers_of(validators: Validators, name: str) -> Iterator[list[Header]]:
+    """Every block that a node imports meanwhile, of all forks."""
+    heard: list[Header] = []
+    socket = websocket.create_connection(f"ws://127.0.0.1:{validators.rpc[name]}")
+    socket.send('{"jsonrpc":"2.0","id":1,"method":"chain_subscribeAllHeads","params":[]}')
+
+    def listen() -> None:
+        while True:
+            try:
+                said = orjson.loads(socket.recv())
+            except (websocket.WebSocketException, OSError, ValueError):
+                return
+            if "params" in said:
+                heard.append(header_of_json(said["params"]["result"]))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    try:
+        yield heard
+    finally:
+        socket.close()
+        thread.join(10)
