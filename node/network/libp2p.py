@@ -342,6 +342,8 @@ class Libp2pNetwork:
                 connection = await self._secure_outbound(stream, address, what.peer)
         except (OSError, StreamEnded, BadStream, trio.TooSlowError, ValueError) as error:
             log.debug(f"cannot connect with {what.peer} at {address}: {error}")
+        except Exception:
+            log.exception(f"dialling {address} met a defect of this program")
         if connection is None:
             self.counters.dials_failed += 1
             self._drive(DialFailed(what.peer))
@@ -381,6 +383,8 @@ class Libp2pNetwork:
                 connection = await self._secure_inbound(stream)
         except (OSError, StreamEnded, BadStream, trio.BrokenResourceError) as error:
             log.debug(f"no handshake with {host}: {error}")
+        except Exception:
+            log.exception(f"a handshake with {host} met a defect of this program")
         finally:
             del self._pending[number]
             self._pending_of[host] -= 1

@@ -48,6 +48,7 @@ __all__ = [
     "StateRequest",
     "StateResponse",
     "WarpProof",
+    "count_transactions",
     "decode_light_request",
     "decode_roles",
     "decode_transactions",
@@ -168,6 +169,11 @@ _COUNT: Final = Annotated[U32, Compact]
 def encode_transactions(transactions: tuple[bytes, ...]) -> bytes:
     """A notification of transactions, each with its length in front, as they stand in a block."""
     return codec(_COUNT).encode(U32(len(transactions))) + b"".join(transactions)
+
+
+def count_transactions(data: bytes) -> int:
+    """How many transactions a notification says that it has. Raises: DecodeError."""
+    return int(codec(_COUNT).decode_from(data, 0)[0])
 
 
 def decode_transactions(data: bytes) -> tuple[bytes, ...]:

@@ -331,6 +331,42 @@ async def test_sockets_that_speak_something_else_are_closed(
         assert not a._pending
 
 
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\xff" * 100,
+        b"\x82\xff" + b"\xff" * 8 + bytes(100),
+        b"\x82\x7f" + bytes(7) + b"\x05hello",
+        b"\x81\x85\0\0\0\0hello",
+        b"\x89\x80\0\0\0\0" * 1000 + b"\x88\x80\0\0\0\0",
+        b"\x82\x80\0\0\0\0" * 1000,
+        b"\x02\x81\0\0\0\0\x13" + b"\x89\xfe\x00\x7f" + bytes(131),
+        random.Random(7).randbytes(3000),
+    ],
+)
+async def test_websockets_that_speak_something_else_are_closed(
+    junk: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libp2p, "HANDSHAKE_S", 0.3)
+    async with node(1) as a:
+        stream = await trio.open_tcp_stream("127.0.0.1", a.port)
+        await stream.send_all(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        with trio.fail_after(2):
+            try:
+                assert b"101" in await stream.receive_some(65536)
+                await stream.send_all(junk)
+                while await stream.receive_some(65536):
+                    pass
+            except trio.BrokenResourceError:
+                pass
+        await stream.aclose()
+        assert not a._pending
+        await talks_on(a)
+
+
 async def test_sockets_that_trickle_do_not_keep_an_honest_node_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
