@@ -21,13 +21,19 @@ STOP_S = 30
 class LiveNode:
     """One process; ``kill`` is the power cut, ``stop`` is polite."""
 
-    def __init__(self, base_path: Path, *flags: str, chain: tuple[str, ...] = ("--dev",)) -> None:
+    def __init__(
+        self,
+        base_path: Path,
+        *flags: str,
+        chain: tuple[str, ...] = ("--dev",),
+        program: str = "node.cli",
+    ) -> None:
         self.log_path = base_path / "node.log"
         self._log = self.log_path.open("ab")
         begin = self._log.tell()
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "node.cli", *chain, "--base-path", str(base_path)),
+                *(sys.executable, "-m", program, *chain, "--base-path", str(base_path)),
                 *("--rpc-port", "0", "--no-prometheus", *flags),
             ],
             stderr=self._log,
@@ -104,10 +110,13 @@ class LiveNode:
 
 @contextmanager
 def running(
-    base_path: Path, *flags: str, chain: tuple[str, ...] = ("--dev",)
+    base_path: Path,
+    *flags: str,
+    chain: tuple[str, ...] = ("--dev",),
+    program: str = "node.cli",
 ) -> Iterator[LiveNode]:
     """A node that is stopped at the end, whatever happens."""
-    node = LiveNode(base_path, *flags, chain=chain)
+    node = LiveNode(base_path, *flags, chain=chain, program=program)
     try:
         yield node
     finally:

@@ -22,15 +22,20 @@ from node.config import NodeConfig
 from node.genesis import genesis_header, genesis_state
 from node.light_sync import AuthoritySet
 from node.network.node_key import NodeKey
+from node.runtime import VERSION, CessRuntime
 from pallets.system import AccountInfo, System
 from primitives import trie
 from primitives.crypto.keys import KeyPair
 from primitives.digest import AuthorityKey, BabePreDigest, DigestItem, PreRuntime
+from primitives.era import Era
+from primitives.extrinsic import Implicit, sign_extrinsic
 from primitives.keystore import Keystore
 from primitives.scale import U64, decode, encode
+from primitives.types import BlockNumber, Hash
 from tests.conformance.environments.build import node_command
 from tests.conformance.live import LiveNode, running
 from tests.conformance.past import ROTATION_BLOCKS, write_past
+from tests.node.runtime.next_runtime import NextRuntime, next_code
 from tests.node.sync.chains import VOTERS
 
 pytestmark = pytest.mark.integration
@@ -38,6 +43,8 @@ pytestmark = pytest.mark.integration
 CLIENT_S = 90
 PORT = 31_300
 TCESS = str(10**18)
+UPGRADE_AHEAD = 12
+ALICE = KeyPair.from_suri("//Alice")
 BOB = KeyPair.from_suri("//Bob").account_id
 RATHER_MORE_THAN_SMOLDOT_SKIPS = 40
 """It does not warp over 32 blocks or fewer, and tells nothing before it has warped."""
@@ -77,7 +84,13 @@ class Served:
 
 @contextmanager
 def served(
-    folder: Path, blocks: int, port: int, *, rotations: int = 0, ws: bool = False
+    folder: Path,
+    blocks: int,
+    port: int,
+    *,
+    rotations: int = 0,
+    ws: bool = False,
+    program: str = "node.cli",
 ) -> Iterator[Served]:
     """A node upon a chain of so many blocks, whose voters change for the last time when it runs if
     the chain is shorter than two sessions."""
@@ -89,7 +102,7 @@ def served(
     spec = dev().with_raw(genesis_state(dev()))
     spec = replace(spec, boot_nodes=(f"{address}/p2p/{key.peer_id}",))
     flags = ("--listen-addr", address, "--node-key", key.seed.hex())
-    with running(folder, *flags) as node:
+    with running(folder, *flags, program=program) as node:
         yield Served(node, spec, folder)
 
 
@@ -201,6 +214,32 @@ def test_it_follows_blocks_and_votes_of_several_validators(tmp_path: Path) -> No
             assert isinstance(item, PreRuntime)
             authors.add(decode(BabePreDigest, item.data).author)
         assert len(authors) > 1
+
+
+def test_it_goes_over_to_the_next_runtime(tmp_path: Path) -> None:
+    with served(tmp_path, 40, PORT + 6, program="tests.conformance.next_node") as at:
+        table, node = CessRuntime.calls(), at.node
+        height = node.height + UPGRADE_AHEAD
+        inner = table.make("System", "schedule_code", code=next_code(), at=BlockNumber(height))
+        nonce = node.ask("system_accountNextIndex", f"0x{ALICE.account_id.hex()}")
+        genesis = Hash(bytes.fromhex(node.ask("chain_getBlockHash", 0)[2:]))
+        implicit = Implicit(
+            spec_version=VERSION.spec_version,
+            transaction_version=VERSION.transaction_version,
+            genesis_hash=genesis,
+            birth_hash=genesis,
+        )
+        call = table.make("Sudo", "sudo", call=inner).encode()
+        made = sign_extrinsic(call, ALICE, nonce, 0, Era.immortal(), implicit)
+        node.ask("author_submitExtrinsic", f"0x{made.hex()}")
+        found = at.follow(finals=UPGRADE_AHEAD + 3)
+        check(found, at)
+        upgraded = node.ask("chain_getBlockHash", height)
+        assert found["upgrades"] == [
+            {"hash": upgraded, "version": NextRuntime.version.spec_version}
+        ]
+        told = node.ask("state_getRuntimeVersion", found["finals"][-1])
+        assert told["specVersion"] == NextRuntime.version.spec_version == 2
 
 
 def checkpoint(at: Served, path: Path, change: Callable[[LightSyncState], LightSyncState]) -> None:

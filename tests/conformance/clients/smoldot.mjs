@@ -89,6 +89,9 @@ const enough = () =>
 await within(until(() => enough().length >= Number(finals)));
 seen.finals = enough();
 seen.news = events.filter((event) => event.event === 'newBlock').map((event) => event.blockHash);
+seen.upgrades = events
+  .filter((event) => event.newRuntime)
+  .map((event) => ({ hash: event.blockHash, version: event.newRuntime.spec?.specVersion }));
 seen.warp = log.filter((line) => /warp sync finished|warp-sync-fragment-verify-success/i.test(line)).length;
 seen.failures = failures();
 seen.log = log.filter((line) => / (starting at|mode-decision)/.test(line));
