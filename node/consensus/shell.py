@@ -326,6 +326,7 @@ class _Author:
     report_invalid: Callable[[tuple[Hash, ...]], None]
     conditions: Conditions
     is_light: bool = False
+    is_waiting: bool = False
 
     async def one_slot(self) -> None:
         """Wait for a slot, or author in it, or leave it."""
@@ -350,8 +351,11 @@ class _Author:
             return
         if turn.has_others:
             if self.conditions.is_offline() and not self.conditions.is_forced:
-                log.info("slot left: waiting for peers", slot=slot)
+                if not self.is_waiting:
+                    log.info("without peers no block is authored: other authors would not have it")
+                self.is_waiting = True
                 return
+            self.is_waiting = False
             if turn.is_secondary:
                 found = await self._give_way(slot)
                 if found is None:
