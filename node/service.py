@@ -62,6 +62,7 @@ from node.rpc.registry import Registry
 from node.rpc.server import RpcServer, ServerConfig
 from node.sync.serving import serve_requests
 from node.sync.shell import Synchroniser, SyncMode
+from node.txpool.gossip_shell import TransactionGossip
 from node.txpool.pool import Limits
 from node.txpool.shell import TransactionPool
 from node.txpool.validation import Validator
@@ -272,6 +273,7 @@ class _Node:
         self.sync = Synchroniser(
             network, self.writer, self.announcements, mode=SyncMode(config.network.sync)
         )
+        self.gossip = TransactionGossip(network, self.pool, self.sync.is_major_syncing)
         self.finality = self._finality(network)
         self.server = self._server()
         serve_requests(network, self.database)
@@ -297,6 +299,7 @@ class _Node:
                 await self.writer.finalize_best()
             await nursery.start(self.finality.run)
             await nursery.start(self.sync.run)
+            await nursery.start(self.gossip.run)
             if config.is_authority:
                 self._check_keys()
                 nursery.start_soon(

@@ -2,7 +2,9 @@
 
 from typing import Final
 
+from node.rpc.jsonrpc import SERVER_BUSY
 from pallets.frame.validity import (
+    BadProof,
     CustomInvalid,
     InvalidTransaction,
     TransactionInvalid,
@@ -16,6 +18,8 @@ __all__ = [
     "cycle",
     "dropped",
     "invalid",
+    "is_never_valid",
+    "is_nobodys_fault",
     "no_future",
     "no_tags",
     "too_low",
@@ -84,6 +88,18 @@ def too_low(old: int, new: int) -> RpcError:
         f"Priority is too low: ({old} vs {new})",
         "The transaction has too low priority to replace another transaction already in the pool.",
     )
+
+
+def is_nobodys_fault(error: RpcError) -> bool:
+    """Whether the pool had it, or had no room for it."""
+    return error.code in (ALREADY_IMPORTED, TOO_LOW_PRIORITY, DROPPED, SERVER_BUSY)
+
+
+def is_never_valid(error: RpcError) -> bool:
+    """Whether it could be in no block of any fork."""
+    if error.code == INVALID:
+        return error.data == describe(BadProof())
+    return error.code in (BAD_FORMAT, VERIFICATION, NO_TAGS)
 
 
 def cycle() -> RpcError:

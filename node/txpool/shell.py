@@ -8,7 +8,7 @@ told to come back; ``REVALIDATED_MAX`` pool transactions are looked at again aft
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,7 +21,7 @@ from node.consensus.announcements import Announcements, Finalized
 from node.consensus.chain import Imported
 from node.rpc.jsonrpc import SERVER_BUSY, Json
 from node.txpool import errors
-from node.txpool.pool import Limits, Pool, Transaction
+from node.txpool.pool import Limits, Pool, Status, Transaction
 from node.txpool.validation import Judged, Validator, check_envelope
 from node.txpool.watchers import Notice, Watchers
 from pallets.frame.validity import TransactionSource
@@ -71,6 +71,8 @@ class TransactionPool:
         self._limiter = trio.CapacityLimiter(1)
         self._queue, self._incoming = trio.open_memory_channel[_Asked](QUEUE_MAX)
         self._queue_bytes = 0
+        self.when_ready: Callable[[list[Hash]], None] | None = None
+        """Told of transactions that became ready."""
         self.submitted_count = 0
         self.refused_count = 0
         self.pruned_count = 0
@@ -81,6 +83,35 @@ class TransactionPool:
 
     async def submit(self, data: bytes, source: TransactionSource) -> Hash:
         """Validate a transaction and take it; its hash. Raises ``RpcError`` saying why not."""
+        asked = self._ask(data, source)
+        await asked.done.wait()
+        if asked.error is not None:
+            self.refused_count += 1
+            raise asked.error
+        return asked.hash
+
+    async def submit_all(
+        self, batch: Sequence[bytes], source: TransactionSource
+    ) -> list[RpcError | None]:
+        """Validate several and take them: for each None, or why not."""
+        found: list[_Asked | RpcError] = []
+        for data in batch:
+            try:
+                found.append(self._ask(data, source))
+            except RpcError as error:
+                found.append(error)
+        refusals: list[RpcError | None] = []
+        for entry in found:
+            if isinstance(entry, RpcError):
+                refusals.append(entry)
+                continue
+            await entry.done.wait()
+            refusals.append(entry.error)
+        self.refused_count += sum(error is not None for error in refusals)
+        return refusals
+
+    def _ask(self, data: bytes, source: TransactionSource) -> _Asked:
+        """Queue it for its verdict. Raises ``RpcError`` where that need not be waited for."""
         if len(data) > EXTRINSIC_BYTES_MAX:
             raise errors.unreadable(f"longer than {EXTRINSIC_BYTES_MAX} bytes")
         check_envelope(data)
@@ -94,11 +125,7 @@ class TransactionPool:
         except trio.WouldBlock:
             raise _busy() from None
         self._queue_bytes += len(data)
-        await asked.done.wait()
-        if asked.error is not None:
-            self.refused_count += 1
-            raise asked.error
-        return hash_
+        return asked
 
     @property
     def waiting_count(self) -> int:
@@ -143,6 +170,10 @@ class TransactionPool:
 
     # Watching.
 
+    def broadcast(self, hash_: Hash, peers: Sequence[str]) -> None:
+        """These peers were sent a transaction: whoever watches it hears so."""
+        self._notify(self._watchers.broadcast(hash_, peers))
+
     @contextmanager
     def watch(self, hash_: Hash) -> Iterator[trio.MemoryReceiveChannel[Json]]:
         """A channel of what becomes of a transaction; it ends after the last status."""
@@ -158,7 +189,12 @@ class TransactionPool:
 
     def _publish(self) -> None:
         """Pass on what happened in the core."""
-        self._notify(self._watchers.receive(self.core.take_events()))
+        events = self.core.take_events()
+        self._notify(self._watchers.receive(events))
+        if self.when_ready is not None:
+            ready = [event.hash for event in events if event.status is Status.READY]
+            if ready:
+                self.when_ready(ready)
 
     def _notify(self, notices: list[Notice]) -> None:
         for notice in notices:

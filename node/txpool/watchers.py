@@ -6,7 +6,7 @@ Bounds: ``WATCHED_MAX`` transactions, ``BLOCKS_MAX`` unfinalised blocks with wat
 the oldest block gives way with ``finalityTimeout``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,6 +86,10 @@ class Watchers:
         for hash_ in self._blocks.pop(block, ()):
             notices += self._tell(hash_, {"finalized": f"0x{block.hex()}"}, last=True)
         return notices
+
+    def broadcast(self, hash_: Hash, peers: Sequence[str]) -> list[Notice]:
+        """These peers were sent a transaction."""
+        return self._tell(hash_, {"broadcast": list(peers)}, last=False)
 
     def _include(self, block: Hash, hash_: Hash) -> list[Notice]:
         notices: list[Notice] = []
