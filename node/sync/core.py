@@ -12,9 +12,9 @@ What a header claims is looked at before its block is asked for (``Announced.slo
 else is checked once, at the import. What a peer sends must be what was asked, in shape and links.
 
 Bounds under hostile peers: ``HELD_BYTES_MAX`` of blocks that wait (and one answer for each request
-under way, of which bulk has ``STALLED_REQUESTS_MAX``); ``RUNS_MAX`` runs; those of ``wants``;
-those of ``orders`` and ``proofs``.
-A peer that fails is paused for up to a minute; one that sends a bad block is not asked again.
+under way, of which bulk has ``STALLED_REQUESTS_MAX``); ``RUNS_MAX`` runs; those of ``wants``,
+``orders`` and ``proofs``. A peer that fails is paused, for longer each time, until it speaks again;
+one that sends a bad block is not asked again.
 """
 
 from collections import deque
@@ -51,7 +51,7 @@ from node.sync.events import (
     Ticked,
 )
 from node.sync.orders import Orders
-from node.sync.peers import PAUSE_MS_MAX, Peer
+from node.sync.peers import OTHER_CHAIN_PAUSE_MS, Peer
 from node.sync.proofs import PROOF_PERIOD, ProofsWanted, ProofWanted
 from node.sync.runs import Misfit, Range, Run
 from node.sync.wants import Want, Wants
@@ -283,6 +283,7 @@ class SyncCore:
         if what.slots_ahead > FUTURE_SLOTS_KEPT:
             self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
             return
+        peer.spoke(self._now)
         if what.is_best:
             peer.best = block
         if self._orders.is_early(block.hash):
@@ -310,6 +311,7 @@ class SyncCore:
             and what.block.number > self._view.finalized().number
             and not self._is_here(what.block.hash)
         ):
+            peer.spoke(self._now)
             self._wants.add(peer.name, what.block, None)
 
     # Asking.
@@ -547,7 +549,7 @@ class SyncCore:
         except AnotherChain:
             self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
             peer.ancestry = None
-            peer.paused_until_ms = self._now + PAUSE_MS_MAX
+            peer.paused_until_ms = self._now + OTHER_CHAIN_PAUSE_MS
             return
         if common is not None:
             peer.share(common, is_parted=search.parted is not None)
@@ -570,7 +572,7 @@ class SyncCore:
         self._wants.failed(want, peer.name)
         if blocks[-1].number <= self._view.finalized().number + 1:
             self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
-            peer.paused_until_ms = self._now + PAUSE_MS_MAX
+            peer.paused_until_ms = self._now + OTHER_CHAIN_PAUSE_MS
         peer.share(None)
 
     def _order(

@@ -7,10 +7,12 @@ from node.database import BlockId
 from node.sync.ancestry import Ancestry
 from node.sync.runs import Run
 
-__all__ = ["PAUSE_MS_MAX", "Peer"]
+__all__ = ["OTHER_CHAIN_PAUSE_MS", "PAUSE_MS_MAX", "Peer"]
 
 PAUSE_MS: Final = 1_000
-PAUSE_MS_MAX: Final = 60_000
+PAUSE_MS_MAX: Final = 16_000
+OTHER_CHAIN_PAUSE_MS: Final = 60_000
+"""Before a peer is asked again whose chain is another one."""
 
 
 @dataclass(slots=True)
@@ -43,8 +45,13 @@ class Peer:
 
     def pause(self, now_ms: int) -> None:
         """It failed: ask it less and less often."""
-        self.paused_until_ms = now_ms + min(PAUSE_MS_MAX, PAUSE_MS << min(self.failures, 6))
+        self.paused_until_ms = now_ms + min(PAUSE_MS_MAX, PAUSE_MS << min(self.failures, 4))
         self.failures += 1
+
+    def spoke(self, now_ms: int) -> None:
+        """It is alive, so it may be asked; others come first until it has answered."""
+        if self.failures:
+            self.paused_until_ms = min(self.paused_until_ms, now_ms)
 
     def answered(self) -> None:
         """It did as it was asked."""
