@@ -1,5 +1,6 @@
 """Finality between nodes: the voter in its shell, over a network, a chain and a disk."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,39 @@ def test_one_killed_changes_nothing_two_stop_finality_safely_and_it_resumes(
         await cluster.grow()
         await cluster.until_final(7)
         assert cluster["Dave"].shell.is_voter
+        assert not any(node.equivocations for node in cluster.nodes.values())
+
+    play(script, four(tmp_path))
+
+
+def test_a_partition_finalises_nothing_and_heals_within_three_rounds(tmp_path: Path) -> None:
+    async def script(cluster: Cluster) -> None:
+        await cluster.grow(1)
+        await cluster.until_final(1)
+        sides = ("Alice", "Bob"), ("Charlie", "Dave")
+        for left in sides[0]:
+            for right in sides[1]:
+                cluster.hub.disconnect(left, right)
+        base = cluster["Alice"].chain.best_header()
+        tips = {}
+        for side in sides:
+            tip = base
+            for _ in range(4):
+                tip = cluster.make(side[0], parent=tip, at=cluster.free_slot())
+                await cluster.give(tip, *side)
+            tips[side] = tip
+        await trio.sleep(30)
+        assert {node.final for node in cluster.nodes.values()} == {1}
+        for left in sides[0]:
+            for right in sides[1]:
+                cluster.hub.connect(left, right)
+        began, rounds = trio.current_time(), cluster["Alice"].stats().round
+        for tip in tips.values():
+            await cluster.give(tip)
+        await cluster.until_final(5)
+        assert trio.current_time() - began < 3
+        assert cluster["Alice"].stats().round - rounds <= 3
+        assert len({node.database.finalized() for node in cluster.nodes.values()}) == 1
         assert not any(node.equivocations for node in cluster.nodes.values())
 
     play(script, four(tmp_path))
@@ -348,6 +382,44 @@ def test_what_no_honest_voter_sends_costs_the_peer_and_changes_nothing() -> None
             cluster.hub.connect("Mallory", "Alice")
         await cluster.grow(1)
         await cluster.until_final(1)
+
+    nodes = [*four(), Node("Mallory", [], role=Roles.FULL)]
+    play(script, nodes, start=("Alice", "Bob", "Charlie", "Dave"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_messages_end_nothing_and_finality_goes_on(seed: int) -> None:
+    async def script(cluster: Cluster) -> None:
+        mallory = cluster["Mallory"]
+        mallory.open(cluster.hub)
+        random_ = random.Random(seed)  # not for secrets
+        heard: list[bytes] = [b""]
+
+        async def listen(*, task_status: trio.TaskStatus[None]) -> None:
+            with mallory.network.listen([Channel.GRANDPA]) as events:
+                task_status.started()
+                async for event in events:
+                    if isinstance(event, Notified):
+                        heard.append(event.data)
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(listen)
+            for at in range(200):
+                cluster.hub.connect("Mallory", random_.choice(cluster.up))
+                data = bytearray(random_.choice(heard[-50:]))
+                for _ in range(random_.randrange(3)):
+                    if data:
+                        data[random_.randrange(len(data))] = random_.randrange(256)
+                if not random_.randrange(10):
+                    data = data[: random_.randrange(len(data) + 1)]
+                for name in cluster.up:
+                    mallory.network.notify(name, Channel.GRANDPA, bytes(data))
+                await trio.sleep(0.02)
+                if at % 40 == 0:
+                    await cluster.grow(1)
+            await cluster.until_final(5)
+            nursery.cancel_scope.cancel()
+        assert not any(node.equivocations for node in cluster.nodes.values())
 
     nodes = [*four(), Node("Mallory", [], role=Roles.FULL)]
     play(script, nodes, start=("Alice", "Bob", "Charlie", "Dave"))
