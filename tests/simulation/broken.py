@@ -89,20 +89,6 @@ def unsynced_writes() -> Iterator[None]:
 
 
 @contextmanager
-def unchecked_records() -> Iterator[None]:
-    """Checksums of the database are not looked at."""
-    import node.database.chain as chain
-    import node.database.layout as layout
-
-    def unseal(key: bytes, record: bytes) -> bytes:
-        del key
-        return record[: -layout.SEAL_BYTES]
-
-    with patched([(chain, "unseal", unseal), (layout, "unseal", unseal)]):
-        yield
-
-
-@contextmanager
 def made_money() -> Iterator[None]:
     """Fees are paid and not taken."""
     real = TinyExecutive.apply_extrinsic
@@ -131,16 +117,4 @@ def nondeterministic_execution() -> Iterator[None]:
         return changes
 
     with patched([(TinyExecutive, "_execute", execute)]):
-        yield
-
-
-@contextmanager
-def waiting_for_forks() -> Iterator[None]:
-    """A node waits for blocks of higher forks although it has them: the network may stop."""
-    from node.sync.core import MAJOR_SYNC_BLOCKS, SyncCore
-
-    def is_major_syncing(self: SyncCore) -> bool:
-        return self.best_seen() > self._view.best().number + MAJOR_SYNC_BLOCKS
-
-    with patched([(SyncCore, "is_major_syncing", is_major_syncing)]):
         yield

@@ -2,7 +2,7 @@
 
 ``SyncCore`` decides what to ask and to import, ``answers.blocks`` answers; here is what the shell
 does: requests with their timeouts, imports one after the other, and announcements. The transport
-under it is a stream: a lost request or answer is noticed after ``NOTICED_MS``.
+under it is a stream: a request that cannot leave is noticed after ``NOTICED_MS``.
 """
 
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from node.database import BlockId, BlockRefused, StateDiscarded, UnknownBlock
 from node.network.transport import Roles
 from node.network.wire import BlockFields, BlockRequest
 from node.sync import answers
+from node.sync.asking import BULK_TIMEOUT_S, SMALL_TIMEOUT_S
 from node.sync.core import SyncCore
 from node.sync.events import (
     Announced,
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from tests.simulation.validator import Validator
 
 NOTICED_MS = 3000
+BULK_TIMEOUT_MS = int(BULK_TIMEOUT_S * 1000)
+SMALL_TIMEOUT_MS = int(SMALL_TIMEOUT_S * 1000)
 ASK_BYTES = 120
 ANNOUNCE_BYTES = 250
 BLOCK_BYTES = 300
@@ -74,9 +77,12 @@ class Synchroniser:
         while (effect := core.next_effect()) is not None:
             match effect:
                 case RequestBlocks(request_id=number, peer=peer, request=request):
-                    self.outstanding[number] = peer, BlockFields.BODY in request.fields
-                    self.node.send(int(peer), "ask", (number, request), ASK_BYTES)
-                    world.at(world.now + NOTICED_MS, self.node, self.on_silence, number)
+                    is_bulk = BlockFields.BODY in request.fields
+                    self.outstanding[number] = peer, is_bulk
+                    arrives = self.node.send(int(peer), "ask", (number, request), ASK_BYTES)
+                    patience_ms = BULK_TIMEOUT_MS if is_bulk else SMALL_TIMEOUT_MS
+                    at = world.now + (patience_ms if arrives else NOTICED_MS)
+                    world.at(at, self.node, self.on_silence, number)
                 case ImportBlocks() | ImportJustification():
                     self.imports.append(effect)
                 case Charge(peer=peer, cost=cost):

@@ -153,8 +153,8 @@ class Validator:
 
     # Peers.
 
-    def send(self, peer: int, kind: str, what: Any, size_bytes: int) -> None:
-        self.world.send(self, peer, kind, what, size_bytes)
+    def send(self, peer: int, kind: str, what: Any, size_bytes: int) -> bool:
+        return self.world.send(self, peer, kind, what, size_bytes)
 
     def on_message(self, peer: int, kind: str, what: Any) -> None:
         if peer not in self.linked:
