@@ -157,8 +157,10 @@ class Validators:
         raw = self.ask(name, "state_getStorage", "0x" + key.hex(), at)
         return 0 if raw is None else int(decode(U32, bytes.fromhex(raw[2:])[:4]))
 
-    def round(self, name: str) -> int:
-        return int(self.ask(name, "grandpa_roundState")["best"]["round"])
+    def round(self, name: str) -> tuple[int, int]:
+        """The set that votes, and its round."""
+        found = self.ask(name, "grandpa_roundState")
+        return int(found["setId"]), int(found["best"]["round"])
 
     def two_votes(self) -> list[str]:
         """What any node said of an authority that signed twice."""
@@ -194,6 +196,11 @@ class Validators:
         found: str = self.ask(name, "author_submitExtrinsic", "0x" + signed.hex())
         self.nonces[suri] = nonce + 1
         return found
+
+    def rounds_since(self, before: tuple[int, int]) -> int:
+        """Rounds that anybody has gone on since; a new set of voters counts from 1."""
+        set_id, number = max(self.round(name) for name in self.running)
+        return number - before[1] if set_id == before[0] else number
 
     # Waiting.
 

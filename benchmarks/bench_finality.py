@@ -1,0 +1,221 @@
+"""Finality of several validators as real processes: how far behind the chain, and what it costs.
+
+Each validator is a `cess node` of its own, with its own keys, connected with the others over
+loopback; all of them share this machine's processors, so the largest network is measured at the
+slot of a real chain, 6 s. The lag of a block is from its import at one validator to its finality
+there; rounds are those of GRANDPA that this took, the one under way included. Bytes are those of
+that validator's sockets in both directions, blocks and votes and all, for each block and peer.
+`--quick` measures the first network only.
+
+Healing: four validators on hosts of their own (network namespaces), split two and two by switches
+until neither half can make anything final, then joined. It needs root; without, it says so.
+"""
+
+import argparse
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.devnode import Socket, call
+from chain_spec.presets import custom, dev, with_validators
+from client.devnet import free_port
+from client.processes import spawn
+from client.validators import Seat, node_arguments, take_seat, write_boot_nodes
+from primitives.scale import U64
+from tests.node.hosts import Hosts
+from tests.node.namespaces import refusal, switchboard
+from tests.node.validators import NAMES
+
+NETWORKS = ((4, 1000), (7, 1000), (4, 6000), (7, 6000), (21, 6000))
+BLOCKS = {1000: 40, 6000: 10}
+RPC_PORT = 31_650
+P2P_PORT = 31_700
+START_S = 300.0
+STOP_S = 30.0
+SPLITS_S = (10.0, 60.0)
+CHAIN = "cess_bench"
+BYTES = re.compile(r"^substrate_sub_libp2p_network_bytes_total\{.*\} (\d+)", re.MULTILINE)
+
+
+@dataclass
+class Block:
+    """One block as an observer sees it."""
+
+    imported_s: float
+    round: int
+    final_s: float = 0.0
+    rounds: int = 0
+
+
+class Network:
+    """The processes."""
+
+    def __init__(self, folder: Path, count: int, slot_ms: int) -> None:
+        self.count = count
+        spec = folder / "spec.json"
+        base = with_validators(dev(), count)
+        constants = replace(
+            base.config().constants, slot_duration_ms=U64(slot_ms), epoch_slots=U64(600)
+        )
+        replace(custom(base, constants=constants), id=CHAIN).save(spec)
+        self.seats: list[Seat] = []
+        rpc, p2p = RPC_PORT, P2P_PORT
+        for index in range(count):
+            rpc, p2p = free_port(rpc), free_port(p2p)
+            self.seats.append(take_seat(index, folder, CHAIN, rpc_port=rpc, p2p_port=p2p))
+            rpc, p2p = rpc + 1, p2p + 1
+        self.metrics_port = free_port(rpc)
+        write_boot_nodes(spec, [seat.address for seat in self.seats])
+        self.processes = []
+        for seat in self.seats:
+            arguments = [sys.executable, "-m", "client.cli", "node"]
+            arguments += node_arguments(seat, spec, is_alone=False)
+            if seat is self.seats[0]:
+                arguments.remove("--no-prometheus")
+                arguments += ["--prometheus-port", str(self.metrics_port)]
+            self.processes.append(spawn(arguments, seat.directory / "node.log"))
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def wait_until_connected(self) -> None:
+        """Until the first knows all others and has a final block."""
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                with Socket(self.seats[0].rpc_port) as socket:
+                    peers = socket.ask("system_health")["peers"]
+                    head = socket.ask("chain_getHeader", socket.ask("chain_getFinalizedHead"))
+                if peers >= self.count - 1 and int(head["number"], 16) >= 2:
+                    return
+            except OSError:
+                pass
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.count} validators did not meet in {START_S:.0f} s")
+            time.sleep(1)
+
+    def traffic(self) -> int:
+        """Bytes of the first one's sockets so far, in both directions."""
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return sum(int(found) for found in BYTES.findall(answer.read().decode()))
+
+    def cpu_s(self) -> float:
+        """Processor time of all so far."""
+        times = [psutil.Process(process.pid).cpu_times() for process in self.processes]
+        return sum(each.user + each.system for each in times)
+
+
+def observe(network: Network, count: int) -> list[Block]:
+    """The next blocks at the first validator, until all of them are final."""
+    port = network.seats[0].rpc_port
+    blocks: dict[int, Block] = {}
+    with Socket(port) as events, Socket(port) as questions:
+        for number, method in enumerate(
+            ("chain_subscribeNewHeads", "chain_subscribeFinalizedHeads")
+        ):
+            events.send(call(method, number=number))
+        methods: dict[str, str] = {}
+        while len(blocks) < count or not all(block.final_s for block in blocks.values()):
+            found = events.receive()
+            if "params" not in found:
+                continue
+            now = time.monotonic()
+            height = int(found["params"]["result"]["number"], 16)
+            round_ = _round(questions)
+            methods.setdefault(found["method"], "")
+            if found["method"] == "chain_newHead":
+                if len(blocks) < count and len(methods) == 2:
+                    blocks.setdefault(height, Block(now, round_))
+            elif height in blocks and not blocks[height].final_s:
+                blocks[height].final_s = now
+                blocks[height].rounds = max(1, round_ - blocks[height].round)
+    return list(blocks.values())
+
+
+def _round(questions: Socket) -> int:
+    state: dict[str, Any] = questions.ask("grandpa_roundState")
+    return int(state["best"]["round"])
+
+
+def measure(count: int, slot_ms: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        network = Network(Path(folder), count, slot_ms)
+        try:
+            network.wait_until_connected()
+            before, cpu, began = network.traffic(), network.cpu_s(), time.monotonic()
+            blocks = observe(network, BLOCKS[slot_ms])
+            seconds = time.monotonic() - began
+            moved, used = network.traffic() - before, network.cpu_s() - cpu
+        finally:
+            network.close()
+    lags = sorted(block.final_s - block.imported_s for block in blocks)
+    rounds = [block.rounds for block in blocks]
+    each = moved / len(blocks) / (count - 1) / 1024
+    load = used / seconds / (os.cpu_count() or 1)
+    print(
+        f"{count:>10} {slot_ms / 1000:>5.0f} s {len(blocks):>7} {statistics.median(lags):>8.2f} s "
+        f"{lags[-1]:>6.2f} s {statistics.mean(rounds):>7.1f} {max(rounds):>4} {each:>9.1f} KiB "
+        f"{load:>6.0%}",
+        flush=True,
+    )
+
+
+def heal(split_s: float) -> None:
+    with tempfile.TemporaryDirectory() as folder, switchboard(NAMES) as board:
+        hosts = Hosts(Path(folder), board)
+        try:
+            hosts.start(*NAMES)
+            hosts.until_final(3, START_S)
+            board.split(NAMES[2:])
+            time.sleep(split_s)
+            stopped = hosts.finals()
+            rounds = max(hosts.round(name) for name in NAMES)
+            behind = max(hosts.height(name) for name in NAMES) - max(stopped.values())
+            board.split(())
+            target = max(stopped.values()) + behind
+            took = hosts.until_final(target, START_S)
+            print(
+                f"split for {split_s:.0f} s, {behind} blocks not final: all final {took:.1f} s "
+                f"after healing, in {hosts.rounds_since(rounds)} rounds",
+                flush=True,
+            )
+        finally:
+            hosts.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the first network only")
+    quick = parser.parse_args().quick
+    print("validators    slot  blocks   lag: median    max  rounds  max  per block, peer   load")
+    for count, slot_ms in NETWORKS[: 1 if quick else None]:
+        measure(count, slot_ms)
+    why = refusal()
+    if why is not None:
+        print(f"healing of a split network: not measured, as {why}")
+        return
+    for split_s in SPLITS_S[: 1 if quick else None]:
+        heal(split_s)
+
+
+if __name__ == "__main__":
+    main()
