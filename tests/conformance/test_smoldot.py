@@ -40,7 +40,7 @@ from tests.node.sync.chains import VOTERS
 
 pytestmark = pytest.mark.integration
 
-CLIENT_S = 90
+CLIENT_S = 200
 PORT = 31_300
 TCESS = str(10**18)
 UPGRADE_AHEAD = 12
@@ -309,3 +309,13 @@ def test_papi_works_on_it(young: Served) -> None:
     assert "BadProof" in seen["forged"]
     first = seen["finalized"][0]
     assert seen["finalized"] == [first, first + 1, first + 2]
+
+
+def test_transactions_sent_through_it_are_included(young: Served) -> None:
+    seen = run("papi_smoldot.mjs", str(young.path), "submit")
+    ask = young.node.ask
+    assert seen["statuses"] == ["signed", "broadcasted", "txBestBlocksState", "finalized"]
+    assert seen["ok"]
+    assert set(seen["events"]) >= {"Balances.Transfer", "System.ExtrinsicSuccess"}
+    assert seen["moved"] == TCESS
+    assert ask("chain_getBlockHash", seen["included"]["number"]) == seen["included"]["hash"]

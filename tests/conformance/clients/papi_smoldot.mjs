@@ -42,7 +42,10 @@ async function submit() {
   const before = (await api.query.System.Account.getValue(charlie.address)).data.free;
   const statuses = [];
   const done = await new Promise((resolve, reject) => {
-    transfer(unit).signSubmitAndWatch(signerOf(bob)).subscribe({
+    // A block that is final at once is gone before smoldot has checked the transaction on it: it
+    // tries the next one.
+    const options = { mortality: { mortal: true, period: 256 } };
+    transfer(unit).signSubmitAndWatch(signerOf(bob), options).subscribe({
       next: (event) => {
         statuses.push(event.type);
         if (event.type === 'finalized') resolve(event);
