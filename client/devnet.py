@@ -59,6 +59,7 @@ __all__ = [
     "DevnetFailed",
     "DevnetPlan",
     "devnet_down",
+    "devnet_restart",
     "devnet_status",
     "free_port",
     "start_detached",
@@ -67,6 +68,8 @@ __all__ = [
 
 STATE: Final = "devnet.json"
 SPEC: Final = "chain-spec.json"
+RESTART: Final = "restart"
+"""Directory of requests: a file with the name of a validator asks for it to be started."""
 SUPERVISOR_LOG: Final = "supervisor.log"
 MINERS_MAX: Final = 32
 MINER_PORTS_FROM: Final = 30_000
@@ -77,6 +80,7 @@ P2P_PORTS_FROM: Final = 30_333
 DECLARED_UNITS: Final = 1
 SPACE: Final = "1GiB"
 DOWN_TIMEOUT_S: Final = 40.0
+RESTART_TIMEOUT_S: Final = 30.0
 READY_LINE_BYTES: Final = 1 << 20
 
 Report = Callable[[str], None]
@@ -206,6 +210,16 @@ class Devnet:
         self._killed.discard(name)
         self._save()
 
+    def _restart_asked(self) -> None:
+        """Start again whoever ``devnet_restart`` named."""
+        for name in [member.name for member in self._require_state().validators]:
+            request = self._base / RESTART / name
+            if request.exists():
+                request.unlink()
+                if self._children[name].poll() is not None:
+                    self.restart_validator(name)
+                    self._report(f"{name} is back")
+
     def _kill(self, member: _Member) -> None:
         process = self._children[member.name]
         everyone = processes_of([member.record])
@@ -221,6 +235,7 @@ class Devnet:
         while True:
             self._let_validators_go()
             self._check_alive()
+            self._restart_asked()
             time.sleep(POLL_S)
 
     def _let_validators_go(self) -> None:
@@ -436,6 +451,39 @@ def devnet_down(base_path: Path) -> dict[str, Any]:
     end_processes(records)
     (base / STATE).unlink(missing_ok=True)
     return {"stopped": running}
+
+
+def devnet_restart(base_path: Path, name: str) -> dict[str, Any]:
+    """Have a validator that has ended started again; return the network. Raises: DevnetFailed."""
+    base = base_path.absolute()
+    before = _find_validator(base, name)
+    if before.record.find() is not None:
+        raise DevnetFailed(f"{name} runs already, as process {before.record.pid}")
+    request = base / RESTART / name
+    request.parent.mkdir(exist_ok=True)
+    request.touch()
+    deadline = time.monotonic() + RESTART_TIMEOUT_S
+    while _find_validator(base, name).record == before.record:
+        if time.monotonic() > deadline:
+            request.unlink(missing_ok=True)
+            raise DevnetFailed(
+                f"{name} was not started in {RESTART_TIMEOUT_S:.0f} s; see {base / SUPERVISOR_LOG}"
+            )
+        time.sleep(POLL_S)
+    return devnet_status(base_path)
+
+
+def _find_validator(base: Path, name: str) -> _Member:
+    state = _load(base)
+    if state is None or state.supervisor.find() is None:
+        raise DevnetFailed(
+            f"no network runs in {base}; start one with `cess devnet up --base-path {base}`"
+        )
+    found = [member for member in state.validators if member.name == name]
+    if not found:
+        names = ", ".join(member.name for member in state.validators)
+        raise DevnetFailed(f"this network has no validator {name!r}; it has {names}")
+    return found[0]
 
 
 def start_detached(plan: DevnetPlan) -> dict[str, Any]:

@@ -101,6 +101,19 @@ def status(base_path: Path, as_json: bool) -> None:
 
 
 @devnet.command()
+@click.argument("name")
+@click.option("--base-path", type=BASE, required=True, help="The network's directory.")
+@json_option
+@with_errors
+def restart(name: str, base_path: Path, as_json: bool) -> None:
+    """Start the validator NAME of a running network again, after it was killed."""
+    from client.devnet import devnet_restart
+
+    document = devnet_restart(base_path, name)
+    tell(document, as_json=as_json, text=devnet_text(document))
+
+
+@devnet.command()
 @click.option("--base-path", type=BASE, required=True, help="The network's directory.")
 @json_option
 @with_errors

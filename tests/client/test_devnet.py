@@ -22,6 +22,7 @@ from client.devnet import (
     DevnetPlan,
     _miner_config,
     devnet_down,
+    devnet_restart,
     devnet_status,
 )
 
@@ -58,6 +59,11 @@ def test_without_a_network_status_fails_and_down_has_nothing_to_do(tmp_path: Pat
     with pytest.raises(DevnetFailed, match="cess devnet up"):
         devnet_status(tmp_path)
     assert devnet_down(tmp_path) == {"stopped": 0}
+
+
+def test_a_validator_is_restarted_in_a_running_network_only(tmp_path: Path) -> None:
+    with pytest.raises(DevnetFailed, match="cess devnet up"):
+        devnet_restart(tmp_path, "alice")
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
@@ -144,9 +150,18 @@ def test_four_validators_come_up_meet_and_lose_one(tmp_path: Path) -> None:
             heights.append(final_height(validators[0]["rpc"]))
         status = json.loads(cess("devnet", "status", "--base-path", str(base), "--json").stdout)
         assert [item["running"] for item in status["validators"]] == [True, True, True, False]
+        for name, word in (("alice", "runs already"), ("eve", "it has alice, bob")):
+            refused = cess("devnet", "restart", name, "--base-path", str(base))
+            assert refused.returncode == 1
+            assert word in refused.stderr
+        back = cess("devnet", "restart", "dave", "--base-path", str(base), "--json")
+        assert back.returncode == 0, back.stderr
+        document = json.loads(back.stdout)
+        assert all(item["running"] for item in document["validators"])
+        assert document["validators"][3]["peer_id"] == validators[3]["peer_id"]
     finally:
         down = cess("devnet", "down", "--base-path", str(base), "--json")
-    assert json.loads(down.stdout) == {"stopped": 3}
+    assert json.loads(down.stdout) == {"stopped": 4}
     wait_until_gone(pids(document))
 
 
