@@ -62,4 +62,5 @@ def answer_rate(k: int) -> int:
     """
     _check_k(k)
     values = 1 << (k + MATCH_EXTRA_BITS)
-    return (((values - MATCH_GROUP) ** MATCHES) << RATE_BITS) // values**MATCHES
+    share: int = (values - MATCH_GROUP) ** MATCHES  # of values ** MATCHES
+    return (share << RATE_BITS) // int(values**MATCHES)

@@ -49,7 +49,10 @@ def test_the_first_section_of_a_name_counts() -> None:
         (MAGIC + b"\0\xff", "ends within"),
         (MAGIC + section(1, b"") * 65, "more than 64 sections"),
         (MAGIC + section(0, b"\x05ab"), "does not say"),
-        (MAGIC + section(0, b"\x0f" + VERSION_SECTION) + section(0, b"\x0c" + APIS_SECTION), "byte"),
+        (
+            MAGIC + section(0, b"\x0f" + VERSION_SECTION) + section(0, b"\x0c" + APIS_SECTION),
+            "byte",
+        ),
     ],
 )
 def test_a_module_without_a_version_is_refused(code: bytes, problem: str) -> None:

@@ -15,7 +15,7 @@ from tests.pallets.small_chains import DEPOSIT, SYSTEM
 ANN, BEN, CAT = (AccountId(bytes([0x10 + at]) * 32) for at in range(3))
 """The validators of genesis."""
 
-NIA, NED, NOA = (AccountId(bytes([0x20 + at]) * 32) for at in range(3))
+NIA, NORA, NOA = (AccountId(bytes([0x20 + at]) * 32) for at in range(3))
 """People who may nominate."""
 
 DAN, EVA = (AccountId(bytes([0x30 + at]) * 32) for at in range(2))
@@ -24,7 +24,7 @@ DAN, EVA = (AccountId(bytes([0x30 + at]) * 32) for at in range(2))
 TREASURY = AccountId(b"t" * 32)
 REPORTER = AccountId(b"r" * 32)
 FOUNDERS = (ANN, BEN, CAT)
-EVERYBODY = (*FOUNDERS, NIA, NED, NOA, DAN, EVA, TREASURY, REPORTER)
+EVERYBODY = (*FOUNDERS, NIA, NORA, NOA, DAN, EVA, TREASURY, REPORTER)
 MONEY = 100_000
 BOND_EACH = 10_000
 MIN_VALIDATOR, MIN_NOMINATOR = 5_000, 500

@@ -18,14 +18,14 @@ from tests.pallets.staking.stake_chain import (
     DAN,
     EVERYBODY,
     FOUNDERS,
-    NED,
+    NORA,
     NIA,
     REPORTER,
     YEAR_ONE,
     StakeWorld,
 )
 
-people = st.sampled_from((ANN, BEN, CAT, DAN, NIA, NED))
+people = st.sampled_from((ANN, BEN, CAT, DAN, NIA, NORA))
 amounts = st.one_of(st.integers(0, 20_000), st.sampled_from([99, 100, 499, 500, 10**30]))
 payees = st.sampled_from([PayStaked(), PayStash(), PayNone(), PayOther(account=DAN)])
 

@@ -25,7 +25,7 @@ from tests.pallets.staking.stake_chain import (
     HISTORY,
     MIN_VALIDATOR,
     MONEY,
-    NED,
+    NORA,
     NIA,
     SESSIONS_PER_ERA,
     TREASURY,
@@ -211,8 +211,8 @@ def test_nominators_are_kept_in_pages(stake: StakeWorld) -> None:
 def test_stake_behind_who_does_not_stand_counts_for_nobody(stake: StakeWorld) -> None:
     stake.bond(NIA, 4_001)
     stake.nominate(NIA, ANN, BEN, CAT)
-    stake.bond(NED, 3_000)
-    stake.nominate(NED, CAT)
+    stake.bond(NORA, 3_000)
+    stake.nominate(NORA, CAT)
     stake.call("chill", CAT)
     stake.to_era(1)
     backed = {who: stake.staking.eras_stakers_overview[U32(1), who].total for who in (ANN, BEN)}

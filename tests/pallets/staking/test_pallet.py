@@ -45,7 +45,7 @@ from tests.pallets.staking.stake_chain import (
     MIN_NOMINATOR,
     MIN_VALIDATOR,
     MONEY,
-    NED,
+    NORA,
     NIA,
     NOA,
     StakeWorld,
@@ -67,8 +67,8 @@ def test_a_bond_is_held_and_no_more_than_can_be(stake: StakeWorld) -> None:
     assert stake.events() == [Staking.Bonded(stash=NIA, amount=Balance(2_000))]
     assert stake.held(NIA) == 2_000
     assert stake.staking.payee.get(NIA) == STASH
-    stake.bond(NED, 10 * MONEY)
-    assert stake.held(NED) == MONEY - DEPOSIT
+    stake.bond(NORA, 10 * MONEY)
+    assert stake.held(NORA) == MONEY - DEPOSIT
     stake.check_money()
 
 
@@ -306,43 +306,43 @@ def test_what_a_nomination_needs(stake: StakeWorld) -> None:
         stake.nominate(NIA, *[ANN] * (NOMINATIONS_MAX + 1))
     stake.nominate(NIA, *[ANN] * NOMINATIONS_MAX)
     with stake.world.no_trace(), pytest.raises(Staking.BadTarget):
-        stake.nominate(NIA, NED)
+        stake.nominate(NIA, NORA)
     with stake.world.no_trace(), pytest.raises(LookupFailed):
         stake.call("nominate", NIA, targets=(MultiAddressIndex(U32(1)),))
 
 
 def test_a_blocked_candidate_takes_no_new_nominator(stake: StakeWorld) -> None:
     stake.bond(NIA, 2_000)
-    stake.bond(NED, 2_000)
+    stake.bond(NORA, 2_000)
     stake.nominate(NIA, ANN)
     stake.validate(ANN, blocked=True)
     stake.nominate(NIA, ANN, BEN)  # an old one may stay
     with stake.world.no_trace(), pytest.raises(Staking.BadTarget):
-        stake.nominate(NED, ANN)
+        stake.nominate(NORA, ANN)
 
 
 def test_the_limit_of_nominators(stake: StakeWorld) -> None:
     stake.call("set_staking_configs", None, **configs(max_nominator_count=NumberSet(value=U32(1))))
     stake.bond(NIA, 2_000)
-    stake.bond(NED, 2_000)
+    stake.bond(NORA, 2_000)
     stake.nominate(NIA, ANN)
     with stake.world.no_trace(), pytest.raises(Staking.TooManyNominators):
-        stake.nominate(NED, ANN)
+        stake.nominate(NORA, ANN)
     stake.nominate(NIA, BEN)
     assert stake.staking.places(of_nominators=True) == 1
     assert stake.staking.places(of_nominators=False) == weights.VALIDATORS_LIMIT
 
 
 def test_a_candidate_turns_nominators_away(stake: StakeWorld) -> None:
-    for who in (NIA, NED):
+    for who in (NIA, NORA):
         stake.bond(who, 2_000)
     stake.nominate(NIA, ANN)
-    stake.nominate(NED, ANN, BEN)
+    stake.nominate(NORA, ANN, BEN)
     stake.world.clear_events()
-    stake.call("kick", ANN, who=tuple(MultiAddressId(who) for who in (NIA, NED, NOA, CAT)))
-    assert stake.events() == [Staking.Kicked(nominator=who, stash=ANN) for who in (NIA, NED)]
+    stake.call("kick", ANN, who=tuple(MultiAddressId(who) for who in (NIA, NORA, NOA, CAT)))
+    assert stake.events() == [Staking.Kicked(nominator=who, stash=ANN) for who in (NIA, NORA)]
     assert NIA not in stake.staking.nominators
-    assert tuple(stake.staking.nominators[NED].targets) == (BEN,)
+    assert tuple(stake.staking.nominators[NORA].targets) == (BEN,)
 
 
 # Chilling.

@@ -16,7 +16,7 @@ from tests.pallets.staking.stake_chain import (
     EVA,
     HISTORY,
     MONEY,
-    NED,
+    NORA,
     NIA,
     NOA,
     YEAR_ONE,
@@ -56,9 +56,9 @@ def test_a_block_brings_its_author_points_in_the_active_era(stake: StakeWorld) -
 def test_a_payout_is_shared_by_points_commission_and_stake(stake: StakeWorld) -> None:
     stake.validate(ANN, 10**8)
     stake.bond(NIA, 6_000, PayStash())
-    stake.bond(NED, 4_000, PayOther(account=EVA))
+    stake.bond(NORA, 4_000, PayOther(account=EVA))
     stake.nominate(NIA, ANN)
-    stake.nominate(NED, ANN)
+    stake.nominate(NORA, ANN)
     through_era_1(stake, ANN, ANN, BEN, CAT)
     claim(stake)
     whole = PAYOUT // 2

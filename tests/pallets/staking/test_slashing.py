@@ -23,7 +23,7 @@ from tests.pallets.staking.stake_chain import (
     FOUNDERS,
     HISTORY,
     MONEY,
-    NED,
+    NORA,
     NIA,
     REPORTER,
     TREASURY,
@@ -35,11 +35,11 @@ TENTH, HALF = BILLION // 10, BILLION // 2
 
 @pytest.fixture
 def backed(stake: StakeWorld) -> StakeWorld:
-    """In era 1 Nia stands behind Ann with 6,000 and Ned behind Ann and Ben with 4,000."""
+    """In era 1 Nia stands behind Ann with 6,000 and Nora behind Ann and Ben with 4,000."""
     stake.bond(NIA, 6_000, PayStash())
     stake.nominate(NIA, ANN)
-    stake.bond(NED, 4_000, PayStash())
-    stake.nominate(NED, ANN, BEN)
+    stake.bond(NORA, 4_000, PayStash())
+    stake.nominate(NORA, ANN, BEN)
     stake.to_era(1)
     stake.world.clear_events()
     return stake
@@ -75,11 +75,11 @@ def test_a_slash_takes_its_fraction_from_all_that_stood_behind_the_offender(
     until_applied(backed)
     assert backed.held(ANN) == BOND_EACH - 1_000
     assert backed.held(NIA) == 6_000 - 600
-    assert backed.held(NED) == 4_000 - 200  # only what stood behind Ann
+    assert backed.held(NORA) == 4_000 - 200  # only what stood behind Ann
     assert backed.held(BEN) == BOND_EACH
     assert backed.free(TREASURY) == MONEY + 1_800
     slashed = {each.staker: each.amount for each in backed.events(Staking.Slashed)}
-    assert slashed == {ANN: 1_000, NIA: 600, NED: 200}
+    assert slashed == {ANN: 1_000, NIA: 600, NORA: 200}
     assert backed.staking.unapplied_slashes.items(limit=9) == []
     assert backed.staking.unapplied_slash_count.items(limit=9) == []
     backed.check_money()
@@ -117,7 +117,7 @@ def test_in_one_era_the_largest_fraction_counts(backed: StakeWorld) -> None:
     until_applied(backed)
     assert backed.held(ANN) == BOND_EACH // 2
     assert backed.held(NIA) == 3_000
-    assert backed.held(NED) == 4_000 - 1_000
+    assert backed.held(NORA) == 4_000 - 1_000
     backed.check_money()
 
 
@@ -125,7 +125,7 @@ def test_offences_of_two_validators_add_up_for_their_nominator(backed: StakeWorl
     offend_all(backed, HALF, ANN, BEN)
     backed.to_era(2 + DEFER)
     until_applied(backed)
-    assert backed.held(NED) == 4_000 - 1_000 - 1_000
+    assert backed.held(NORA) == 4_000 - 1_000 - 1_000
     backed.check_money()
 
 
