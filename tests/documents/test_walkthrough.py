@@ -90,6 +90,33 @@ def test_the_file_functions_of_the_developers_guide_run(network: None, tmp_path:
     assert tmp_path.joinpath("back").read_bytes() == tmp_path.joinpath("work.txt").read_bytes()
 
 
+def walk(block: str, base: str) -> None:
+    """The commands of a block upon a network that is gone afterwards."""
+    shutil.rmtree(base, ignore_errors=True)
+    try:
+        run_all(block)
+    finally:
+        run(f"cess devnet down --base-path {base}")
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def test_the_readme_shows_four_validators_in_two_commands() -> None:
+    found = blocks(ROOT.joinpath("README.md"), "sh")
+    two = next(block for block in found if "--validators 4" in block).strip()
+    assert len(two.splitlines()) == 2
+    walk(f"{two}\ncess devnet status --base-path /tmp/cess-four --json", "/tmp/cess-four")
+
+
+def test_the_network_of_the_validators_guide_loses_one_and_has_it_back() -> None:
+    start, restart, _, down = (
+        block.strip() for block in blocks(VALIDATOR, "sh") if "/tmp/cess-home" in block
+    )
+    killed = (
+        "kill -9 $(cess devnet status --base-path /tmp/cess-home | awk '$1==\"dave\"{print $3}')"
+    )
+    walk(f"{start}\n{killed}\nsleep 2\n{restart}\n{down}", "/tmp/cess-home")
+
+
 def test_the_specs_of_the_validators_guide_are_made(tmp_path: Path) -> None:
     lines = [line.strip() for block in blocks(VALIDATOR, "") for line in block.splitlines()]
     wanted = [line for line in lines if line.startswith(("cess chain-spec", "cess key"))]
