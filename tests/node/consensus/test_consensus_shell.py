@@ -13,8 +13,9 @@ from node.consensus.signed_slots import SignedSlots, SlotSigned
 from node.consensus.verification import slot_of
 from node.logging import configure
 from primitives.errors import InvalidBlock
+from primitives.justification import make_justification
 from primitives.keystore import Keystore
-from tests.node.net import ALICE, BOB, FIRST_SLOT, Net
+from tests.node.net import ALICE, ALICE_GRANDPA, BOB, FIRST_SLOT, Net, new_net
 
 
 class Clock:
@@ -240,3 +241,68 @@ def test_a_clock_that_was_behind_and_is_set_right_is_noticed(
     trio.run(main, clock=behind.trio)
     assert net.chain.best_header().number > 2
     assert "s behind the chain" in capsys.readouterr().err
+
+
+def test_a_best_block_that_finality_chose_is_told_before_the_finality(open_net: Net) -> None:
+    genesis = open_net.chain.best_header()
+    heavy, _ = open_net.author(
+        parent=genesis, slot=open_net.slot(genesis, FIRST_SLOT, primary=True)
+    )
+    slot = open_net.slot(genesis, slot_of(heavy.header) + 1)
+    light, imported = open_net.author(parent=genesis, slot=slot)
+    assert not imported.is_best
+    proof = make_justification(light.header.hash(), 1, 1, 0, [ALICE_GRANDPA]).encode()
+
+    async def main() -> None:
+        found = Announcements()
+        writer = ChainWriter(open_net.chain, found)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(writer.announce_finality)
+            with found.listen() as events:
+                hashes = await writer.import_justification(light.header.hash(), proof)
+                assert hashes == (light.header.hash(),)
+                led = await events.receive()
+                assert not isinstance(led, Finalized)
+                assert (led.hash, led.is_best, led.is_new) == (light.header.hash(), True, False)
+                assert led.route.retracted == (heavy.header.hash(),)
+                assert await events.receive() == Finalized(hashes)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.05))
+
+
+def test_a_known_block_with_its_proof_becomes_final_and_is_not_told_again(
+    net: Net, open_net: Net
+) -> None:
+    built, imported = net.author(slot=FIRST_SLOT)
+    proof = net.chain.database.justification(imported.hash)
+
+    async def main() -> None:
+        found = Announcements()
+        writer = ChainWriter(open_net.chain, found)
+        await writer.import_block(built.header, built.body)
+        with found.listen() as events:
+            again = await writer.import_block(built.header, built.body, justification=proof)
+            assert not again.is_new
+            assert open_net.chain.database.finalized().number == 1
+            with pytest.raises(trio.WouldBlock):
+                events.receive_nowait()  # finality is told by its own task
+
+    trio.run(main)
+
+
+def test_two_blocks_for_one_slot_are_reported_though_the_second_is_refused(
+    net: Net, open_net: Net
+) -> None:
+    first, _ = net.author(slot=FIRST_SLOT)
+    second, _ = open_net.author(open_net.transfer(), slot=FIRST_SLOT)
+    found = []
+
+    async def main() -> None:
+        writer = ChainWriter(new_net(finalizes=False).chain, Announcements(), found.append)
+        await writer.import_block(first.header, first.body)
+        with pytest.raises(InvalidBlock):
+            await writer.import_block(second.header, second.body[:-1])
+
+    trio.run(main)
+    assert [(each.author, each.slot) for each in found] == [(ALICE.public, FIRST_SLOT)]
