@@ -45,9 +45,9 @@ from tests.pallets.staking.stake_chain import (
     MIN_NOMINATOR,
     MIN_VALIDATOR,
     MONEY,
-    NORA,
     NIA,
     NOA,
+    NORA,
     StakeWorld,
 )
 

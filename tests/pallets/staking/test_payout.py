@@ -52,17 +52,17 @@ def test_points_share_a_payout() -> None:
 
 
 def test_the_commission_comes_first_and_the_rest_is_shared_by_stake() -> None:
-    nia, ned = AccountId(b"a" * 32), AccountId(b"b" * 32)
+    nia, nora = AccountId(b"a" * 32), AccountId(b"b" * 32)
     validator, others = page_rewards(
         1_000,
         commission=10**8,
         total=1_000,
         own=500,
-        others=((nia, 300), (ned, 200)),
+        others=((nia, 300), (nora, 200)),
         is_first=True,
     )
     assert validator == 100 + 450
-    assert others == [(nia, 270), (ned, 180)]
+    assert others == [(nia, 270), (nora, 180)]
 
 
 def test_nothing_is_shared_by_no_stake() -> None:

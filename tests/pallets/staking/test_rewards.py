@@ -16,9 +16,9 @@ from tests.pallets.staking.stake_chain import (
     EVA,
     HISTORY,
     MONEY,
-    NORA,
     NIA,
     NOA,
+    NORA,
     YEAR_ONE,
     StakeWorld,
 )
