@@ -74,7 +74,7 @@ class Served:
         spec.save(self.path)
 
     def follow(
-        self, finals: int = 3, path: Path | None = None, *, patience_ms: int = 60_000
+        self, finals: int = 3, path: Path | None = None, *, patience_ms: int = 120_000
     ) -> dict[str, Any]:
         """smoldot's report."""
         key = f"0x{System.account.key(BOB).hex()}"
