@@ -11,6 +11,7 @@ Bounds: ``THREADS`` answers are made at once, ``WAITING_MAX`` questions wait, an
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+import structlog
 import trio
 
 from node.database import ChainDatabase
@@ -25,7 +26,7 @@ from node.network.wire import (
 from node.sync import answers
 from node.sync.limits import PeerBudget, SeenRequests
 from node.sync.warp import WarpUnserved, make_warp_proof
-from primitives.errors import CessError, DecodeError
+from primitives.errors import CessError, DecodeError, StorageCorrupt
 
 __all__ = ["THREADS", "WAITING_MAX", "WAITING_PER_PEER_MAX", "Server", "serve_requests"]
 
@@ -36,6 +37,8 @@ WAITING_PER_PEER_MAX: Final = 8
 _SMALL: Final = BlockFields.HEADER | BlockFields.JUSTIFICATION
 
 T = TypeVar("T")
+
+log = structlog.get_logger("sync")
 
 
 class Server:
@@ -119,6 +122,10 @@ class Server:
             return await trio.to_thread.run_sync(make, limiter=self._limiter)
         except RequestRefused:
             raise
+        except StorageCorrupt as error:
+            # The node goes on: it may never need this record, and is the peers' copy of the rest.
+            log.error("a record that a peer asked for is damaged", reason=str(error))
+            raise RequestRefused("it cannot be read here") from error
         except CessError as error:
             raise RequestRefused(f"it cannot be answered: {error}") from error
         finally:

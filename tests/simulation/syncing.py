@@ -130,7 +130,11 @@ class Synchroniser:
         """Answer a peer."""
         node = self.node
         found: list[IncomingBlock] = []
-        for data in answers.blocks(node.database, request).blocks:
+        try:
+            answer = answers.blocks(node.database, request)
+        except StorageCorrupt:
+            return  # as ``Server`` refuses: what rotted stops whoever needs it, not the node
+        for data in answer.blocks:
             header = node.database.header(data.hash)
             assert header is not None, "because it was just read"
             proof = data.justifications[0][1] if data.justifications else None

@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from node.database import ChainDatabase
+from node.database import Batch, ChainDatabase, MemoryKv, genesis_state_root
+from node.database.layout import BODY
+from node.genesis import genesis_header
 from node.network.memory import MemoryHub, MemoryNetwork
 from node.network.transport import RequestFailed, RequestKind, Roles, Status
 from node.network.wire import (
@@ -32,7 +34,7 @@ from primitives.hashing import blake2_256
 from primitives.header import Header
 from primitives.trie import ordered_root, verify_proof
 from primitives.types import Hash
-from tests.node.net import ALICE
+from tests.node.net import ALICE, dev_state
 from tests.node.sync.chains import long_chain
 
 LENGTH = 200
@@ -183,6 +185,34 @@ def test_questions_of_one_peer_do_not_fill_the_queue_of_all(
 
     served(script)
     assert refused
+
+
+def test_a_damaged_record_is_refused_and_the_rest_is_served() -> None:
+    kv = MemoryKv()
+    database = ChainDatabase(kv)
+    database.initialise(genesis_header(genesis_state_root(dev_state())), dev_state())
+    genesis = database.genesis_hash
+    batch = Batch()
+    batch.put(BODY + genesis, b"rotten")
+    kv.write(batch, sync=True)
+
+    async def main() -> None:
+        hub = MemoryHub()
+        status = Status(Roles.FULL, 0, genesis)
+        node = hub.node("node", status=lambda: status, genesis=genesis)
+        asker = hub.node("asker", status=lambda: status, genesis=genesis)
+        serve_requests(node, database)
+        hub.connect("node", "asker")
+        for fields, is_served in ((ALL, False), (BlockFields.HEADER, True)):
+            request = BlockRequest(fields, genesis, Direction.ASCENDING, 1).encode()
+            if is_served:
+                assert await asker.request("node", RequestKind.SYNC, request, timeout_s=10)
+            else:
+                with pytest.raises(RequestFailed):
+                    await asker.request("node", RequestKind.SYNC, request, timeout_s=10)
+        assert node.reputation("asker") == 0
+
+    trio.run(main)
 
 
 # State.
