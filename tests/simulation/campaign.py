@@ -19,24 +19,24 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 
 from node.consensus.grandpa import Timing
+from node.consensus.grandpa.shell import timing_for
 from tests.simulation.checkers import Violation
 from tests.simulation.faults import TREASONS, Fault, draw_faults
 from tests.simulation.ideal import ideal_crypto
 from tests.simulation.network import FAIR, Weather
-from tests.simulation.tiny import Executions, tiny_runtime
+from tests.simulation.tiny import SLOT_MS, Executions, tiny_runtime
 from tests.simulation.world import Plan, World
 
 HOUR_MS = 3_600_000
 FAILURES_MAX = 50
 """Violations after which a campaign ends: something is plainly wrong."""
 TIMINGS = (
-    Timing(gossip_ms=3000, repeat_ms=6000),
+    Timing(gossip_ms=1000, repeat_ms=6000, idle_ms=6000),
     Timing(gossip_ms=2000, repeat_ms=5000),
-    Timing(gossip_ms=1000, repeat_ms=5000),
-    Timing(gossip_ms=333, repeat_ms=2000),
+    timing_for(SLOT_MS),
 )
 """The first has one round in a slot and is the cheapest; the last is that of production."""
-SIZES = (*((4, 4, 0),) * 6, (4, 4, 30), (4, 4, 30), (6, 4, 20), (5, 5, 0), (7, 7, 0))
+SIZES = (*((4, 4, 0),) * 8, (4, 4, 30), (4, 4, 30), (6, 4, 20), (5, 5, 0), (7, 7, 0))
 """Validators, validators in a set, blocks between changes."""
 
 
@@ -58,7 +58,7 @@ def plan_of(seed: int, length_ms: int = HOUR_MS) -> Plan:
     """The plan of a seed."""
     draw = random.Random(seed)
     validators, in_set, rotation = draw.choice(SIZES)
-    timing = draw.choices(TIMINGS, weights=(8, 2, 1, 1))[0]
+    timing = draw.choices(TIMINGS, weights=(10, 1, 1))[0]
     traitors = []
     for index in range(draw.choice((0, 1, (in_set - 1) // 3))):
         treasons = tuple(sorted(draw.sample(TREASONS, draw.randint(1, 3))))

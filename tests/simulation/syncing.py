@@ -148,8 +148,7 @@ class Synchroniser:
         if asked is None or asked[0] != str(peer):
             return
         del self.outstanding[number]
-        # As ``decode_blocks`` does.
-        if asked[1] and any(body_root(each.body) != each.header.extrinsics_root for each in blocks):
+        if asked[1] and not fits(blocks):
             self.feed(RequestFailed(number, NotAsked.MALFORMED))
         else:
             self.feed(BlocksArrived(number, blocks))
@@ -233,6 +232,11 @@ class Synchroniser:
 
     def finalized(self) -> None:
         self.feed(FinalizedTo(self.node.database.finalized()))
+
+
+def fits(blocks: Pieces) -> bool:
+    """Whether all bodies are those that their headers name, as ``decode_blocks`` looks."""
+    return all(body_root(each.body) == each.header.extrinsics_root for each in blocks)
 
 
 def changes_set(header: Header) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from node.consensus.grandpa import Timing
+from node.consensus.grandpa.shell import timing_for
 from tests.simulation.checkers import Violation
 from tests.simulation.faults import draw_faults
 from tests.simulation.substance import RealSubstance
@@ -15,7 +15,7 @@ MINUTES = 12
 PLAN = Plan(
     seed=0,
     length_ms=MINUTES * 60_000,
-    timing=Timing(gossip_ms=333, repeat_ms=2000),
+    timing=timing_for(6000),
     is_wired=True,
     repeats_gossip=True,
 )
