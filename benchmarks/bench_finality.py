@@ -108,6 +108,8 @@ class Network:
                     return
             except OSError:
                 pass
+            if any(process.poll() is not None for process in self.processes):
+                raise RuntimeError("a validator ended by itself")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.count} validators did not meet in {START_S:.0f} s")
             time.sleep(1)
