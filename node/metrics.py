@@ -1,7 +1,8 @@
 """Numbers for Prometheus under the names that Substrate dashboards query.
 
 ``render`` is pure: readings in, text out. ``serve`` answers ``GET /metrics`` with it.
-Bounds: a fixed list of series; a request head of 8 KiB and 10 s; ``CONNECTIONS_MAX`` at a time.
+Bounds: a fixed list of series, and some for each method that is served; a request head of 8 KiB and
+10 s; ``CONNECTIONS_MAX`` at a time.
 """
 
 import os
@@ -13,10 +14,17 @@ from typing import Final
 
 import trio
 
+from node.rpc.call_counters import BUCKETS_US, CallCounters, Outcome, Protocol
+
 __all__ = ["CONNECTIONS_MAX", "Process", "Readings", "process_now", "render", "serve"]
 
 HEAD_BYTES_MAX: Final = 8 << 10
 HEAD_S: Final = 10.0
+_ENDS: Final = {
+    Outcome.DONE: 'is_error="false",is_rate_limited="false"',
+    Outcome.FAILED: 'is_error="true",is_rate_limited="false"',
+    Outcome.RATE_LIMITED: 'is_error="true",is_rate_limited="true"',
+}
 CONNECTIONS_MAX: Final = 32
 """More are closed at once: a scraper needs one."""
 
@@ -50,8 +58,7 @@ class Readings:
     memory_bytes: int
     cpu_seconds: float
     file_count: int
-    calls_count: int
-    sessions_count: int
+    rpc: CallCounters
     grandpa_round: int
     grandpa_prevotes: int
     """Weight of the prevotes in the round."""
@@ -139,8 +146,8 @@ def render(readings: Readings) -> str:
     series("process_resident_memory_bytes", "gauge", {"": found.memory_bytes})
     series("process_cpu_seconds_total", "counter", {"": found.cpu_seconds})
     series("process_open_fds", "gauge", {"": found.file_count})
-    series("substrate_rpc_calls_finished", "counter", {"": found.calls_count})
-    series("substrate_rpc_sessions_opened", "counter", {"": found.sessions_count})
+    _rpc_series(found.rpc, series)
+    lines.extend(_rpc_times(found))
     series("substrate_finality_grandpa_round", "gauge", {"": found.grandpa_round})
     series("substrate_finality_grandpa_prevotes_total", "gauge", {"": found.grandpa_prevotes})
     series("substrate_finality_grandpa_precommits_total", "gauge", {"": found.grandpa_precommits})
@@ -158,6 +165,41 @@ def render(readings: Readings) -> str:
     )
     series("cess_equivocations_reported_total", "counter", {"": found.reported_count})
     return "\n".join(lines) + "\n"
+
+
+def _rpc_series(rpc: CallCounters, series: Callable[[str, str, Mapping[str, int]], None]) -> None:
+    """Calls by protocol and method, and WebSockets."""
+    named = {_labels(protocol, name): calls for (protocol, name), calls in rpc.calls.items()}
+    started = {labels: calls.started for labels, calls in named.items()}
+    finished = {
+        f"{labels},{_ENDS[outcome]}": count
+        for labels, calls in named.items()
+        for outcome, count in calls.ended.items()
+        if count
+    }
+    series("substrate_rpc_calls_started", "counter", started)
+    series("substrate_rpc_calls_finished", "counter", finished)
+    series("substrate_rpc_sessions_opened", "counter", {"": rpc.sessions_opened})
+    series("substrate_rpc_sessions_closed", "counter", {"": rpc.sessions_closed})
+    series("cess_rpc_http_requests_total", "counter", {"": rpc.http_requests})
+
+
+def _labels(protocol: Protocol, method: str) -> str:
+    return f'protocol="{protocol.value}",method="{_escape(method)}"'
+
+
+def _rpc_times(found: Readings) -> list[str]:
+    """Microseconds of calls, as a histogram of each method."""
+    name, chain = "substrate_rpc_calls_time", f'chain="{_escape(found.chain)}"'
+    lines = [f"# TYPE {name} histogram"]
+    for (protocol, method), calls in found.rpc.calls.items():
+        labels, count = f"{chain},{_labels(protocol, method)}", 0
+        for end, more in zip((*BUCKETS_US, "+Inf"), calls.buckets, strict=True):
+            count += more
+            lines.append(f'{name}_bucket{{{labels},le="{end}"}} {count}')
+        lines.append(f"{name}_sum{{{labels}}} {calls.time_us:.1f}")
+        lines.append(f"{name}_count{{{labels}}} {count}")
+    return lines
 
 
 def _escape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Runs the calls of one message: in worker threads where they read, on the loop where they wait.
+"""Runs the calls of one message: on the loop where they are quick or wait, else in worker threads.
 
 ``Dispatcher.answer`` serves HTTP and WebSocket alike; only a session (a WebSocket) can subscribe.
 A session's ``nursery`` holds its subscriptions, so they end with it.
@@ -17,6 +17,8 @@ import trio
 
 from node.database import StateDiscarded, UnknownBlock
 from node.rpc import jsonrpc
+from node.rpc.answers import Answers, Moment
+from node.rpc.call_counters import CallCounters, Calls, Outcome, Protocol
 from node.rpc.context import RpcContext, client_error
 from node.rpc.discovery import openrpc
 from node.rpc.follow import Follow
@@ -31,7 +33,8 @@ from node.rpc.jsonrpc import (
     Rejected,
     Request,
 )
-from node.rpc.rate_limit import RateLimit
+from node.rpc.rate_limit import RATE_LIMITED, RateLimit
+from node.rpc.receiving import Receiving
 from node.rpc.registry import Method, Registry, Subscription
 from node.rpc.subscriptions import REPLY_BYTES_MAX, TOO_MANY, Outbox, SubscriptionClosed
 from pallets.frame.dispatch import RuntimePanic
@@ -53,7 +56,11 @@ log = structlog.get_logger("rpc")
 UNDER_WAY_BYTES_MAX: Final = 64 << 20
 """Bytes of messages that are being answered: parsed, they take some times as much memory."""
 
+SMALL_BYTES_MAX: Final = 16 << 10
+"""Messages whose calls may be answered on the loop, and whose answers are kept."""
+
 SERVER_ERROR: Final = -32000
+_NULL: Final = b"null"
 
 
 class Sink:
@@ -206,8 +213,9 @@ class Dispatcher:
         self._deny_unsafe = deny_unsafe
         self._discovery: Json = None
         self._under_way = 0
-        self.calls_count = 0
-        """Calls answered so far."""
+        self._answers = Answers()
+        self.counters = CallCounters()
+        self.receiving = Receiving()
 
     async def answer(
         self,
@@ -246,13 +254,14 @@ class Dispatcher:
         asked = jsonrpc.parse(data, self.limits)
         released = trio.Event()
         answer: bytes | None
+        is_small = len(data) <= SMALL_BYTES_MAX
         if not isinstance(asked, Batch):
-            answer = await self._one(asked, session, released, rate)
+            answer = await self._one(asked, session, released, rate, is_small=is_small)
         elif session is None:
-            answer = await self._batch(asked, session, released, rate)
+            answer = await self._batch(asked, session, released, rate, is_small=is_small)
         else:
             async with session.batching:
-                answer = await self._batch(asked, session, released, rate)
+                answer = await self._batch(asked, session, released, rate, is_small=is_small)
         if answer is not None and session is not None:
             identifier = asked.id if isinstance(asked, Request) else None
             if not session.outbox.takes_reply(len(answer)):
@@ -261,13 +270,19 @@ class Dispatcher:
         released.set()
 
     async def _batch(
-        self, asked: Batch, session: Session | None, released: trio.Event, rate: RateLimit | None
+        self,
+        asked: Batch,
+        session: Session | None,
+        released: trio.Event,
+        rate: RateLimit | None,
+        *,
+        is_small: bool,
     ) -> bytes | None:
         """The answers in one message; what follows one too many is not called any more."""
         answers: list[bytes] = []
         size = 0
         for entry in asked.entries:
-            answer = await self._one(entry, session, released, rate)
+            answer = await self._one(entry, session, released, rate, is_small=is_small)
             if answer is None:
                 continue
             answers.append(answer)
@@ -282,52 +297,147 @@ class Dispatcher:
         session: Session | None,
         released: trio.Event,
         rate: RateLimit | None,
+        *,
+        is_small: bool,
     ) -> bytes | None:
         if isinstance(asked, Rejected):
             return jsonrpc.failure(asked.id, asked.error)
-        self.calls_count += 1
         if session is not None:
             await session.wait_reply_room()
+        if is_small:
+            at_once = self.answer_at_once(asked, session, rate)
+            if at_once is not None:
+                await trio.lowlevel.checkpoint()
+                return at_once if asked.wants_answer else None
+        counted, begun_s = self._begin(asked, session), trio.current_time()
+        outcome = Outcome.FAILED
         try:
             if rate is not None:
-                rate.check(trio.current_time())
-            result = await self._run(asked, session, released)
-            answer = jsonrpc.success(asked.id, result, self.limits)
+                rate.check(begun_s)
+            result = await self._run(asked, session, released, is_small=is_small)
+            answer = jsonrpc.success_encoded(asked.id, result, self.limits)
+            outcome = Outcome.DONE
         except RpcError as error:
             answer = jsonrpc.failure(asked.id, error)
+            outcome = _outcome(error)
         except Exception as error:  # noqa: BLE001  a call fails alone
             answer = jsonrpc.failure(asked.id, unexpected(asked.method, error))
+        finally:
+            if counted is not None:
+                counted.end(outcome, trio.current_time() - begun_s)
         return answer if asked.wants_answer else None
 
-    async def _run(self, asked: Request, session: Session | None, released: trio.Event) -> Json:
+    def _begin(self, asked: Request, session: Session | None) -> Calls | None:
+        """Count a call, if it is of a method that there is."""
+        if asked.method not in self._registry:
+            return None
+        protocol = Protocol.HTTP if session is None else Protocol.WS
+        return self.counters.start(protocol, asked.method)
+
+    def answer_small(
+        self, data: bytes | bytearray, session: Session, rate: RateLimit | None
+    ) -> bytes | None:
+        """The answer to a message that is one small call and needs no waiting; else None."""
+        if len(data) > SMALL_BYTES_MAX or session.outbox.reply_bytes > REPLY_BYTES_MAX // 2:
+            return None
+        asked = jsonrpc.parse(data, self.limits)
+        if not isinstance(asked, Request) or not asked.wants_answer:
+            return None
+        return self.answer_at_once(asked, session, rate)
+
+    def answer_at_once(
+        self, asked: Request, session: Session | None, rate: RateLimit | None
+    ) -> bytes | None:
+        """The answer to a small call that needs no thread; None where it does.
+
+        Such are calls of quick methods, and those whose answer is kept.
+        """
+        method = self._registry.methods.get(asked.method)
+        if method is None or not (method.quick or method.stable):
+            return None
+        if method.unsafe and self._deny_unsafe:
+            return None
+        params = orjson.dumps(asked.params) if method.stable else b""
+        kept = self._answers.get(self._moment(), method.name, params) if method.stable else None
+        if kept is None and not self._is_quick(method, asked):
+            return None
+        counted, begun_s = self._begin(asked, session), trio.current_time()
+        outcome = Outcome.FAILED
+        try:
+            if rate is not None:
+                rate.check(begun_s)
+            if kept is None:
+                kept = self._read(method, method.arguments(asked.params))
+                if method.stable:
+                    self._keep(method, params, self._moment(), kept)
+            answer = jsonrpc.success_encoded(asked.id, kept, self.limits)
+            outcome = Outcome.DONE
+        except RpcError as error:
+            answer = jsonrpc.failure(asked.id, error)
+            outcome = _outcome(error)
+        except Exception as error:  # noqa: BLE001  a call fails alone
+            answer = jsonrpc.failure(asked.id, unexpected(asked.method, error))
+        if counted is not None:
+            counted.end(outcome, trio.current_time() - begun_s)
+        return answer
+
+    @staticmethod
+    def _is_quick(method: Method, asked: Request) -> bool:
+        if isinstance(method.quick, bool):
+            return method.quick
+        try:
+            return method.is_quick(method.arguments(asked.params))
+        except RpcError:
+            return False
+
+    def _moment(self) -> Moment:
+        database = self._context.database
+        return database.best().hash, database.finalized().hash
+
+    def _keep(self, method: Method, params: bytes, moment: Moment, answer: bytes) -> None:
+        """Keep an answer, unless the block that it does not know of may come."""
+        if answer != _NULL:
+            self._answers.put(moment, method.name, params, answer)
+
+    async def _run(
+        self, asked: Request, session: Session | None, released: trio.Event, *, is_small: bool
+    ) -> bytes:
+        """The result, as JSON."""
         if asked.method == "rpc_methods":
-            return {"methods": self._registry.names()}
+            return orjson.dumps({"methods": self._registry.names()})
         if asked.method == "rpc_discover":
-            return self._document()
+            return orjson.dumps(self._document())
         if asked.method in self._registry.unsubscribe_names:
             ended = _unsubscribe(asked, session)
-            return None if self._registry.unsubscribe_names[asked.method].ends_silently else ended
+            silent = self._registry.unsubscribe_names[asked.method].ends_silently
+            return _NULL if silent else orjson.dumps(ended)
         method = self._registry.find(asked, deny_unsafe=self._deny_unsafe)
         arguments = method.arguments(asked.params)
         if isinstance(method, Subscription):
-            return await self._subscribe(method, arguments, session, released)
+            return orjson.dumps(await self._subscribe(method, arguments, session, released))
         if method.per_connection:
             caller = Caller(_needed(session), released)
-            answer: Json = await method.function(self._context, caller, *arguments)
-            return answer
+            return orjson.dumps(await method.function(self._context, caller, *arguments))
         if method.is_async:
-            result: Json = await method.function(self._context, *arguments)
-            return result
-        return await self._context.read(self._read, method, arguments)
+            return orjson.dumps(await method.function(self._context, *arguments))
+        if method.is_quick(arguments):
+            await trio.lowlevel.checkpoint()
+            return self._read(method, arguments)
+        if not (method.stable and is_small):
+            return await self._context.read(self._read, method, arguments)
+        moment = self._moment()
+        answer = await self._context.read(self._read, method, arguments)
+        if moment == self._moment():
+            self._keep(method, orjson.dumps(asked.params), moment, answer)
+        return answer
 
     def _document(self) -> Json:
         if self._discovery is None:
             self._discovery = openrpc(self._registry, self._context.version)
         return self._discovery
 
-    def _read(self, method: Method, arguments: list[object]) -> Json:
-        result: Json = method.function(self._context, *arguments)
-        return result
+    def _read(self, method: Method, arguments: list[object]) -> bytes:
+        return orjson.dumps(method.function(self._context, *arguments))
 
     async def _subscribe(
         self,
@@ -357,6 +467,10 @@ class Dispatcher:
             sink.refuse(unexpected(method.name, error))
         finally:
             sink.end()
+
+
+def _outcome(error: RpcError) -> Outcome:
+    return Outcome.RATE_LIMITED if error.code == RATE_LIMITED else Outcome.FAILED
 
 
 def _unread() -> RpcError:

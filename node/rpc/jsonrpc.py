@@ -42,6 +42,7 @@ __all__ = [
     "oversized",
     "parse",
     "success",
+    "success_encoded",
 ]
 
 PARSE_ERROR: Final = -32700
@@ -180,7 +181,12 @@ def _is_identifier(value: object) -> bool:
 
 def success(identifier: Identifier, result: Json, limits: Limits) -> bytes:
     """The answer with ``result``, or the error that it is too big."""
-    body = orjson.dumps({"jsonrpc": "2.0", "id": identifier, "result": result})
+    return success_encoded(identifier, orjson.dumps(result), limits)
+
+
+def success_encoded(identifier: Identifier, result: bytes, limits: Limits) -> bytes:
+    """The answer with a result that is JSON already, or the error that it is too big."""
+    body = b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (orjson.dumps(identifier), result)
     if len(body) <= limits.response_bytes:
         return body
     too_big = RpcError(

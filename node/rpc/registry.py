@@ -7,9 +7,13 @@ it came. Parameters with defaults may be left out; null stands for a left-out on
 ``per_connection`` methods get the caller's connection (``dispatch.Caller``) after the context and
 are served on WebSockets only.
 
-A plain function reads state and runs in a worker thread; an ``async`` function runs on the loop and
-must not work long. Names are wire: each is written out, aliases too, and ``rpc_methods`` lists
-exactly those.
+A plain function reads state and runs in a worker thread, unless it is ``quick``: a few lookups,
+which cost less than a thread does, are made on the loop (a function of the arguments may tell which
+calls are quick). An ``async`` function runs on the loop too
+and must not work long. What a ``stable`` method answers is the same for everybody until the best or
+the last final block changes, except that null may become something.
+
+Names are wire: each is written out, aliases too, and ``rpc_methods`` lists exactly those.
 """
 
 import inspect
@@ -172,11 +176,17 @@ class Method:
     parameters: tuple[Parameter, ...]
     is_async: bool
     per_connection: bool = False
+    quick: bool | Callable[..., bool] = False
+    stable: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """All names that it answers to."""
         return (self.name, *self.aliases)
+
+    def is_quick(self, arguments: list[Any]) -> bool:
+        """Whether the call with these arguments is made on the loop."""
+        return self.quick if isinstance(self.quick, bool) else self.quick(*arguments)
 
     def arguments(self, params: list[Json] | dict[str, Json]) -> list[Any]:
         """The function's arguments after the context; raises ``RpcError`` for wrong ones."""
@@ -234,12 +244,17 @@ def rpc_method(
     aliases: tuple[str, ...] = (),
     unsafe: bool = False,
     per_connection: bool = False,
+    quick: bool | Callable[..., bool] = False,
+    stable: bool = False,
 ) -> Callable[[Callable[..., Any]], Method]:
     """Make a function the method ``name``. ``unsafe`` ones are refused on public ports."""
 
     def make(function: Callable[..., Any]) -> Method:
         assert inspect.iscoroutinefunction(function) or not per_connection, (
             "because what belongs to a connection is changed on the loop only"
+        )
+        assert not (inspect.iscoroutinefunction(function) and (quick or stable)), (
+            "because what waits is not quick, and may differ when it is done"
         )
         return Method(
             name,
@@ -249,6 +264,8 @@ def rpc_method(
             _parameters(function, 2 if per_connection else 1),
             inspect.iscoroutinefunction(function),
             per_connection,
+            quick,
+            stable,
         )
 
     return make
@@ -314,6 +331,11 @@ class Registry:
             self.methods[name] = method
         if isinstance(method, Subscription):
             self.unsubscribe_names.update(dict.fromkeys(method.unsubscribe_names, method))
+
+    def __contains__(self, name: str) -> bool:
+        return (
+            name in self.methods or name in self.unsubscribe_names or name in SERVED_BY_DISPATCHER
+        )
 
     def names(self) -> list[str]:
         """Every name that can be called, in order."""

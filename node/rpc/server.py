@@ -5,7 +5,8 @@ compression to blow up and no stream to multiply.
 
 Bounds: ``connections_max`` requests and sockets are served at a time; connections that have not
 sent a whole request yet are counted apart and the oldest of them makes room for a new one, so slow
-senders cannot lock others out. Heads, bodies and answers are limited in bytes and in time.
+senders cannot lock others out. Heads, bodies and answers are limited in bytes and in time, and
+bodies that come in over all connections in bytes together (``receiving``).
 """
 
 from collections.abc import Callable
@@ -93,8 +94,6 @@ class RpcServer:
         self._next_pending = 0
         self.active_count = 0
         """Requests and sockets being served."""
-        self.sessions_count = 0
-        """WebSocket sessions opened so far."""
 
     async def listen(self, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve; ``task_status`` gets the port once it listens."""
@@ -250,6 +249,7 @@ class _Connection:
 
     async def _post(self, headers: dict[str, bytes]) -> None:
         limits = self._server.dispatcher.limits
+        self._server.dispatcher.counters.http_requests += 1
         length = headers.get("content-length", b"0")
         if len(length) > 20 or int(length) > limits.request_bytes:
             raise _Refused(413, jsonrpc.failure(None, jsonrpc.oversized(limits)))
@@ -261,32 +261,42 @@ class _Connection:
 
     async def _read_body(self, bytes_max: int) -> bytearray:
         body = bytearray()
-        with trio.move_on_after(BODY_S):
-            while True:
-                event = await self._next_event()
-                if isinstance(event, h11.Data):
-                    if len(body) + len(event.data) > bytes_max:
-                        limits = self._server.dispatcher.limits
-                        raise _Refused(413, jsonrpc.failure(None, jsonrpc.oversized(limits)))
-                    body += event.data
-                elif isinstance(event, h11.EndOfMessage):
-                    return body
-                else:
-                    raise trio.BrokenResourceError("the caller closed in the middle of a body")
+        with trio.move_on_after(BODY_S) as scope:
+            reception = self._server.dispatcher.receiving.begin(scope.cancel)
+            try:
+                while True:
+                    event = await self._next_event()
+                    if isinstance(event, h11.Data):
+                        if len(body) + len(event.data) > bytes_max:
+                            limits = self._server.dispatcher.limits
+                            raise _Refused(413, jsonrpc.failure(None, jsonrpc.oversized(limits)))
+                        body += event.data
+                        reception.take(len(event.data))
+                    elif isinstance(event, h11.EndOfMessage):
+                        return body
+                    else:
+                        raise trio.BrokenResourceError("the caller closed in the middle of a body")
+            finally:
+                reception.end()
+        if reception.is_broken_off:
+            raise _Refused(503, b"too many bodies come in; this one took the longest")
         raise _Refused(408, b"the body took too long")
 
     async def _upgrade(self, request: h11.Request) -> None:
-        self._server.sessions_count += 1
-        config = self._server.config
-        await serve_websocket(
-            self._stream,
-            request,
-            self._http.trailing_data[0],
-            self._server.dispatcher,
-            subscription_count=config.subscription_count,
-            event_count=config.event_count,
-            rate=self._rate,
-        )
+        config, counters = self._server.config, self._server.dispatcher.counters
+        counters.sessions_opened += 1
+        try:
+            await serve_websocket(
+                self._stream,
+                request,
+                self._http.trailing_data[0],
+                self._server.dispatcher,
+                subscription_count=config.subscription_count,
+                event_count=config.event_count,
+                rate=self._rate,
+            )
+        finally:
+            counters.sessions_closed += 1
 
     async def _send(self, status: int, body: bytes, extra: Headers | None = None) -> None:
         headers: Headers = [

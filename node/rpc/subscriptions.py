@@ -83,6 +83,11 @@ class Outbox:
         return len(self._messages)
 
     @property
+    def waiting_bytes(self) -> int:
+        """Of all messages that wait."""
+        return self.reply_bytes + self._event_bytes
+
+    @property
     def subscription_count(self) -> int:
         """Open subscriptions."""
         return len(self._subscriptions)

@@ -1,7 +1,8 @@
-"""One WebSocket: a reader, a writer, and a task for each call and subscription.
+"""One WebSocket: a reader, a writer, and a task for each subscription and each call that waits.
 
 Guarantees: an answer or an error for each call; events of a subscription only after its answer; a
-socket that takes nothing for ``SEND_S``, or is silent and does not answer a ping, is closed.
+socket that takes nothing for ``SEND_S``, is silent and does not answer a ping, or does not end a
+message within ``MESSAGE_S``, is closed.
 Bounds: a message is refused as soon as it is longer than the request limit (close code 1009);
 ``CALLS_MAX`` calls at a time, then nothing more is read; see ``subscriptions`` for what waits.
 No extension is accepted, so nothing is decompressed.
@@ -13,12 +14,12 @@ from typing import Final
 import h11
 import trio
 import wsproto
+from wsproto.connection import ConnectionState
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
     CloseConnection,
     Event,
-    Message,
     Ping,
     Pong,
     RejectConnection,
@@ -30,6 +31,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from node.rpc.dispatch import Dispatcher, Session
 from node.rpc.rate_limit import RateLimit
+from node.rpc.receiving import Reception
 from node.rpc.subscriptions import CALLS_MAX, Outbox
 
 __all__ = ["serve_websocket"]
@@ -37,7 +39,15 @@ __all__ = ["serve_websocket"]
 PING_S: Final = 20.0
 SILENCE_S: Final = 60.0
 SEND_S: Final = 60.0
+MESSAGE_S: Final = 60.0
+"""From the first byte of a message to the last; looked at with each ping."""
 RECEIVE_BYTES: Final = 256 << 10
+LITTLE_BYTES: Final = 64 << 10
+"""Sent with one call of the system; as much as a socket takes from somebody who reads."""
+UNYIELDED_MAX: Final = 16
+"""Calls answered at once in a row before others have their turn."""
+SHORT_MAX: Final = 126
+"""Lengths below this fit into the second byte of a frame."""
 
 
 async def serve_websocket(
@@ -90,10 +100,20 @@ class _Socket:
         self._places = trio.Semaphore(CALLS_MAX)
         self._sending = trio.Lock()
         self._message = bytearray()
+        self._reception: Reception | None = None
+        """Of a message that has begun and not ended."""
+        self._begun = 0.0
+        self._unyielded = 0
         self._heard = trio.current_time()
 
     async def read(self, early: bytes) -> None:
         """Take messages until the peer closes or misbehaves."""
+        try:
+            await self._read(early)
+        finally:
+            self._end_message()
+
+    async def _read(self, early: bytes) -> None:
         if early:
             self._socket.receive_data(early)
         while True:
@@ -101,6 +121,7 @@ class _Socket:
                 for event in self._socket.events():
                     if not await self._take(event):
                         return
+                await self._flush_little()
                 data = await self._stream.receive_some(RECEIVE_BYTES)
                 self._heard = trio.current_time()
                 self._socket.receive_data(data or None)
@@ -135,14 +156,44 @@ class _Socket:
                 CloseConnection(code=CloseReason.MESSAGE_TOO_BIG, reason="Request is too big")
             )
             return False
-        self._message += data
         if part.message_finished:
-            message, self._message = self._message, bytearray()
-            await self._places.acquire()
-            self._session.nursery.start_soon(self._call, message)
+            message = self._message + data if self._message else data
+            self._end_message()
+            await self._answer(message)
+            return True
+        if self._reception is None:
+            self._begun = trio.current_time()
+            cancel = self._session.nursery.cancel_scope.cancel
+            self._reception = self._dispatcher.receiving.begin(cancel)
+        self._message += data
+        self._reception.take(len(data))
         return True
 
-    async def _call(self, message: bytearray) -> None:
+    def _end_message(self) -> None:
+        """No message has begun now."""
+        if self._reception is not None:
+            self._reception.end()
+            self._reception = None
+            self._message = bytearray()
+
+    async def _answer(self, message: bytes | bytearray) -> None:
+        """Answer a whole message: at once, or in a task of its own."""
+        try:
+            self._places.acquire_nowait()
+        except trio.WouldBlock:
+            await self._flush_little()
+            await self._places.acquire()
+        at_once = self._dispatcher.answer_small(message, self._session, self._rate)
+        if at_once is None:
+            self._session.nursery.start_soon(self._call, message)
+            return
+        self._session.outbox.push_reply(at_once)
+        self._unyielded += 1
+        if self._unyielded >= UNYIELDED_MAX:
+            self._unyielded = 0
+            await trio.lowlevel.checkpoint()
+
+    async def _call(self, message: bytes | bytearray) -> None:
         await self._dispatcher.answer(message, self._session, self._push, self._rate)
 
     def _push(self, answer: bytes | None) -> None:
@@ -152,21 +203,54 @@ class _Socket:
             self._session.outbox.push_reply(answer)
             self._session.wake()
 
+    async def _flush_little(self) -> None:
+        """Send what waits if a socket takes it without waiting; else let the writer do so."""
+        outbox = self._session.outbox
+        if not outbox:
+            return
+        if outbox.waiting_bytes <= LITTLE_BYTES and not self._sending.locked():
+            await self._flush()
+        else:
+            self._session.wake()
+
     async def write(self) -> None:
         """Send what waits, in order."""
         while True:
-            while (waiting := self._session.pop()) is not None:
-                data, is_reply = waiting
-                await self._send(Message(data=data.decode()))
-                if is_reply:
-                    self._places.release()
+            await self._flush()
             await self._session.wait_message()
+
+    async def _flush(self) -> None:
+        """Send what waits now: many messages with one call of the system."""
+        async with self._sending:
+            while True:
+                data, replies = bytearray(), 0
+                while len(data) < LITTLE_BYTES and (found := self._session.pop()) is not None:
+                    data += self._framed(found[0])
+                    replies += found[1]
+                if not data:
+                    return
+                await self._send_all(data)
+                for _ in range(replies):
+                    self._places.release()
+
+    def _framed(self, message: bytes) -> bytes:
+        """One unmasked frame with a whole text. Raises: trio.BrokenResourceError."""
+        if self._socket.state is not ConnectionState.OPEN:
+            raise trio.BrokenResourceError("the socket is closing")
+        size = len(message)
+        if size < SHORT_MAX:
+            return b"\x81%c%b" % (size, message)
+        if size < 1 << 16:
+            return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), message)
+        return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), message)
 
     async def ping(self) -> None:
         """Keep middle boxes from dropping a quiet socket; drop one whose peer is gone."""
         while True:
             await trio.sleep(PING_S)
-            if trio.current_time() - self._heard > SILENCE_S:
+            now_s = trio.current_time()
+            is_late = self._reception is not None and now_s - self._begun > MESSAGE_S
+            if is_late or now_s - self._heard > SILENCE_S:
                 self._session.nursery.cancel_scope.cancel()
                 return
             await self._send(Ping())
@@ -177,7 +261,10 @@ class _Socket:
                 data = self._socket.send(event)
             except LocalProtocolError as error:
                 raise trio.BrokenResourceError("the socket is closing") from error
-            with trio.move_on_after(SEND_S) as scope:
-                await self._stream.send_all(data)
-            if scope.cancelled_caught:
-                raise trio.BrokenResourceError("the peer takes nothing")
+            await self._send_all(data)
+
+    async def _send_all(self, data: bytes | bytearray) -> None:
+        with trio.move_on_after(SEND_S) as scope:
+            await self._stream.send_all(data)
+        if scope.cancelled_caught:
+            raise trio.BrokenResourceError("the peer takes nothing")

@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from node.metrics import CONNECTIONS_MAX, Readings, process_now, render, serve
+from node.rpc.call_counters import CallCounters, Outcome, Protocol
 
 READINGS = Readings(
     chain="dev",
@@ -33,8 +34,7 @@ READINGS = Readings(
     memory_bytes=1 << 20,
     cpu_seconds=1.5,
     file_count=12,
-    calls_count=8,
-    sessions_count=2,
+    rpc=CallCounters(),
     grandpa_round=11,
     grandpa_prevotes=3,
     grandpa_precommits=2,
@@ -61,7 +61,7 @@ def test_the_text_is_prometheus() -> None:
     assert 'substrate_finality_grandpa_prevotes_total{chain="dev"} 3\n' in text
     assert 'substrate_sub_libp2p_network_bytes_total{chain="dev",direction="out"} 800\n' in text
     assert 'name="a \\"name\\" "' in text
-    kind, label = r"# TYPE \w+ (gauge|counter|summary)", r'\w+="(\\.|[^"\\])*",?'
+    kind, label = r"# TYPE \w+ (gauge|counter|summary|histogram)", r'\w+="(\\.|[^"\\])*",?'
     line = re.compile(rf"({kind})|(\w+\{{({label})*\}} [0-9.e+-]+)")
     assert all(line.fullmatch(row) for row in text.splitlines())
     assert 'substrate_sub_txpool_validations_scheduled{chain="dev"} 15\n' in text
@@ -71,6 +71,35 @@ def test_the_text_is_prometheus() -> None:
         'substrate_proposer_block_constructed_count{chain="dev"} 5\n'
     ) in text
     assert 'substrate_node_roles{chain="dev"} 1\n' in render(replace(READINGS, is_authority=False))
+
+
+def test_calls_are_told_apart_by_protocol_method_and_end() -> None:
+    rpc = CallCounters()
+    for protocol, seconds, outcome in (
+        (Protocol.WS, 30e-6, Outcome.DONE),
+        (Protocol.WS, 3e-6, Outcome.FAILED),
+        (Protocol.HTTP, 60.0, Outcome.RATE_LIMITED),
+    ):
+        rpc.start(protocol, "chain_getHeader").end(outcome, seconds)
+    rpc.start(Protocol.WS, "chain_getHeader")
+    rpc.sessions_opened, rpc.sessions_closed = 3, 1
+    text = render(replace(READINGS, rpc=rpc))
+    ws = 'chain="dev",protocol="ws",method="chain_getHeader"'
+    http = 'chain="dev",protocol="http",method="chain_getHeader"'
+    assert f"substrate_rpc_calls_started{{{ws}}} 3\n" in text
+    ended = "substrate_rpc_calls_finished"
+    assert f'{ended}{{{ws},is_error="false",is_rate_limited="false"}} 1\n' in text
+    assert f'{ended}{{{ws},is_error="true",is_rate_limited="false"}} 1\n' in text
+    assert f'{ended}{{{http},is_error="true",is_rate_limited="true"}} 1\n' in text
+    times = "substrate_rpc_calls_time"
+    assert f'{times}_bucket{{{ws},le="5"}} 1\n' in text
+    assert f'{times}_bucket{{{ws},le="100"}} 2\n' in text
+    assert f'{times}_bucket{{{http},le="10000000"}} 0\n' in text
+    assert f'{times}_bucket{{{http},le="+Inf"}} 1\n' in text
+    assert f"{times}_sum{{{ws}}} 33.0\n" in text
+    assert f"{times}_count{{{ws}}} 2\n" in text
+    assert 'substrate_rpc_sessions_opened{chain="dev"} 3\n' in text
+    assert 'substrate_rpc_sessions_closed{chain="dev"} 1\n' in text
 
 
 def test_a_process_knows_what_it_uses() -> None:

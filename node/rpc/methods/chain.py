@@ -39,7 +39,7 @@ def _hash_at(ctx: RpcContext, number: object) -> str | None:
     return None if found is None else to_hex(found)
 
 
-@rpc_method("chain_getBlockHash", aliases=("chain_getHead",))
+@rpc_method("chain_getBlockHash", aliases=("chain_getHead",), quick=True)
 def get_block_hash(ctx: RpcContext, number: object = None) -> Json:
     """The hash at a height, the hashes at several, or the best one."""
     if number is None:
@@ -51,7 +51,7 @@ def get_block_hash(ctx: RpcContext, number: object = None) -> Json:
     return _hash_at(ctx, number)
 
 
-@rpc_method("chain_getHeader")
+@rpc_method("chain_getHeader", quick=True, stable=True)
 def get_header(ctx: RpcContext, hash_: Hash | None = None) -> Json:
     """A header, null if the block is not known."""
     header = ctx.header(hash_)
@@ -75,7 +75,7 @@ def get_block(ctx: RpcContext, hash_: Hash | None = None) -> Json:
     }
 
 
-@rpc_method("chain_getFinalizedHead", aliases=("chain_getFinalisedHead",))
+@rpc_method("chain_getFinalizedHead", aliases=("chain_getFinalisedHead",), quick=True)
 def get_finalized_head(ctx: RpcContext) -> Json:
     """The hash of the last final block."""
     return to_hex(ctx.database.finalized().hash)

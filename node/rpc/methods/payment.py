@@ -28,7 +28,7 @@ def _ask(ctx: RpcContext, function: str, extrinsic: bytes, hash_: Hash | None) -
         raise RpcError(DECODE_ERROR, "Unable to query dispatch info.", str(error)) from error
 
 
-@rpc_method("payment_queryInfo")
+@rpc_method("payment_queryInfo", stable=True)
 def query_info(ctx: RpcContext, extrinsic: bytes, hash_: Hash | None = None) -> Json:
     """Weight, class and fee of a transaction."""
     info = decode(RuntimeDispatchInfo, _ask(ctx, "query_info", extrinsic, hash_))
@@ -42,7 +42,7 @@ def query_info(ctx: RpcContext, extrinsic: bytes, hash_: Hash | None = None) -> 
     }
 
 
-@rpc_method("payment_queryFeeDetails")
+@rpc_method("payment_queryFeeDetails", stable=True)
 def query_fee_details(ctx: RpcContext, extrinsic: bytes, hash_: Hash | None = None) -> Json:
     """The parts of a transaction's fee."""
     details = decode(FeeDetails, _ask(ctx, "query_fee_details", extrinsic, hash_))

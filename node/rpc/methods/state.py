@@ -28,6 +28,9 @@ BLOCKS_MAX: Final = 128
 WATCHED_MAX: Final = 4096
 """Each is read again after every block."""
 
+LOOKUPS: Final = frozenset({"AccountNonceApi_account_nonce", "Core_version"})
+"""Questions to the runtime that cost no more than reading a value."""
+
 CHILD_PREFIX: Final = b":child_storage:default:"
 
 INVALID_RANGE: Final = 4001
@@ -63,13 +66,15 @@ def version_json(version: RuntimeVersion) -> dict[str, Json]:
     }
 
 
-@rpc_method("state_getRuntimeVersion", aliases=("chain_getRuntimeVersion",))
+@rpc_method(
+    "state_getRuntimeVersion", aliases=("chain_getRuntimeVersion",), quick=True, stable=True
+)
 def get_runtime_version(ctx: RpcContext, hash_: Hash | None = None) -> Json:
     """Name and numbers of the runtime."""
     return version_json(ctx.runtime(hash_).system.config.version)
 
 
-@rpc_method("state_getMetadata")
+@rpc_method("state_getMetadata", stable=True)
 def get_metadata(ctx: RpcContext, hash_: Hash | None = None) -> Json:
     """The metadata, version 14, without a length before it."""
     wrapped = apis(ctx.runtime(hash_)).call("Metadata_metadata", b"")
@@ -82,7 +87,11 @@ def _unwrap(data: bytes) -> bytes:
     return data[(1, 2, 4)[mode] if mode < 3 else 5 + (data[0] >> 2) - 1 :]
 
 
-@rpc_method("state_call", aliases=("state_callAt",))
+def _is_lookup(method: str, *_rest: object) -> bool:
+    return method in LOOKUPS
+
+
+@rpc_method("state_call", aliases=("state_callAt",), quick=_is_lookup, stable=True)
 def call(ctx: RpcContext, method: str, data: bytes = b"", hash_: Hash | None = None) -> Json:
     """Ask the runtime a question by name."""
     return to_hex(apis(ctx.runtime(hash_)).call(method, data))
@@ -117,20 +126,20 @@ async def subscribe_runtime_version(ctx: RpcContext, sink: Sink) -> None:
 # Single values.
 
 
-@rpc_method("state_getStorage", aliases=("state_getStorageAt",))
+@rpc_method("state_getStorage", aliases=("state_getStorageAt",), quick=True, stable=True)
 def get_storage(ctx: RpcContext, key: bytes, hash_: Hash | None = None) -> Json:
     """The value under a key."""
     return _hex_or_none(ctx.state(hash_).get(key))
 
 
-@rpc_method("state_getStorageHash", aliases=("state_getStorageHashAt",))
+@rpc_method("state_getStorageHash", aliases=("state_getStorageHashAt",), quick=True, stable=True)
 def get_storage_hash(ctx: RpcContext, key: bytes, hash_: Hash | None = None) -> Json:
     """BLAKE2b-256 of the value under a key."""
     value = ctx.state(hash_).get(key)
     return None if value is None else to_hex(blake2_256(value))
 
 
-@rpc_method("state_getStorageSize", aliases=("state_getStorageSizeAt",))
+@rpc_method("state_getStorageSize", aliases=("state_getStorageSizeAt",), stable=True)
 def get_storage_size(ctx: RpcContext, key: bytes, hash_: Hash | None = None) -> Json:
     """Length of the value under a key, or of all values below it."""
     state = ctx.state(hash_)
@@ -192,7 +201,7 @@ def _changes(
     return {"block": to_hex(hash_), "changes": shown}, now
 
 
-@rpc_method("state_queryStorageAt")
+@rpc_method("state_queryStorageAt", stable=True)
 def query_storage_at(ctx: RpcContext, keys: list[bytes], at: Hash | None = None) -> Json:
     """The values under several keys at one block."""
     _check_count(len(keys))
@@ -265,7 +274,7 @@ async def _watch(ctx: RpcContext, sink: Sink, keys: list[bytes]) -> None:
 # Proofs.
 
 
-@rpc_method("state_getReadProof")
+@rpc_method("state_getReadProof", stable=True)
 def get_read_proof(ctx: RpcContext, keys: list[bytes], hash_: Hash | None = None) -> Json:
     """The trie nodes that prove what is under these keys."""
     _check_count(len(keys))

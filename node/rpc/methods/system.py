@@ -19,45 +19,39 @@ __all__: list[str] = []
 SERVER_ERROR = -32000
 
 
-@rpc_method("system_name")
-async def name(ctx: RpcContext) -> Json:
+@rpc_method("system_name", quick=True)
+def name(ctx: RpcContext) -> Json:
     """What kind of node this is."""
-    await trio.lowlevel.checkpoint()
     return ctx.name
 
 
-@rpc_method("system_version")
-async def version(ctx: RpcContext) -> Json:
+@rpc_method("system_version", quick=True)
+def version(ctx: RpcContext) -> Json:
     """The version of the program."""
-    await trio.lowlevel.checkpoint()
     return ctx.version
 
 
-@rpc_method("system_chain")
-async def chain(ctx: RpcContext) -> Json:
+@rpc_method("system_chain", quick=True)
+def chain(ctx: RpcContext) -> Json:
     """The chain's name."""
-    await trio.lowlevel.checkpoint()
     return ctx.spec.name
 
 
-@rpc_method("system_chainType")
-async def chain_type(ctx: RpcContext) -> Json:
+@rpc_method("system_chainType", quick=True)
+def chain_type(ctx: RpcContext) -> Json:
     """Development, Local, Live or Custom."""
-    await trio.lowlevel.checkpoint()
     return ctx.chain_type
 
 
-@rpc_method("system_properties")
-async def properties(ctx: RpcContext) -> Json:
+@rpc_method("system_properties", quick=True)
+def properties(ctx: RpcContext) -> Json:
     """Address format and token of the chain."""
-    await trio.lowlevel.checkpoint()
     return dict(ctx.spec.properties)
 
 
-@rpc_method("system_health")
-async def health(ctx: RpcContext) -> Json:
+@rpc_method("system_health", quick=True)
+def health(ctx: RpcContext) -> Json:
     """Whether the node is in step with its peers."""
-    await trio.lowlevel.checkpoint()
     return {
         "peers": ctx.peers_count,
         "isSyncing": ctx.is_syncing,
@@ -92,17 +86,15 @@ def _network(ctx: RpcContext) -> NetworkView:
     return ctx.network
 
 
-@rpc_method("system_localPeerId")
-async def local_peer_id(ctx: RpcContext) -> Json:
+@rpc_method("system_localPeerId", quick=True)
+def local_peer_id(ctx: RpcContext) -> Json:
     """The name that peers know this node by."""
-    await trio.lowlevel.checkpoint()
     return _network(ctx).local_peer
 
 
-@rpc_method("system_localListenAddresses")
-async def local_listen_addresses(ctx: RpcContext) -> Json:
+@rpc_method("system_localListenAddresses", quick=True)
+def local_listen_addresses(ctx: RpcContext) -> Json:
     """Addresses at which peers reach this node."""
-    await trio.lowlevel.checkpoint()
     return [] if ctx.network is None else list(ctx.network.addresses())
 
 
@@ -156,17 +148,15 @@ async def network_state(ctx: RpcContext) -> Json:
     }
 
 
-@rpc_method("system_nodeRoles")
-async def node_roles(ctx: RpcContext) -> Json:
+@rpc_method("system_nodeRoles", quick=True)
+def node_roles(ctx: RpcContext) -> Json:
     """Authority or Full."""
-    await trio.lowlevel.checkpoint()
     return ["Authority" if ctx.is_authority else "Full"]
 
 
-@rpc_method("system_syncState")
-async def sync_state(ctx: RpcContext) -> Json:
+@rpc_method("system_syncState", quick=True)
+def sync_state(ctx: RpcContext) -> Json:
     """Where the node started, is, and is going to."""
-    await trio.lowlevel.checkpoint()
     best = ctx.database.best().number
     highest = best if ctx.sync is None else max(best, ctx.sync.best_seen())
     return {"startingBlock": ctx.starting_block, "currentBlock": best, "highestBlock": highest}

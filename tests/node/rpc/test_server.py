@@ -213,7 +213,7 @@ def test_a_batch_of_large_answers_stops_at_the_limit() -> None:
             status, found = await post(server, f"[{','.join([entry] * 5)}]".encode())
             assert status == 200
             assert found["error"]["code"] == -32008
-            assert server.dispatcher.calls_count == 3  # the third is one too many
+            assert server.dispatcher.counters.ended_count == 3  # the third is one too many
 
     run(test)
 
@@ -666,9 +666,9 @@ def test_large_requests_under_way_are_bounded_together(monkeypatch: pytest.Monke
         async with serving() as server:
             free = trio.Event()
 
-            async def read(*_arguments: object) -> Json:
+            async def read(*_arguments: object) -> bytes:
                 await free.wait()
-                return "done"
+                return b'"done"'
 
             monkeypatch.setattr(server.dispatcher._context, "read", read)
             socket = await Socket.open(server)
