@@ -46,10 +46,20 @@ from node.database.fetched import (
     drop_nodes,
     encode_gap,
 )
+from node.database.flat import (
+    FlatStates,
+    check_marks,
+    drop_side,
+    put_changes,
+    put_mark,
+    put_values,
+    records_of,
+)
 from node.database.kv import Batch, KeyValue
 from node.database.layout import (
     BODY,
     CANONICAL,
+    CHANGES,
     FORMAT_KEY,
     HEADER,
     HEADS_KEY,
@@ -81,7 +91,7 @@ from node.database.state import PreparedState, StateSnapshot
 from node.database.tree import BlockId, BlockTree
 from primitives.errors import DecodeError
 from primitives.header import Header
-from primitives.scale import U32, U64, codec
+from primitives.scale import U8, U32, U64, codec
 from primitives.trie import EMPTY, Ref, Trie, TrieUpdate, root
 from primitives.types import Hash
 
@@ -137,6 +147,7 @@ class ChainDatabase:
         self._state_pruning = state_pruning
         self._blocks_pruning = blocks_pruning
         self._nodes = NodeStore(kv, cache_bytes=node_cache_bytes)
+        self._flat = FlatStates(kv, self._nodes)
         self._lock = RLock()
         self._heads: Heads | None = None
         self._fetched: FetchedState | None = None
@@ -163,6 +174,7 @@ class ChainDatabase:
             raise corrupt("the heads record is missing")
         heads = decode_heads(record)
         self._nodes.start_at(heads.next_node)
+        check_marks(self._kv, int(heads.flat_writes))
         self._tree = self._load_tree(heads)
         self._heads = heads
         self._check_heads(heads)
@@ -171,6 +183,17 @@ class ChainDatabase:
             self._fetched = FetchedState.decode(note)
             if self._fetched.is_dropped:
                 self.drop_fetched_state()
+        if self._fetched is None:
+            drop_side(self._kv, _other_side(heads))
+        self._show_flat(heads)
+
+    def _show_flat(self, heads: Heads, changed: Iterable[bytes] | None = None) -> None:
+        """The column of values holds the state of the finalized block: let readers use it."""
+        tree = self._tree
+        above = tree.above(int(heads.finalized_number))
+        parents = ((block, tree.parent(block)) for block in above)
+        pairs = ((block, parent) for block, parent in parents if parent is not None)
+        self._flat.show(heads.finalized, int(heads.flat_side), pairs, changed)
 
     def _load_tree(self, heads: Heads) -> BlockTree:
         tree = BlockTree(BlockId(heads.finalized, int(heads.finalized_number)))
@@ -231,10 +254,12 @@ class ChainDatabase:
             _put_canonical(batch, 0, genesis)
             _put_state(batch, genesis, update)
             batch.delete(JOURNAL + genesis)
-            zero = U32(0)
-            heads = Heads(genesis, genesis, zero, genesis, zero, U64(0), zero, zero)
+            put_values(batch, 0, records_of(update))
+            zero, none = U32(0), U64(0)
+            heads = Heads(genesis, genesis, zero, genesis, zero, none, zero, zero, U8(0), none)
             self._commit(batch, heads)
             self._tree = BlockTree(BlockId(genesis, 0))
+            self._show_flat(heads)
             for new in update.inserted:
                 self._nodes.hold(new)
 
@@ -348,7 +373,7 @@ class ChainDatabase:
 
     def state_at(self, block: Hash) -> StateSnapshot:
         """The state after ``block``. Raises: UnknownBlock, StateDiscarded, StorageCorrupt."""
-        return StateSnapshot(self._nodes, self, block, self._existing_root(block))
+        return StateSnapshot(self._nodes, self._flat, self, block, self._existing_root(block))
 
     def note(self, key: bytes) -> bytes | None:
         """The note under ``key``. Raises: StorageCorrupt."""
@@ -412,12 +437,15 @@ class ChainDatabase:
             if justification is not None:
                 _put_justification(batch, block.hash, justification)
             put_notes(batch, notes)
+            changes = records_of(state.update)
+            put_changes(batch, block.hash, changes)
             state.spent = True
             if is_best:
                 self._lead(batch, block, header.parent_hash)
                 heads = _with(heads, best=block.hash, best_number=block.number)
             self._commit(batch, heads)
             self._tree.add(block, header.parent_hash)
+            self._flat.add(block.hash, header.parent_hash, changes)
             for new in state.update.inserted:
                 self._nodes.hold(new)
 
@@ -527,16 +555,24 @@ class ChainDatabase:
                 self._drop(batch, other)
             if heads.best != block and heads.best not in alive:
                 heads = self._choose_best(batch, heads, BlockId(block, number), alive)
+            values: dict[bytes, bytes | None] = {}
             for height, one in enumerate(chain, tree.root.number + 1):
+                values.update(self._flat.changes(one))
+                batch.delete(CHANGES + one)
                 batch.delete(number_key(UNFINALIZED, height) + one)
                 if self._state_pruning is None:
                     batch.delete(JOURNAL + one)
             heads = _with(heads, finalized=block, finalized_number=number)
             heads = self._prune_states(batch, heads, chain)
             heads = self._prune_bodies(batch, heads, chain)
+            if chain:
+                put_values(batch, int(heads.flat_side), values)
+                heads = _mark(batch, heads)
+                self._flat.hide()
             self._commit(batch, heads)
             tree.remove(tuple(reversed(lost)))
             tree.move_root(BlockId(block, number))
+            self._show_flat(heads, values)
             return FinalizeOutcome(chain, lost)
 
     def _choose_best(
@@ -559,7 +595,7 @@ class ChainDatabase:
         assert number is not None, "because it is in the tree"
         for written in self._journal(block)[0]:
             batch.delete(node_key(written))
-        for column in (HEADER, BODY, JUSTIFICATION, STATE, JOURNAL):
+        for column in (HEADER, BODY, JUSTIFICATION, STATE, JOURNAL, CHANGES):
             batch.delete(column + block)
         batch.delete(number_key(UNFINALIZED, number) + block)
 
@@ -645,15 +681,16 @@ class ChainDatabase:
                 raise BlockRefused("no state is being fetched")
             if entries and at.entry_count and entries[0][0] <= at.last_key:
                 raise BlockRefused(f"the key 0x{entries[0][0].hex()} does not follow the last one")
-            batch = Batch()
-            made = add_entries(batch, self._nodes, at, entries, is_complete=is_complete)
+            batch, heads = Batch(), self._at()
+            side = _other_side(heads)
+            made = add_entries(batch, self._nodes, at, entries, side=side, is_complete=is_complete)
             if is_complete and Ref(made.root).merkle != at.target.state_root:
                 raise BlockRefused(
                     f"the entries make the state {Ref(made.root).merkle.hex()}, block "
                     f"{at.target.number} has {at.target.state_root.hex()}"
                 )
             made.put(batch)
-            self._commit(batch, self._at())
+            self._commit(batch, _mark(batch, heads))
             self._fetched = made
             return made
 
@@ -671,6 +708,7 @@ class ChainDatabase:
                 batch = Batch()
                 drop_nodes(batch, number, min(end, number + DROP_BATCH_NODES))
                 self._kv.write(batch, sync=False)
+            drop_side(self._kv, _other_side(self._at()))
             batch = Batch()
             FetchedState.forget(batch)
             self._commit(batch, self._at())
@@ -720,10 +758,14 @@ class ChainDatabase:
                 finalized_number=block.number,
                 oldest_state=block.number,
                 oldest_body=block.number,
+                flat_side=_other_side(self._at()),
             )
+            self._flat.hide()
             self._commit(batch, heads)
             self._fetched = None
             self._tree = BlockTree(block)
+            self._show_flat(heads)
+            drop_side(self._kv, _other_side(heads))
             return block
 
     def gap(self) -> BlockId | None:
@@ -777,6 +819,8 @@ class ChainDatabase:
             self._lead(batch, BlockId(best, target), None)
             self._commit(batch, _with(heads, best=best, best_number=target))
             tree.remove(tuple(reversed(lost)))
+            for block in lost:
+                self._flat.forget(block)
             return down
 
 
@@ -790,6 +834,8 @@ def _with(
     next_node: int | None = None,
     oldest_state: int | None = None,
     oldest_body: int | None = None,
+    flat_side: int | None = None,
+    flat_writes: int | None = None,
 ) -> Heads:
     """``heads`` with some fields changed."""
     return Heads(
@@ -801,7 +847,21 @@ def _with(
         heads.next_node if next_node is None else U64(next_node),
         heads.oldest_state if oldest_state is None else U32(oldest_state),
         heads.oldest_body if oldest_body is None else U32(oldest_body),
+        heads.flat_side if flat_side is None else U8(flat_side),
+        heads.flat_writes if flat_writes is None else U64(flat_writes),
     )
+
+
+def _mark(batch: Batch, heads: Heads) -> Heads:
+    """``batch`` changes the column of values, and its loss must be found."""
+    number = int(heads.flat_writes) + 1
+    put_mark(batch, number)
+    return _with(heads, flat_writes=number)
+
+
+def _other_side(heads: Heads) -> int:
+    """The side of the column of values that holds no final state, but one that is fetched."""
+    return 1 - int(heads.flat_side)
 
 
 def _put_block(batch: Batch, block: Hash, header: Header, body: tuple[bytes, ...]) -> None:

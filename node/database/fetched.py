@@ -11,6 +11,7 @@ Bounds: one piece in memory; deleting goes in batches of ``DROP_BATCH_NODES``.
 from typing import Final
 
 from node.database.errors import corrupt
+from node.database.flat import put_values, records_of
 from node.database.kv import Batch
 from node.database.layout import NOTE, encode_node_record, node_key, seal
 from node.database.nodes import NodeStore
@@ -83,6 +84,7 @@ def add_entries(
     at: FetchedState,
     entries: tuple[tuple[bytes, bytes], ...],
     *,
+    side: int,
     is_complete: bool,
 ) -> FetchedState:
     """Put a piece's nodes into ``batch``; the new note, which the caller writes with them."""
@@ -90,6 +92,7 @@ def add_entries(
     for new in update.inserted:
         batch.put(node_key(new.ref.id), encode_node_record(new))
         nodes.hold(new)
+    put_values(batch, side, records_of(update))
     for number in update.removed:
         batch.delete(node_key(number))
     return FetchedState(

@@ -11,7 +11,7 @@ from typing import Final
 
 from node.database.errors import DatabaseFailed, corrupt
 from primitives.errors import DecodeError
-from primitives.scale import U16, U32, U64, codec, struct
+from primitives.scale import U8, U16, U32, U64, codec, struct
 from primitives.trie import NewNode, Node, Ref
 from primitives.trie.node import HASH_BYTES, NUMBER_BYTES, decode_node, hash_of
 from primitives.types import Hash
@@ -19,12 +19,15 @@ from primitives.types import Hash
 __all__ = [
     "BODY",
     "CANONICAL",
+    "CHANGES",
+    "FLAT",
     "FORMAT_KEY",
     "HEADER",
     "HEADS_KEY",
     "JOURNAL",
     "JUSTIFICATION",
     "MAGIC",
+    "MARK",
     "NODE",
     "NOTE",
     "STATE",
@@ -44,6 +47,7 @@ __all__ = [
     "encode_journal",
     "encode_node_record",
     "encode_root",
+    "mark_key",
     "node_key",
     "number_key",
     "seal",
@@ -51,7 +55,7 @@ __all__ = [
 ]
 
 MAGIC: Final = b"CESSNODE"
-VERSION: Final = 1
+VERSION: Final = 2
 
 FORMAT_KEY: Final = b"mformat"
 HEADS_KEY: Final = b"mheads"
@@ -64,6 +68,9 @@ STATE: Final = b"s"
 JOURNAL: Final = b"i"
 NODE: Final = b"t"
 NOTE: Final = b"x"
+FLAT: Final = b"f"
+CHANGES: Final = b"c"
+MARK: Final = b"k"
 
 SEAL_BYTES: Final = 8
 
@@ -88,6 +95,8 @@ class Heads:
     next_node: U64
     oldest_state: U32
     oldest_body: U32
+    flat_side: U8
+    flat_writes: U64
 
 
 _BODY = codec(tuple[bytes, ...])
@@ -155,6 +164,11 @@ def number_key(column: bytes, number: int) -> bytes:
 def node_key(number: int) -> bytes:
     """The key of the trie node with this number."""
     return NODE + pack(">Q", number)
+
+
+def mark_key(number: int) -> bytes:
+    """The key of the mark that a batch with this number leaves."""
+    return MARK + pack(">Q", number)
 
 
 def encode_body(body: tuple[bytes, ...]) -> bytes:

@@ -64,11 +64,17 @@ class NewNode:
 
 @dataclass(frozen=True, slots=True)
 class TrieUpdate:
-    """What leads from one root to the next."""
+    """What leads from one root to the next.
+
+    ``changed`` has the values that are others than before; ``placed`` the keys whose values are
+    kept by hash and whose node was written, with the node's number and the value.
+    """
 
     root: Ref
     inserted: tuple[NewNode, ...]
     removed: tuple[int, ...]
+    changed: Mapping[bytes, bytes | None]
+    placed: tuple[tuple[bytes, int, bytes], ...]
 
 
 class Trie:
@@ -238,7 +244,7 @@ class Trie:
         """The trie with ``changes`` applied (None removes); numbers come from ``allocate``."""
         real = [(key, value) for key, value in sorted(changes.items()) if self.get(key) != value]
         if not real:
-            return TrieUpdate(self.root, (), ())
+            return TrieUpdate(self.root, (), (), {}, ())
         edit = _Edit(self._nodes, self._layout)
         top = self._root_node()
         root = None if top is None else edit.own(self.root)
@@ -251,9 +257,9 @@ class Trie:
             else:
                 root = edit.put(root, path, value)
         if root is None:
-            return TrieUpdate(EMPTY, (), tuple(edit.removed))
-        ref, inserted = edit.seal(root, allocate)
-        return TrieUpdate(ref, tuple(inserted), tuple(edit.removed))
+            return TrieUpdate(EMPTY, (), tuple(edit.removed), dict(real), ())
+        ref, inserted, placed = edit.seal(root, allocate)
+        return TrieUpdate(ref, tuple(inserted), tuple(edit.removed), dict(real), tuple(placed))
 
 
 class _Edit:
@@ -369,19 +375,22 @@ class _Edit:
             node.value, node.value_hash = below.value, below.value_hash
             node.children = below.children
 
-    def seal(self, root: Node, allocate: Callable[[], int]) -> tuple[Ref, list[NewNode]]:
+    def seal(
+        self, root: Node, allocate: Callable[[], int]
+    ) -> tuple[Ref, list[NewNode], list[tuple[bytes, int, bytes]]]:
         """Hash every changed node once, children before their parents."""
-        order: list[tuple[Node, list[Child], int]] = [(root, [root], 0)]
-        for node, _, _ in order:  # grows while it is read: parents come before children
+        order: list[tuple[Node, list[Child], int, str]] = [(root, [root], 0, root.partial)]
+        for node, _, _, path in order:  # grows while it is read: parents come before children
             if node.children is not None:
                 children = node.children
                 order += [
-                    (child, children, slot)
+                    (child, children, slot, path + NIBBLES[slot] + child.partial)
                     for slot, child in enumerate(children)
                     if isinstance(child, Node) and child.id == _DIRTY
                 ]
         inserted: list[NewNode] = []
-        for node, children, slot in reversed(order):
+        placed: list[tuple[bytes, int, bytes]] = []
+        for node, children, slot, path in reversed(order):
             encoding = encode_node(node)
             if len(encoding) < HASH_BYTES and node is not root:
                 node.id, node.merkle = _INSIDE, encoding
@@ -390,4 +399,6 @@ class _Edit:
             ref = Ref.of(hash_of(encoding), node.id)
             children[slot] = ref
             inserted.append(NewNode(ref, node, encoding))
-        return inserted[-1].ref, inserted
+            if node.value_hash is not None and node.value is not None:
+                placed.append((bytes.fromhex(path), node.id, node.value))
+        return inserted[-1].ref, inserted, placed

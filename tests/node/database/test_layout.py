@@ -26,13 +26,22 @@ from node.database.layout import (
     unseal,
 )
 from primitives.errors import StorageCorrupt
-from primitives.scale import U32, U64
+from primitives.scale import U8, U32, U64
 from primitives.trie import EMPTY, MemoryNodes, NewNode, Ref, Trie
 from primitives.types import Hash
 
 NUMBERS = st.lists(st.integers(0, 2**64 - 1), max_size=5).map(tuple)
 HEADS = Heads(
-    Hash(b"g" * 32), Hash(b"b" * 32), U32(9), Hash(b"f" * 32), U32(7), U64(5), U32(3), U32(1)
+    genesis=Hash(b"g" * 32),
+    best=Hash(b"b" * 32),
+    best_number=U32(9),
+    finalized=Hash(b"f" * 32),
+    finalized_number=U32(7),
+    next_node=U64(5),
+    oldest_state=U32(3),
+    oldest_body=U32(1),
+    flat_side=U8(1),
+    flat_writes=U64(6),
 )
 
 
@@ -99,12 +108,12 @@ def test_damaged_records_are_refused() -> None:
     with pytest.raises(StorageCorrupt, match="not a chain database"):
         decode_format(seal(FORMAT_KEY, b"CESSNODX" + bytes(3)))
     with pytest.raises(StorageCorrupt, match="format record"):
-        decode_format(seal(FORMAT_KEY, b"CESSNODE\x01\x00\x07"))
+        decode_format(seal(FORMAT_KEY, b"CESSNODE\x02\x00\x07"))
 
 
 def test_another_version_is_refused_with_advice() -> None:
-    with pytest.raises(DatabaseFailed, match="format 2, this program reads 1"):
-        decode_format(seal(FORMAT_KEY, b"CESSNODE\x02\x00\x00"))
+    with pytest.raises(DatabaseFailed, match="format 1, this program reads 2"):
+        decode_format(seal(FORMAT_KEY, b"CESSNODE\x01\x00\x00"))
 
 
 def test_node_records_round_trip_with_values_and_numbers() -> None:

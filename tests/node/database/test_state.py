@@ -93,7 +93,7 @@ def test_a_node_that_the_disk_lost_is_damage_not_pruning(make_chain: Any) -> Non
         batch.delete(key)
     kv.write(batch, sync=True)
     with pytest.raises(StorageCorrupt, match="cess node purge-chain"):
-        chain.database.state_at(chain.database.genesis_hash).get(b"\x01\x01" * 8)
+        chain.database.state_at(chain.database.genesis_hash).prove([b"\x01\x01" * 8])
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 1_000_000])
