@@ -9,16 +9,14 @@ from typing import Any
 
 from node.consensus.fork_choice import ForkChoice
 from node.consensus.grandpa.chain_view import ChainView
-from node.consensus.grandpa.round import Round
 from node.consensus.grandpa.voters import Voters
-from node.sync.core import MAJOR_SYNC_BLOCKS, SyncCore
 from primitives import justification
 from primitives.grandpa import Block
 from tests.simulation import syncing
 from tests.simulation.disk import SimDisk
 from tests.simulation.ideal import patched
 from tests.simulation.tiny import TinyExecutive
-from tests.simulation.validator import SlotFile, VoteFile
+from tests.simulation.validator import VoteFile
 
 
 @contextmanager
@@ -43,13 +41,6 @@ def lowered_threshold() -> Iterator[None]:
 def forgotten_votes() -> Iterator[None]:
     """A vote is sent before it is remembered, and what is remembered is lost in a crash."""
     with patched([(VoteFile, "write", lambda self, record: None)]):
-        yield
-
-
-@contextmanager
-def forgotten_slots() -> Iterator[None]:
-    """For which slot a block was signed is forgotten in a crash."""
-    with patched([(SlotFile, "claim", lambda self, slot: None)]):
         yield
 
 
@@ -124,32 +115,7 @@ def nondeterministic_execution() -> Iterator[None]:
 
 
 @contextmanager
-def mortal_first_round() -> Iterator[None]:
-    """Late votes are counted in a round that stands for lost ones, as they once were."""
-    real = Round.genesis.__func__  # type: ignore[attr-defined]
-
-    def genesis(cls: type[Round], base: Block, voters: Voters, chain: Any) -> Round:
-        made = real(cls, base, voters, chain)
-        made._is_given = False
-        return made
-
-    with patched([(Round, "genesis", classmethod(genesis))]):
-        yield
-
-
-@contextmanager
 def unlooked_bodies() -> Iterator[None]:
     """Bodies are not compared with their headers before the import, as they once were not."""
     with patched([(syncing, "fits", lambda blocks: True)]):
-        yield
-
-
-@contextmanager
-def waiting_for_forks() -> Iterator[None]:
-    """Higher blocks on forks that are here count as missing ones, as they once did."""
-
-    def is_major_syncing(self: SyncCore) -> bool:
-        return self.best_seen() > self._view.best().number + MAJOR_SYNC_BLOCKS
-
-    with patched([(SyncCore, "is_major_syncing", is_major_syncing)]):
         yield
