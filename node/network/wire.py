@@ -17,7 +17,7 @@ from node.network.protocols import protocol_name, protocol_names
 from node.network.transport import Roles
 from primitives.digest import GRANDPA_ENGINE, EngineId
 from primitives.errors import DecodeError
-from primitives.header import Header
+from primitives.header import Header, check_logs
 from primitives.justification import GrandpaJustification
 from primitives.scale import U8, U32, Compact, codec, struct
 from primitives.types import Hash
@@ -159,6 +159,7 @@ class BlockAnnounce:
     @classmethod
     def decode(cls, data: bytes) -> "BlockAnnounce":
         """The announcement. Raises: DecodeError."""
+        check_logs(data)
         raw = codec(_Announce).decode(data)
         return cls(raw.header, raw.is_best, raw.data)
 

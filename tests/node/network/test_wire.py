@@ -1,6 +1,7 @@
 """Messages are Substrate's and smoldot's byte for byte, and anything else is refused quickly."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,9 +29,9 @@ from node.network.wire import (
     StateResponse,
     WarpProof,
 )
-from primitives.digest import Digest
+from primitives.digest import Digest, Other
 from primitives.errors import DecodeError
-from primitives.header import Header
+from primitives.header import LOGS_MAX, Header
 from primitives.justification import Commit, GrandpaJustification
 from primitives.scale import U64
 from primitives.types import BlockNumber, Hash
@@ -269,3 +270,15 @@ hashes = st.binary(min_size=32, max_size=32).map(Hash)
 )
 def test_any_question_for_blocks_comes_back(request: BlockRequest) -> None:
     assert BlockRequest.decode(request.encode()) == request
+
+
+def test_a_megabyte_of_empty_digest_items_is_refused_unread() -> None:
+    def announce(count: int) -> bytes:
+        return BlockAnnounce(replace(HEADER, digest=Digest((Other(b""),) * count)), True).encode()
+
+    assert len(BlockAnnounce.decode(announce(LOGS_MAX)).header.digest.logs) == LOGS_MAX
+    flood = announce(500_000)  # reading it would take a second
+    with pytest.raises(DecodeError, match="digest items, not 500000"):
+        BlockAnnounce.decode(flood)
+    with pytest.raises(DecodeError, match="digest items, not 500000"):
+        Header.decode(flood[:-2])
