@@ -10,8 +10,9 @@ this node's, or watches without one. It only watches while the chain is being fe
 the chain is behind the last set that it voted in.
 
 Bounds: ``INBOX_MAX`` inputs wait, then the network does; a peer may send ``BURST_MAX`` messages at
-once and ``MESSAGES_PER_S`` from then on, and pays for more, for what does not decode, and for what
-no honest voter sends. Somebody else's vote is passed on to ``RELAYS_MAX`` peers.
+once and ``MESSAGES_PER_S`` from then on, where each KiB counts as one more, and pays for more, for
+what does not decode or is longer than all votes of a round, and for what no honest voter sends.
+Somebody else's vote is passed on to ``RELAYS_MAX`` peers.
 """
 
 from collections import OrderedDict
@@ -84,6 +85,11 @@ log = structlog.get_logger("grandpa")
 INBOX_MAX: Final = 1024
 BURST_MAX: Final = 4096
 MESSAGES_PER_S: Final = 1024
+LONG_BYTES: Final = 64 << 10
+VOTER_BYTES: Final = 4 * 132
+"""Four votes of a voter in a round, each with its block, key and signature. The longest message has
+them of all voters; it may be twice as long, for there may be more voters where the sender stands,
+and ``LONG_BYTES`` in any case."""
 KNOWN_MAX: Final = 512
 """Messages that a peer sent and that are not sent back to it."""
 
@@ -134,13 +140,13 @@ class _Peer:
     refilled_at: float = 0.0
     known: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
 
-    def may_send(self, now_s: float) -> bool:
+    def may_send(self, byte_count: int, now_s: float) -> bool:
         """Whether one more message is within what it may send."""
         self.allowed += (now_s - self.refilled_at) * MESSAGES_PER_S
         self.allowed, self.refilled_at = min(self.allowed, BURST_MAX), now_s
         if self.allowed < 1:
             return False
-        self.allowed -= 1
+        self.allowed -= 1 + byte_count // 1024
         return True
 
     def note(self, mark: bytes) -> None:
@@ -183,6 +189,7 @@ class FinalityShell:
         self._view: ChainView | None = None
         self._stance = _Stance(False, None)
         self._set_id = -1
+        self._voter_count = 0
         self._seen: VoterRecord | None = None
         """The last record of a voter that only watched: it is not on disk."""
         self._look_at = 0.0
@@ -276,10 +283,12 @@ class FinalityShell:
         state = self._peers.get(peer)
         if state is None:
             return None
-        if not state.may_send(trio.current_time()):
+        if not state.may_send(len(data), trio.current_time()):
             self._network.report(peer, Cost.FLOOD)
             return None
         try:
+            if len(data) > max(LONG_BYTES, 2 * VOTER_BYTES * self._voter_count):
+                raise DecodeError("a message is longer than all votes of a round")
             message = decode_message(data)
         except DecodeError:
             self._network.report(peer, Cost.BAD_MESSAGE)
@@ -324,6 +333,7 @@ class FinalityShell:
             voters, base = await trio.to_thread.run_sync(self._chain.voting_set)
         except StateDiscarded:
             return  # while a state is being fetched
+        self._voter_count = len(voters.authorities)
         stance = self._stance_in(voters)
         if self._core is None or stance != self._stance:
             await self._begin(voters, base, stance)

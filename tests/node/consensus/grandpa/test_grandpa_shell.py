@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from node.consensus.grandpa.shell import RELAYS_MAX, FinalityConflict
+from node.consensus.grandpa.shell import BURST_MAX, RELAYS_MAX, FinalityConflict, _Peer
 from node.database import MemoryKv
 from node.network.transport import Channel, Notified, Roles
 from primitives.crypto.keys import KeyPair
@@ -367,7 +367,10 @@ def test_what_no_honest_voter_sends_costs_the_peer_and_changes_nothing() -> None
         forged = type(forged)(forged.vote, stranger.signature, forged.authority)
         other = make_justification(bytes(32), 7, 9, 1, GRANDPA)  # good in another set
         commit = CommitMessage(round=U64(9), set_id=U64(0), commit=compact_commit(other.commit))
+        # More votes than voters, of a set that is nobody's: only reading it would cost.
+        many = compact_commit(make_justification(bytes(32), 7, 9, 1, GRANDPA * 150).commit)
         for data in (
+            encode_message(CommitMessage(round=U64(9), set_id=U64(99), commit=many)),
             b"",
             b"\xff" * 100,
             encode_message(VoteMessage(round=U64(1), set_id=U64(0), signed=stranger)),
@@ -385,6 +388,13 @@ def test_what_no_honest_voter_sends_costs_the_peer_and_changes_nothing() -> None
 
     nodes = [*four(), Node("Mallory", [], role=Roles.FULL)]
     play(script, nodes, start=("Alice", "Bob", "Charlie", "Dave"))
+
+
+def test_long_messages_use_up_what_a_peer_may_send() -> None:
+    long = 60 << 10
+    peer = _Peer(is_light=False)
+    assert sum(peer.may_send(long, 0.0) for _ in range(BURST_MAX)) == 68
+    assert sum(peer.may_send(long, 1.0) for _ in range(BURST_MAX)) == 16
 
 
 @pytest.mark.parametrize("seed", range(4))
