@@ -9,7 +9,8 @@ calls are encoded and decoded by the runtime's ``CallTable``. A parameter may it
 or a ``tuple[Call, ...]``.
 
 Bounds: calls nest at most ``CALL_DEPTH_MAX`` deep, a vector holds at most ``NESTED_CALLS_MAX`` of
-them and a call with all that are in it is at most ``CALLS_MAX``; anything beyond does not decode.
+them, a call with all that are in it is at most ``CALLS_MAX`` and has vectors of ``ITEMS_MAX`` items
+together; anything beyond does not decode.
 """
 
 import inspect
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast, get_type
 from pallets.frame.dispatch import CLASSES, ClassName, DispatchClass, DispatchInfo
 from pallets.frame.weight import Weight
 from primitives.errors import DecodeError
-from primitives.scale import U32, Compact, codec
+from primitives.scale import U32, Compact, Metered, codec
 
 if TYPE_CHECKING:
     from pallets.frame.pallet import Pallet
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CALLS_MAX",
     "CALL_DEPTH_MAX",
+    "ITEMS_MAX",
     "NESTED_CALLS_MAX",
     "Call",
     "CallSpec",
@@ -47,6 +49,10 @@ NESTED_CALLS_MAX: Final = 1_000
 CALLS_MAX: Final = 10_000
 """Calls in one call, itself included: vectors of vectors of empty vectors would be a million in a
 few megabytes, which cost seconds before anything is known of who pays for them."""
+
+ITEMS_MAX: Final = 16_384
+"""Items of all vectors in one call, as ``Metered`` counts them: two megabytes of tiny items would
+cost half a second."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -239,8 +245,8 @@ class CallTable:
         return Call(bound, tuple(arguments[key] for key in names))
 
     def decode(self, data: bytes) -> Call:
-        """The call that is exactly ``data``."""
-        found, at = self.decode_from(data, 0)
+        """The call that is exactly ``data``, which may be from anybody."""
+        found, at = self.decode_from(Metered(data, ITEMS_MAX), 0)
         if at != len(data):
             raise DecodeError(f"{len(data) - at} bytes after the end of the call")
         return found

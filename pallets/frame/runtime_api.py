@@ -14,7 +14,8 @@
 answers ``AccountNonceApi_account_nonce``: parameters and result are SCALE, as the annotations say.
 Every public method belongs to the API. Its documentation is shipped in metadata.
 
-Bounds: what the codecs of the parameters bound. Parameters are decoded strictly.
+Bounds: what the codecs of the parameters bound, and ``ITEMS_MAX`` items of vectors, for anybody
+asks. Parameters are decoded strictly.
 """
 
 import inspect
@@ -25,12 +26,23 @@ from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 from pallets.frame.version import ApiId
 from primitives.errors import CessError, DecodeError
-from primitives.scale import U32, codec
+from primitives.scale import U32, Metered, codec
 
-__all__ = ["ApiMethod", "ApiSpec", "RuntimeApis", "UnknownRuntimeApi", "api_spec", "runtime_api"]
+__all__ = [
+    "ITEMS_MAX",
+    "ApiMethod",
+    "ApiSpec",
+    "RuntimeApis",
+    "UnknownRuntimeApi",
+    "api_spec",
+    "runtime_api",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+ITEMS_MAX: Final = 65_536
+"""Items of all vectors in the parameters of one question."""
 
 _SPEC: Final = "__runtime_api__"
 
@@ -71,6 +83,7 @@ class ApiMethod:
     def call(self, api: object, params: bytes) -> bytes:
         """Decode the parameters, ask, and encode the answer."""
         at, values = 0, []
+        params = Metered(params, ITEMS_MAX)
         for read in self._decoders:
             value, at = read(params, at)
             values.append(value)

@@ -22,6 +22,7 @@ from .composite import (
     Variant,
     struct,
 )
+from .guards import Metered
 from .ints import (
     I8,
     I16,
@@ -58,6 +59,7 @@ __all__ = [
     "Compact",
     "Err",
     "FixedBytes",
+    "Metered",
     "Ok",
     "Result",
     "ScaleCoded",

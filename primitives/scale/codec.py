@@ -7,7 +7,7 @@ What encodes also decodes.
 
 Bounds: a vector's claimed count must fit into the bytes that are left, so a decoded value takes
 memory in proportion to its encoding; recursion is at most ``guards.DEPTH_MAX`` deep. The length of
-the data is the caller's to bound.
+the data is the caller's to bound, and by ``Metered`` how many items of vectors are read from it.
 
 A class with ``__scale_encode__`` and ``__scale_decode__`` (``composite.ScaleCoded``) is encoded by
 them wherever it occurs.
@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from ..errors import DecodeError
 from .compiler import Compiled, compile_type
+from .guards import Metered
 from .shapes import min_size
 
 __all__ = ["Codec", "codec", "decode", "encode"]
@@ -67,7 +68,7 @@ def _decoder(compiled: Compiled) -> Callable[[bytes], Any]:
     inner = compiled.decode
 
     def decode(data: bytes) -> Any:
-        if type(data) is not bytes:
+        if type(data) is not bytes and type(data) is not Metered:
             data = _exact(data)
         value, at = inner(data, 0, 0)
         if at != len(data):
@@ -81,7 +82,7 @@ def _part_decoder(compiled: Compiled) -> Callable[[bytes, int], tuple[Any, int]]
     inner = compiled.decode
 
     def decode_from(data: bytes, at: int) -> tuple[Any, int]:
-        if type(data) is not bytes:
+        if type(data) is not bytes and type(data) is not Metered:
             data = _exact(data)
         if at < 0:
             raise ValueError(f"an offset of {at}")

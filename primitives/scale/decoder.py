@@ -319,18 +319,22 @@ class DecoderWriter(Writer):
         items, step = self.name(), self.name()
         match shape_of(item):
             case ArrayShape(cls) if cls.LENGTH > 0:
+                self._spend(f"{count} >> 3")
                 size, name = cls.LENGTH, self.scope.constant("bytes", cls)
                 one = f"new_bytes({name}, data[{step}:{step} + {size}])"
             case IntShape(cls) if cls.BYTES == 1:
+                self._spend(f"{count} >> 5")
                 table = self._bytes_table(cls)
                 self.line(f"{items} = [{table}[{step}] for {step} in data[at:at + {count}]]")
                 self.line(f"at += {count}")
                 return items
             case IntShape(cls):
+                self._spend(f"{count} >> 3")
                 size, name = cls.BYTES, self.scope.constant("int", cls)
                 signed = ", signed=True" if cls.SIGNED else ""
                 one = f"new_int({name}, from_bytes(data[{step}:{step} + {size}], 'little'{signed}))"
             case _:
+                self._spend(count)
                 self.line(f"{items} = []")
                 self.line(f"for {step} in range({count}):")
                 self.indent += 1
@@ -342,6 +346,9 @@ class DecoderWriter(Writer):
         self.line(f"{items} = [{one} for {step} in range(at, at + {count} * {size}, {size})]")
         self.line(f"at += {count} * {size}")
         return items
+
+    def _spend(self, cost: str) -> None:
+        self.line(f"if type(data) is not bytes: spend(data, at, {cost})")
 
     def _variant(self, variant: VariantShape) -> str:
         self._flush()

@@ -5,7 +5,7 @@ declared one: what is certainly meant is converted, everything else is a ``TypeE
 number out of range, an ``ArithmeticOverflow``.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ..errors import DecodeError
 from .ints import SizedInt
@@ -13,6 +13,7 @@ from .ints import SizedInt
 __all__ = [
     "DEPTH_MAX",
     "ZERO_SIZED_ITEMS_MAX",
+    "Metered",
     "checked_array",
     "checked_bytes",
     "checked_int",
@@ -24,6 +25,7 @@ __all__ = [
     "refuse_over_limit",
     "refuse_short",
     "refuse_text",
+    "spend",
     "too_deep",
     "wrong_class",
     "wrong_length",
@@ -34,6 +36,29 @@ DEPTH_MAX: Final = 64
 
 ZERO_SIZED_ITEMS_MAX: Final = 64
 """How many items of no size a vector may have: nothing else bounds their number."""
+
+
+class Metered(bytes):
+    """Data of a stranger: vectors in it have at most ``items_max`` items together.
+
+    An item is one of any vector; eight integers or arrays of bytes, or 32 single bytes, which cost
+    less to read, count as one. The count goes on over all values that are read from these bytes.
+    """
+
+    items_left: int
+
+    def __new__(cls, data: bytes, items_max: int) -> Self:
+        """The same bytes, and how many items may be read."""
+        made = super().__new__(cls, data)
+        made.items_left = items_max
+        return made
+
+
+def spend(data: Metered, at: int, count: int) -> None:
+    """Count items that are about to be read. Raises: DecodeError."""
+    data.items_left -= count
+    if data.items_left < 0:
+        raise DecodeError(f"offset {at}: vectors have more items than anybody may ask to be read")
 
 
 def refuse_short(data: bytes, at: int, what: str) -> DecodeError:
