@@ -1,7 +1,9 @@
 """What can be said of a header before its block is executed.
 
 Guarantees: a header that passes follows its parent, lies in a slot after the parent's and not in
-the future, and carries the seal and the random output of an authority whose slot that is.
+the future, and carries the seal and the random output of an authority whose slot that is. Its
+author put nothing into the digest beside its claim, and it can be reported: what is larger than a
+report may be is no header of a block, or an author could equivocate without being punished.
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from pallets.babe.slots import check_claim, check_right
 from primitives.crypto.keys import verify
 from primitives.crypto.vrf import RandomPoint
 from primitives.digest import BABE_ENGINE, BabePreDigest, PreRuntime, Primary, Seal
+from primitives.equivocation import HEADER_LOGS_MAX
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.header import Header
 from primitives.scale import decode
@@ -63,14 +66,10 @@ class CheckedHeader:
 
 
 def _pre_digest(header: Header) -> BabePreDigest:
-    found = [
-        item
-        for item in header.digest.logs
-        if isinstance(item, PreRuntime) and item.engine == BABE_ENGINE
-    ]
-    if len(found) != 1:
+    found = [item for item in header.digest.logs if isinstance(item, PreRuntime)]
+    if len(found) != 1 or found[0].engine != BABE_ENGINE:
         raise InvalidBlock(
-            f"block {header.number} has {len(found)} BABE pre-digests; it must have one"
+            f"block {header.number} has {len(found)} pre-digests; it must have one, of BABE"
         )
     try:
         return decode(BabePreDigest, bytes(found[0].data))
@@ -95,6 +94,8 @@ def unseal(header: Header) -> SealedHeader:
         raise InvalidBlock(f"block {header.number} has no BABE seal at its end")
     if any(isinstance(item, Seal) for item in pre_seal.digest.logs):
         raise InvalidBlock(f"block {header.number} has more than one seal")
+    if len(header.digest.logs) > HEADER_LOGS_MAX:
+        raise InvalidBlock(f"block {header.number} has more than {HEADER_LOGS_MAX} digest items")
     return SealedHeader(pre_seal, seal.data, _pre_digest(header))
 
 

@@ -11,7 +11,20 @@ from node.consensus.finality import FinalityKeys
 from node.consensus.verification import FutureBlock, slot_of, unseal
 from node.database import UnknownBlock
 from primitives.crypto.keys import KeyPair
-from primitives.digest import BABE_ENGINE, Digest, PreRuntime, Seal
+from primitives.digest import (
+    BABE_ENGINE,
+    AuthorityKey,
+    Digest,
+    EngineId,
+    Other,
+    PreRuntime,
+    Seal,
+)
+from primitives.equivocation import (
+    HEADER_LOGS_MAX,
+    BabeEquivocationProof,
+    is_babe_equivocation,
+)
 from primitives.errors import InvalidBlock
 from primitives.header import Header
 from primitives.justification import (
@@ -20,6 +33,7 @@ from primitives.justification import (
     make_justification,
     verify_justification,
 )
+from primitives.scale import U64
 from primitives.types import BlockNumber, Hash
 from tests.node.net import ALICE, ALICE_GRANDPA, BOB, FIRST_SLOT, TCESS, Net
 
@@ -93,6 +107,8 @@ def broken_headers(net: Net) -> dict[str, tuple[Header, tuple[bytes, ...], str]]
     claim = next(item for item in good.digest.logs if isinstance(item, PreRuntime))
     other_logs = tuple(item for item in bare.digest.logs if item != claim)
     mallory = KeyPair.from_suri("//Mallory")
+    padding = PreRuntime(EngineId(b"junk"), bytes(1000))
+    crowd = (Other(data=b""),) * HEADER_LOGS_MAX
     return {
         "state root": (seal(replace(good, state_root=wrong)), body, "state root"),
         "extrinsics root": (seal(replace(good, extrinsics_root=wrong)), body, "the root"),
@@ -101,11 +117,26 @@ def broken_headers(net: Net) -> dict[str, tuple[Header, tuple[bytes, ...], str]]
         "seal of a stranger": (seal(good, mallory), body, "not its author's"),
         "no seal": (bare, body, "no BABE seal"),
         "two seals": (seal(good.sealed(Seal(engine=BABE_ENGINE, data=b""))), body, "than one seal"),
-        "no claim": (seal(replace(good, digest=Digest(other_logs))), body, "0 BABE pre-digests"),
+        "no claim": (seal(replace(good, digest=Digest(other_logs))), body, "0 pre-digests"),
         "two claims": (
             seal(replace(good, digest=Digest((claim, *bare.digest.logs)))),
             body,
-            "2 BABE pre-digests",
+            "2 pre-digests",
+        ),
+        "bytes beside the claim": (
+            seal(replace(good, digest=Digest((claim, padding, *other_logs)))),
+            body,
+            "2 pre-digests",
+        ),
+        "another engine's claim": (
+            seal(replace(good, digest=Digest((padding, *other_logs)))),
+            body,
+            "1 pre-digests; it must have one, of BABE",
+        ),
+        "too many items": (
+            seal(replace(good, digest=Digest((*bare.digest.logs, *crowd)))),
+            body,
+            "more than 1024 digest items",
         ),
         "junk claim": (
             seal(replace(good, digest=Digest((PreRuntime(BABE_ENGINE, b"\x09"), *other_logs)))),
@@ -123,6 +154,7 @@ def broken_headers(net: Net) -> dict[str, tuple[Header, tuple[bytes, ...], str]]
 BREAKS = (
     *("state root", "extrinsics root", "body", "number", "seal of a stranger", "no seal"),
     *("two seals", "no claim", "two claims", "junk claim", "another digest"),
+    *("bytes beside the claim", "another engine's claim", "too many items"),
 )
 
 
@@ -135,6 +167,30 @@ def test_a_broken_block_is_refused(name: str, net: Net, make_net: MakeNet) -> No
     with pytest.raises(InvalidBlock, match=text):
         other.chain.import_block(header, body, now_ms=FIRST_SLOT * net.duration_ms)
     assert other.chain.database.best().number == 0
+
+
+def test_an_equivocation_cannot_be_hidden_in_a_header_too_large_to_report(
+    net: Net, make_net: MakeNet
+) -> None:
+    built, _ = net.author()
+    other = make_net(finalizes=False)
+    other.import_(built)
+    bare, _ = built.header.split_seal()
+    crowd = (Other(data=b""),) * HEADER_LOGS_MAX
+    padded = seal(replace(bare, digest=Digest((*bare.digest.logs, *crowd))))
+    second = seal(replace(bare, state_root=Hash(b"\x07" * 32)))
+    for header in (padded, second):
+        with pytest.raises(InvalidBlock):
+            other.chain.import_block(header, built.body, now_ms=FIRST_SLOT * net.duration_ms)
+    (found,) = other.chain.equivocations
+    assert {found.first, found.second} == {built.header, second}
+    proof = BabeEquivocationProof(
+        offender=AuthorityKey(found.author),
+        slot=U64(found.slot),
+        first_header=found.first,
+        second_header=found.second,
+    )
+    assert is_babe_equivocation(proof)
 
 
 def test_a_block_of_somebody_elses_slot_is_refused(net: Net, make_net: MakeNet) -> None:
