@@ -616,7 +616,8 @@ class SyncCore:
         peer = self._peers.get(name)
         if peer is not None:
             run.forget(name)
-            peer.run = None
+            if peer.run is run:  # it may be a member of another one by now
+                peer.run = None
             peer.share(None)
             peer.paused_until_ms = self._now + MISFIT_PAUSE_MS
 

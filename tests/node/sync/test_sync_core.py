@@ -267,6 +267,28 @@ def test_the_bad_block_in_a_run_is_blamed_on_its_sender_alone() -> None:
     assert node.reputation == {}
 
 
+def test_a_liar_of_two_runs_that_leaves_is_in_neither_of_them() -> None:
+    chain, fork = line(GENESIS, 20), line(GENESIS, 1000, b"f")
+    far = line(chain[-1], 1000)
+    rig = Rig(*chain)
+    rig.tree.add(fork[0])
+    begun = {}
+    for name in ("honest", "liar"):
+        begun[name] = request_of(rig.give(arrived(request_of(rig.join(name, far[-1])), chain[-1])))
+    later = far[128 : 2 * 128]
+    alien = line(replace(later[0], parent_hash=Hash(b"x" * 32)), 127)
+    alien = [replace(later[0], parent_hash=Hash(b"x" * 32)), *alien]
+    third = request_of(rig.give(arrived(begun["liar"], *alien)))
+    rig.give(RequestFailed(third.request_id, NotAsked.REFUSED))
+    rig.announce("liar", fork[0])  # known, and not of the best chain: the next run begins there
+    assert request_of(rig.announce("liar", fork[-1])).request.start == 2
+    rig.give(arrived(begun["honest"], *far[:128]))  # what the liar sent before does not fit
+    rig.give(PeerLeft("liar"))
+    rig.tree.finalize(20)
+    rig.give(FinalizedTo(rig.tree.finalized()))
+    assert rig.core.statistics()["runs"] == 1
+
+
 def test_a_claim_without_blocks_is_not_believed_twice() -> None:
     rig = Rig()
     asked = request_of(rig.join("liar", line(GENESIS, 1000)[-1]))
