@@ -13,6 +13,7 @@ Byzantine nodes are exempt: of them nothing is expected.
 from dataclasses import dataclass, field
 from typing import Any
 
+from node.consensus.grandpa import Timing
 from primitives.types import Hash
 
 HEAL_ROUNDS = 3
@@ -20,9 +21,10 @@ ROUND_MS = 6000
 """A round of finality at least: in a slot a block is made and voted for."""
 
 
-def round_ms(gossip_ms: int) -> int:
+def round_ms(timing: Timing) -> int:
     """How long a round of finality lasts at most, when the network works: see ``Voter``."""
-    return max(ROUND_MS, 5 * gossip_ms)
+    waits = max(3 * timing.gossip_ms, timing.repeat_ms, timing.idle_ms)
+    return max(ROUND_MS, 2 * timing.gossip_ms + waits)
 
 
 class Violation(AssertionError):  # noqa: N818  a fact

@@ -185,7 +185,7 @@ class World:
                 self.restart(node)
         self.heal_from = self.now
         self.heal_target = self.checkers.highest
-        patience = HEAL_ROUNDS * round_ms(self.plan.timing.gossip_ms)
+        patience = HEAL_ROUNDS * round_ms(self.plan.timing)
         self.at(self.now + patience, None, self._check_healed, self.now)
 
     def _must_follow(self) -> list[Validator]:
