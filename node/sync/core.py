@@ -81,6 +81,13 @@ FUTURE_SLOTS_KEPT: Final = 4
 MISFIT_PAUSE_MS: Final = 500
 IDLE_MS: Final = 1_000
 MAJOR_SYNC_BLOCKS: Final = 5
+PATIENCE_MS_MAX: Final = 30_000
+"""How long peers are believed that most are ahead, while nothing comes of it: anybody can claim
+that, and a node that believes it neither authors nor votes."""
+PATIENCE_MS_PER_BLOCK: Final = 1_000
+"""What a higher block that is imported adds to that."""
+PATIENCE_REGAINED: Final = 10
+"""While this node is not behind, one part in so many of the time is added."""
 
 _WHOLE: Final = BlockFields.HEADER | BlockFields.BODY | BlockFields.JUSTIFICATION
 
@@ -138,11 +145,15 @@ class SyncCore:
         self._effects: deque[Effect] = deque()
         self._last_id = 0
         self._now = 0
+        self._is_behind = False
+        self._patience_ms = float(PATIENCE_MS_MAX)
+        self._highest = view.best().number
 
     # Driving.
 
     def receive(self, what: Input, now_ms: int) -> None:
         """Take an input."""
+        self._patience_ms = self._patience_at(now_ms)
         self._now = max(self._now, now_ms)
         match what:
             case PeerJoined():
@@ -167,6 +178,7 @@ class SyncCore:
                 self._fetch(what)
             case Ticked():
                 self._release_early()
+        self._is_behind = self._seems_behind()
         self._schedule()
 
     def next_effect(self) -> Effect | None:
@@ -204,12 +216,23 @@ class SyncCore:
         claims = sorted(peer.best.number for peer in self._peers.values() if not peer.is_bad)
         return max(own, claims[len(claims) // 2]) if claims else own
 
-    def is_major_syncing(self) -> bool:
-        """Whether this node is more than a few blocks behind.
+    def is_major_syncing(self, now_ms: int = 0) -> bool:
+        """Whether this node is more than a few blocks behind, and blocks come.
 
         A higher block that is here, on a fork that is not the best one, is nothing to wait for:
-        else all nodes of a healed network may wait for each other.
+        else all nodes of a healed network may wait for each other. Nor are claims that nothing
+        comes of: else whoever is most of a node's peers could keep it from authoring for ever.
         """
+        return self._seems_behind() and self._patience_at(now_ms) > 0
+
+    def _patience_at(self, now_ms: int) -> float:
+        passed = max(0, now_ms - self._now)
+        if self._is_behind:
+            return max(0.0, self._patience_ms - passed)
+        return min(PATIENCE_MS_MAX, self._patience_ms + passed / PATIENCE_REGAINED)
+
+    def _seems_behind(self) -> bool:
+        """Whether most peers say that their chains are longer, by blocks that are not here."""
         enough = self._view.best().number + MAJOR_SYNC_BLOCKS
         if self.best_seen() <= enough:
             return False
@@ -627,6 +650,9 @@ class SyncCore:
         block = BlockId(what.hash, what.number)
         ordered = self._orders.done(what.hash)
         self._wants.drop(what.hash)
+        if what.is_best and what.number > self._highest:
+            self._highest = what.number
+            self._patience_ms = min(PATIENCE_MS_MAX, self._patience_ms + PATIENCE_MS_PER_BLOCK)
         if ordered is not None and ordered.run is not None:
             self._run_imported(ordered.run, block)
         elif ordered is not None:

@@ -125,7 +125,7 @@ class Synchroniser:
         """Whether this node is so far behind that it should neither author nor vote."""
         if self._bootstrap.is_needed and not self._is_following:
             return bool(self._network.peers())
-        return self._core.is_major_syncing()
+        return self._core.is_major_syncing(_time_ms())
 
     def best_seen(self) -> int:
         """The height that most peers are at, or this node's own if that is higher."""

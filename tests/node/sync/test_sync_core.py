@@ -430,6 +430,36 @@ def test_syncing_is_major_only_when_most_say_so() -> None:
     assert rig.core.is_major_syncing()
 
 
+def test_liars_that_are_most_of_the_peers_stop_a_validator_only_for_a_while() -> None:
+    chain = line(GENESIS, 20)
+    far = line(chain[-1], 1000)
+    rig = Rig(*chain)
+    for name in ("a", "b", "c"):
+        rig.join(name, chain[-1])
+    major = 0
+    for second in range(600):
+        # Each connects anew, claims, says nothing and is gone before it is not believed any more.
+        for liar in range(4):
+            if (second + liar) % 15 == 0:
+                rig.give(PeerLeft(f"liar {liar}"))
+                rig.join(f"liar {liar}", far[-1])
+        rig.give(Ticked(), 1_000)
+        major += rig.core.is_major_syncing(rig.now)
+        if second % 6 == 0:  # others go on
+            rig.land(far[second // 6])
+    assert major < 600 // 4
+
+
+def test_syncing_is_major_as_long_as_blocks_come() -> None:
+    far = line(GENESIS, 1000)
+    rig = Rig()
+    rig.join("a", far[-1])
+    for header in far[:900]:
+        rig.land(header)
+        assert rig.core.is_major_syncing(rig.now)
+        rig.give(Ticked(), 900)
+
+
 def test_syncing_is_major_until_what_was_fetched_is_imported() -> None:
     chain = line(GENESIS, 60)
     rig = Rig()
