@@ -72,7 +72,7 @@ def justify(
     for key, vote in ordered:
         path = _path(Block(bytes(vote.target_hash), int(vote.target_number)), block, headers, chain)
         if path is None:
-            break
+            continue
         headers.update(path)
         taken.append(vote)
         weight += voters.weights[key]
@@ -181,14 +181,18 @@ def _check_known(blocks: Iterable[Block], chain: Chain) -> None:
 def _path(
     vote: Block, block: Block, taken: dict[bytes, Header], chain: Chain
 ) -> dict[bytes, Header] | None:
-    """The headers that lead from ``vote`` to ``block`` and are not taken; None if too many."""
+    """The headers that lead from ``vote`` to ``block`` and are not taken; None if too many.
+
+    None as well for a fork that finality left meanwhile: its headers are not here any more.
+    """
     found: dict[bytes, Header] = {}
     at = vote.hash
     while at != block.hash and at not in taken:
         if len(taken) + len(found) >= ANCESTRIES_MAX:
             return None
         header = chain.header(at)
-        assert header is not None, "because blocks between imported ones are imported"
+        if header is None:
+            return None
         found[at] = header
         at = bytes(header.parent_hash)
     return found

@@ -6,6 +6,7 @@ from node.consensus.grandpa import commits
 from node.consensus.grandpa.commits import BadCommit, UnknownBlocks, check_commit, justify
 from node.consensus.grandpa.voters import Voters
 from primitives.grandpa import Block, SignedVote, VoteKind, compact_commit, make_vote, sign_vote
+from primitives.header import Header
 from primitives.justification import verify_justification
 from tests.node.consensus.grandpa.world import Tree, View, authorities, pairs
 
@@ -68,6 +69,22 @@ def test_far_votes_are_left_out_when_there_are_too_many_headers(
     assert len(found.commit.precommits) == 3
     monkeypatch.setattr(commits, "ANCESTRIES_MAX", 0)
     assert justify(A[2], 3, votes, VOTERS, view()) is None
+
+
+def test_votes_on_a_fork_whose_headers_went_are_left_out() -> None:
+    # Finality is in the database before voters are told of it: the fork is remembered, no more.
+    class Pruned(View):
+        def header(self, hash_: bytes) -> Header | None:
+            return None if any(hash_ == block.hash for block in B[3:]) else super().header(hash_)
+
+    gone = Pruned(TREE)
+    gone.known.update(view().known)
+    votes = [precommit(0, A[2]), precommit(1, B[5]), precommit(2, A[5])]
+    assert justify(A[2], 3, votes, VOTERS, gone) is None
+    found = justify(A[2], 3, [*votes, precommit(3, A[2])], VOTERS, gone)
+    assert found is not None
+    assert len(found.commit.precommits) == 3
+    verify_justification(found, KEYS, 0)
 
 
 def test_a_commit_upon_blocks_that_are_not_there_cannot_be_judged() -> None:
