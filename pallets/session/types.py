@@ -3,7 +3,7 @@
 from typing import Final
 
 from primitives.crypto.keys import Signer, verify
-from primitives.crypto.signatures import SignatureBytes
+from primitives.crypto.signatures import SignatureBytes, needs_secret
 from primitives.digest import AuthorityKey
 from primitives.errors import DecodeError
 from primitives.scale import FixedBytes, codec, struct
@@ -73,10 +73,15 @@ def prove_possession(owner: AccountId, babe: Signer, grandpa: Signer) -> bytes:
 
 
 def is_possession_proof(proof: bytes, owner: AccountId, keys: SessionKeys) -> bool:
-    """Whether each of ``keys`` has signed that it works for ``owner``. Cost: 0.2 ms."""
+    """Whether each of ``keys`` has signed that it works for ``owner``. Cost: 0.2 ms.
+
+    Never for keys that everybody can sign with: their validator's votes would be everybody's.
+    """
     try:
         found = codec(PossessionProof).decode(proof)
     except DecodeError:
+        return False
+    if not (needs_secret("sr25519", keys.babe) and needs_secret("ed25519", keys.grandpa)):
         return False
     statement = possession_statement(owner)
     return verify("sr25519", keys.babe, statement, found.babe) and verify(

@@ -10,6 +10,7 @@ from typing import Final, Literal, assert_never
 
 import ed25519_zebra
 import sr25519
+from nacl import bindings
 
 from primitives.crypto import secp256k1
 from primitives.hashing import blake2_256
@@ -30,6 +31,7 @@ __all__ = [
     "Sr25519Signature",
     "account_of",
     "make_multi_signature",
+    "needs_secret",
     "verify",
     "verify_multi",
 ]
@@ -98,6 +100,24 @@ def verify(scheme: Scheme, public: bytes, message: bytes, signature: bytes) -> b
         case "ecdsa":
             found = secp256k1.recover(signature, blake2_256(message))
             return found is not None and found == public
+        case _:
+            assert_never(scheme)
+
+
+def needs_secret(scheme: Scheme, public: bytes) -> bool:
+    """Whether only who has a secret can sign for ``public``.
+
+    By the rules of both schemes everybody can for some keys: the identity of sr25519 and the points
+    of small order of ed25519. So what such a key signs shows nothing. Honest keys are never such.
+    """
+    match scheme:
+        case "sr25519":
+            return any(public)
+        case "ed25519":
+            is_point = len(public) == PUBLIC_BYTES[scheme]
+            return is_point and bindings.crypto_core_ed25519_is_valid_point(bytes(public))
+        case "ecdsa":
+            return True
         case _:
             assert_never(scheme)
 

@@ -18,6 +18,7 @@ from primitives.crypto.signatures import (
     MultiSignature,
     account_of,
     make_multi_signature,
+    needs_secret,
     verify_multi,
 )
 from primitives.crypto.ss58 import ss58_encode
@@ -279,3 +280,28 @@ def test_the_random_function_of_a_pair_has_its_public_key() -> None:
 def test_other_schemes_have_no_random_function(scheme: Scheme) -> None:
     with pytest.raises(InvalidKey, match="sr25519 do"):
         KeyPair.from_suri("//Alice", scheme).vrf_key()
+
+
+SMALL_ORDER = (
+    *("01" + "00" * 31, "00" * 32, "00" * 31 + "80", "01" + "00" * 30 + "80"),
+    *("ec" + "ff" * 30 + "7f", "ed" + "ff" * 30 + "7f", "ee" + "ff" * 30 + "7f"),
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+)
+"""Ed25519's points of small order, and other encodings of them that ZIP-215 takes."""
+
+
+@pytest.mark.parametrize("key", [bytes.fromhex(text) for text in SMALL_ORDER], ids=bytes.hex)
+def test_who_has_no_secret_signs_for_keys_of_small_order_only(key: bytes) -> None:
+    assert verify("ed25519", key, MESSAGE, bytes([1]) + bytes(63))
+    assert not needs_secret("ed25519", key)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_keys_of_pairs_need_their_secret(scheme: Scheme) -> None:
+    for seed in range(1, 20):
+        assert needs_secret(scheme, KeyPair.from_seed(bytes([seed]) * 32, scheme).public)
+    assert not needs_secret("sr25519", bytes(32))
+    assert not needs_secret("ed25519", bytes(31))

@@ -7,8 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pallets.frame import BadOrigin, Origin
-from pallets.session import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, Session, Unmanaged, prove_possession
-from primitives.digest import BABE_ENGINE, BabeConsensusLog, BabeOnDisabled, NextEpochData
+from pallets.session import (
+    BABE_KEY_TYPE,
+    GRANDPA_KEY_TYPE,
+    Session,
+    SessionKeys,
+    Unmanaged,
+    possession_statement,
+    prove_possession,
+)
+from primitives.crypto.keys import verify
+from primitives.digest import (
+    BABE_ENGINE,
+    AuthorityKey,
+    BabeConsensusLog,
+    BabeOnDisabled,
+    NextEpochData,
+)
 from primitives.scale import U32, decode
 from primitives.types import AccountId
 from tests.pallets.small_chains import (
@@ -289,6 +304,24 @@ def test_keys_are_not_taken_without_each_keys_signature(chain):
             chain.call("Session", "set_keys", signed(DAVE), keys=keys, proof=proof)
     assert DAVE not in chain.runtime.session.next_keys
     chain.call("Session", "set_keys", signed(DAVE), keys=keys_of(3), proof=own)
+
+
+def test_keys_that_everybody_can_sign_with_are_not_taken(chain):
+    base = bytes.fromhex("e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76")
+    one = bytearray((1).to_bytes(32, "little"))
+    one[31] |= 0x80  # how schnorrkel marks its signatures
+    nobodys, own, proof = AuthorityKey(bytes(32)), keys_of(3), proof_of(3, DAVE)
+    # Signatures that hold for any message, made without a secret.
+    identity, small = base + bytes(one), bytes([1]) + bytes(63)
+    statement = possession_statement(DAVE)
+    assert verify("sr25519", nobodys, statement, identity)
+    assert verify("ed25519", nobodys, statement, small)
+    for keys, forged in (
+        (SessionKeys(babe=nobodys, grandpa=own.grandpa), identity + proof[64:]),
+        (SessionKeys(babe=own.babe, grandpa=nobodys), proof[:64] + small),
+    ):
+        with pytest.raises(Session.InvalidProof):
+            chain.call("Session", "set_keys", signed(DAVE), keys=keys, proof=forged)
 
 
 def test_a_key_belongs_to_one_account_even_if_its_holder_signs_for_two(chain):
