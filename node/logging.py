@@ -16,7 +16,17 @@ import structlog
 
 from primitives.errors import CessError
 
-__all__ = ["InvalidLogFilter", "configure", "parse_filters", "short_hash"]
+__all__ = [
+    "InvalidLogFilter",
+    "add_filters",
+    "configure",
+    "parse_filters",
+    "reset_filters",
+    "short_hash",
+]
+
+TARGETS_MAX: Final = 256
+"""Targets with a level of their own."""
 
 LEVELS: Final[Mapping[str, int]] = {
     "trace": logging.DEBUG - 5,
@@ -35,7 +45,13 @@ class InvalidLogFilter(CessError):  # noqa: N818  a fact
 
 def parse_filters(values: tuple[str, ...]) -> tuple[int, dict[str, int]]:
     """The general level, and the levels of single targets."""
-    general, targets = logging.INFO, {}
+    general, targets = _parse(values)
+    return logging.INFO if general is None else general, targets
+
+
+def _parse(values: tuple[str, ...]) -> tuple[int | None, dict[str, int]]:
+    general: int | None = None
+    targets: dict[str, int] = {}
     for part in ",".join(values).split(","):
         target, equals, level = part.strip().rpartition("=")
         if not level:
@@ -61,8 +77,21 @@ class _Filter:
     """Drops events below their target's level."""
 
     def __init__(self, general: int, targets: Mapping[str, int]) -> None:
+        self._first = (general, dict(targets))
         self._general = general
-        self._targets = targets
+        self._targets = dict(targets)
+
+    def add(self, general: int | None, targets: Mapping[str, int]) -> None:
+        """Let these levels win. Raises: InvalidLogFilter."""
+        merged = {**self._targets, **targets}
+        if len(merged) > TARGETS_MAX:
+            raise InvalidLogFilter(f"more than {TARGETS_MAX} targets have a level of their own")
+        self._general = self._general if general is None else general
+        self._targets = merged
+
+    def reset(self) -> None:
+        """Go back to the levels of the start."""
+        self._general, self._targets = self._first[0], dict(self._first[1])
 
     def __call__(
         self, _logger: object, name: str, event: MutableMapping[str, Any]
@@ -115,11 +144,25 @@ class _Named(_Logger):
         self.target = target
 
 
+_active = _Filter(logging.INFO, {})
+
+
+def add_filters(text: str) -> None:
+    """Let the levels in ``text`` win from now on. Raises: InvalidLogFilter."""
+    _active.add(*_parse((text,)))
+
+
+def reset_filters() -> None:
+    """Go back to the levels with which the process was started."""
+    _active.reset()
+
+
 def configure(filters: tuple[str, ...] = (), *, style: str = "human") -> None:
     """Set up the process's log; ``style`` is ``human`` or ``json``."""
-    general, targets = parse_filters(filters)
+    global _active  # noqa: PLW0603  a process has one log
+    _active = _Filter(*parse_filters(filters))
     last = structlog.processors.JSONRenderer() if style == "json" else _human
-    processors: list[Any] = [_Target(), _Filter(general, targets)]
+    processors: list[Any] = [_Target(), _active]
     if style == "json":
         processors.append(structlog.processors.TimeStamper(fmt="iso"))
     structlog.configure(

@@ -7,7 +7,14 @@ from contextlib import suppress
 import pytest
 import structlog
 
-from node.logging import InvalidLogFilter, configure, parse_filters, short_hash
+from node.logging import (
+    InvalidLogFilter,
+    add_filters,
+    configure,
+    parse_filters,
+    reset_filters,
+    short_hash,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +72,22 @@ def test_a_full_disk_behind_the_log_stops_nothing(monkeypatch: pytest.MonkeyPatc
         structlog.get_logger("node").info("lost")
         with suppress(OSError):
             full.close()
+
+
+def test_levels_change_while_it_runs_and_go_back(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(("warn,rpc=error",))
+    add_filters("rpc=debug")
+    structlog.get_logger("rpc").debug("shown")
+    add_filters("info")
+    structlog.get_logger("node").info("seen")
+    reset_filters()
+    structlog.get_logger("rpc").debug("hidden")
+    structlog.get_logger("node").info("hidden")
+    text = capsys.readouterr().err
+    assert ("shown" in text, "seen" in text, "hidden" in text) == (True, True, False)
+
+
+def test_levels_for_endless_targets_are_refused() -> None:
+    configure()
+    with pytest.raises(InvalidLogFilter, match="more than"):
+        add_filters(",".join(f"target{at}=debug" for at in range(300)))

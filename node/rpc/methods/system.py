@@ -2,6 +2,7 @@
 
 import trio
 
+from node.logging import add_filters, reset_filters
 from node.network.transport import Roles
 from node.rpc.context import NetworkView, RpcContext
 from node.rpc.jsonrpc import Json
@@ -188,3 +189,19 @@ def dry_run(ctx: RpcContext, extrinsic: bytes, hash_: Hash | None = None) -> Jso
     else:
         result = Ok(Ok(None) if outcome.error is None else Err(outcome.error))
     return to_hex(codec(ApplyExtrinsicResult).encode(result))
+
+
+@rpc_method("system_addLogFilter", unsafe=True)
+async def add_log_filter(_ctx: RpcContext, directives: str) -> Json:
+    """Let levels like `sync=debug,rpc=trace` win in the log from now on."""
+    await trio.lowlevel.checkpoint()
+    add_filters(directives)
+    return None
+
+
+@rpc_method("system_resetLogFilter", unsafe=True)
+async def reset_log_filter(_ctx: RpcContext) -> Json:
+    """Go back to the levels with which the node was started."""
+    await trio.lowlevel.checkpoint()
+    reset_filters()
+    return None

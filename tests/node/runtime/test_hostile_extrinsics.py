@@ -45,7 +45,7 @@ def vectors() -> Iterator[tuple[str, bytes, int]]:
                 continue  # a call, or calls, which are counted themselves
 
 
-@pytest.mark.parametrize(("name", "head", "least"), list(vectors()), ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("name", "head", "least"), list(vectors()), ids=str)
 def test_no_vector_of_tiny_items_is_dear(name: str, head: bytes, least: int) -> None:
     calls = CessRuntime.calls()
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import structlog
 
 from node.consensus.grandpa.voter import Statistics
+from node.logging import configure
 from node.network.transport import PeerInfo, Roles, Status
 from node.rpc.methods.grandpa import FinalityProof
 from primitives.crypto.ss58 import ss58_encode
@@ -273,3 +275,21 @@ def test_own_slots_of_the_epoch(net: Net, tmp_path: Path) -> None:
         assert own == list(range(FIRST_SLOT, FIRST_SLOT + 30))
 
     run(net, test, keystore=keystore)
+
+
+def test_levels_of_the_log_change_while_the_node_runs(
+    net: Net, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def test(bench: Bench) -> None:
+        configure(("info",))
+        assert await bench.ask("system_addLogFilter", "rpc=debug") is None
+        structlog.get_logger("rpc").debug("shown")
+        assert await bench.ask("system_resetLogFilter") is None
+        structlog.get_logger("rpc").debug("hidden")
+        with pytest.raises(RpcError, match="loud"):
+            await bench.ask("system_addLogFilter", "rpc=loud")
+
+    run(net, test)
+    text = capsys.readouterr().err
+    assert "shown" in text
+    assert "hidden" not in text
