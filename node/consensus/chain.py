@@ -8,7 +8,8 @@ the database, synced, before anybody is told; what is final never changes. ``for
 which block is the best. A block is final by a justification of the set of voters that its parent's
 state names, and no block before one below it whose finality changes that set.
 Bounds: of a reorganisation ``ROUTE_MAX`` blocks on either side are told of, the newest ones; of the
-equivocations found ``EQUIVOCATIONS_MAX`` wait to be reported.
+equivocations found ``EQUIVOCATIONS_MAX`` wait to be reported. Of the blocks of one author for one
+slot ``SIBLINGS_MAX`` are executed, and those that others build upon or prove final.
 """
 
 from collections import OrderedDict, deque
@@ -19,7 +20,12 @@ from typing import Final
 
 from node.consensus.authorities import check_set_change, epoch_for, set_change_of, voters_of
 from node.consensus.authorship import BuiltBlock, build_block
-from node.consensus.equivocations import BlockEquivocation, EquivocationWatch
+from node.consensus.equivocations import (
+    SIBLINGS_MAX,
+    BlockEquivocation,
+    EquivocationWatch,
+    SiblingLimit,
+)
 from node.consensus.finality import FinalityKeys, VoterSet
 from node.consensus.fork_choice import ForkChoice, Route
 from node.consensus.proof_threads import ProofThreads
@@ -28,7 +34,14 @@ from node.consensus.signature_workers import SignatureWorkers
 from node.consensus.signed_slots import SignedSlots
 from node.consensus.slots import Epoch, SlotClaim
 from node.consensus.verification import check_header, is_primary, slot_of
-from node.database import BlockId, ChainDatabase, PreparedState, StateDiscarded, UnknownBlock
+from node.database import (
+    BlockId,
+    BlockRefused,
+    ChainDatabase,
+    PreparedState,
+    StateDiscarded,
+    UnknownBlock,
+)
 from node.runtime import CessRuntime, runtime_at
 from node.txpool.pool import Transaction
 from pallets.frame.executive import Executive
@@ -123,6 +136,7 @@ class Chain:
         self._finalizes = finalizes
         self._voters: OrderedDict[Hash, VoterSet] = OrderedDict()
         self._watch = EquivocationWatch()
+        self._siblings = SiblingLimit()
         self.equivocations: deque[BlockEquivocation] = deque(maxlen=EQUIVOCATIONS_MAX)
         """Found and not taken yet."""
         self.lock = RLock()
@@ -278,11 +292,15 @@ class Chain:
         *,
         now_ms: int,
         justification: bytes | None = None,
+        is_built_upon: bool = False,
     ) -> Imported:
         """Check, execute and keep somebody's block, and finalise it if it comes with a proof.
 
+        ``is_built_upon``: a block upon it is known.
+
         Raises:
             UnknownBlock: its parent is not known.
+            BlockRefused: its author made several for the slot, and nothing says that it is needed.
             InvalidBlock: it breaks a rule, or contradicts what is final.
             InvalidJustification: the proof that it is final proves nothing; it is not imported.
         """
@@ -298,10 +316,16 @@ class Chain:
         checked = check_header(
             header, parent, epoch, now_ms=now_ms, duration_ms=self.slot_duration_ms
         )
-        self._note(checked.sealed.slot, epoch.authorities[checked.sealed.authority_index], header)
+        slot, author = checked.sealed.slot, epoch.authorities[checked.sealed.authority_index]
+        self._note(slot, author, header)
         voters = self.voters_for(header.parent_hash)
         if justification is not None:
             self._check_justification(header, hash_, justification, voters)
+        elif not is_built_upon and not self._siblings.takes(slot, author, hash_):
+            raise BlockRefused(
+                f"0x{author.hex()} made {SIBLINGS_MAX} blocks for slot {slot} already; one more is "
+                "taken once somebody builds upon it"
+            )
         runtime.babe.note_checked(checked.sealed.claim, checked.output)
         self.proofs.begin(runtime)(body)
         executive = Executive(runtime, verifier=self.verifier, expect=self.verifier.expect)

@@ -11,11 +11,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from primitives.header import Header
+from primitives.types import Hash
 
-__all__ = ["HEADERS_MAX", "SLOTS_MAX", "BlockEquivocation", "EquivocationWatch"]
+__all__ = [
+    "HEADERS_MAX",
+    "SIBLINGS_MAX",
+    "SLOTS_MAX",
+    "BlockEquivocation",
+    "EquivocationWatch",
+    "SiblingLimit",
+]
 
 HEADERS_MAX: Final = 2048
 SLOTS_MAX: Final = 1000
+SIBLINGS_MAX: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +64,23 @@ class EquivocationWatch:
             return None
         self._seen[key] = None
         return BlockEquivocation(author, slot, first, header)
+
+
+class SiblingLimit:
+    """Which blocks of authors that make several for one slot are taken; see the module's text."""
+
+    def __init__(self) -> None:
+        self._taken: OrderedDict[tuple[int, bytes], dict[Hash, None]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+    def takes(self, slot: int, author: bytes, block: Hash) -> bool:
+        """Whether this block of ``author`` is one of the first few."""
+        taken = self._taken.setdefault((slot, author), {})
+        if len(self._taken) > HEADERS_MAX:
+            self._taken.popitem(last=False)
+        if block not in taken and len(taken) >= SIBLINGS_MAX:
+            return False
+        taken[block] = None
+        return True

@@ -161,7 +161,12 @@ class ChainWriter:
         self.import_seconds = 0.0
 
     async def import_block(
-        self, header: Header, body: tuple[bytes, ...], *, justification: bytes | None = None
+        self,
+        header: Header,
+        body: tuple[bytes, ...],
+        *,
+        justification: bytes | None = None,
+        is_built_upon: bool = False,
     ) -> Imported:
         """Import somebody's block; returns once it is synced to disk and announced.
 
@@ -171,7 +176,11 @@ class ChainWriter:
         try:
             imported = await trio.to_thread.run_sync(
                 lambda: self.chain.import_block(
-                    header, body, now_ms=now_ms(), justification=justification
+                    header,
+                    body,
+                    now_ms=now_ms(),
+                    justification=justification,
+                    is_built_upon=is_built_upon,
                 ),
                 limiter=self._limiter,
             )

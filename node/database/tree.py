@@ -14,7 +14,9 @@ from primitives.types import Hash
 
 __all__ = ["FORKS_PER_HEIGHT_MAX", "BlockId", "BlockTree"]
 
-FORKS_PER_HEIGHT_MAX: Final = 64
+FORKS_PER_HEIGHT_MAX: Final = 1024
+"""More than authors can fill between two final blocks, of whose blocks for one slot only a few are
+taken (``node.consensus.equivocations``): what is refused here may be what others build upon."""
 
 
 @dataclass(frozen=True, slots=True)

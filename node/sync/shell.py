@@ -290,7 +290,8 @@ class Synchroniser:
                 await self._import_justification(order)
                 continue
             for block in order.blocks:
-                failure = await self._import_one(block)
+                is_built_upon = block is not order.blocks[-1]
+                failure = await self._import_one(block, is_built_upon=is_built_upon)
                 if failure is not None:
                     log.info(
                         f"Block #{block.number} ({short_hash(block.hash)}) is not imported",
@@ -306,11 +307,14 @@ class Synchroniser:
                 is_best, changes = self._database.best() == block.id, _changes_set(block.header)
                 self._feed(BlockImported(block.hash, block.number, is_best, changes))
 
-    async def _import_one(self, block: IncomingBlock) -> Failure | None:
+    async def _import_one(self, block: IncomingBlock, *, is_built_upon: bool) -> Failure | None:
         """Import a block; None if it is in the database. Raises: ``FATAL`` failures."""
         try:
             await self._writer.import_block(
-                block.header, block.body, justification=block.justification
+                block.header,
+                block.body,
+                justification=block.justification,
+                is_built_upon=is_built_upon,
             )
         except FATAL:
             raise
@@ -324,7 +328,7 @@ class Synchroniser:
         except UnknownBlock:
             return Failure.UNKNOWN_PARENT
         except (BlockRefused, StateDiscarded) as error:
-            log.warning("a block cannot be taken now", reason=str(error))
+            log.debug("a block cannot be taken now", reason=str(error))
             return Failure.REFUSED
         except InvalidBlock as error:
             log.warning("a block breaks a rule", reason=str(error))

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from node.consensus import chain as chain_module
-from node.consensus.chain import Chain, Imported
+from node.consensus.chain import NO_ROUTE, Chain, Imported
+from node.consensus.equivocations import SIBLINGS_MAX
 from node.consensus.finality import FinalityKeys
 from node.consensus.verification import FutureBlock, slot_of, unseal
-from node.database import UnknownBlock
+from node.database import BlockRefused, UnknownBlock
 from primitives.crypto.keys import KeyPair
 from primitives.digest import (
     BABE_ENGINE,
@@ -386,6 +387,33 @@ def test_two_blocks_of_one_author_in_one_slot_are_noticed_once(
     (found,) = open_net.chain.equivocations
     assert (found.author, found.slot) == (ALICE.public, FIRST_SLOT)
     assert (found.first, found.second) == (first.header, second.header)
+
+
+def test_one_authors_blocks_for_a_slot_are_few_until_somebody_builds_upon_them(
+    open_net: Net, make_net: MakeNet
+) -> None:
+    first, _ = open_net.author(slot=FIRST_SLOT)
+    moment = (FIRST_SLOT + 1) * open_net.duration_ms
+    siblings = [seal(first.header) for _ in range(2 * SIBLINGS_MAX)]  # a seal is never the same
+    ours, theirs = make_net(finalizes=False), make_net(finalizes=False)
+    for net, order in ((ours, siblings), (theirs, siblings[::-1])):
+        for header in order[:SIBLINGS_MAX]:
+            net.chain.import_block(header, first.body, now_ms=moment)
+        for header in order[SIBLINGS_MAX:]:
+            with pytest.raises(BlockRefused, match="made 4 blocks for slot"):
+                net.chain.import_block(header, first.body, now_ms=moment)
+    # Both sides are full of other blocks, and one of them goes on: the other can follow.
+    above, _ = ours.author(parent=siblings[0], slot=FIRST_SLOT + 1)
+    theirs.chain.import_block(siblings[0], first.body, now_ms=moment, is_built_upon=True)
+    assert theirs.import_(above).is_best
+    # So it can if two thirds say so, though nobody builds upon it.
+    built = Imported(siblings[1], siblings[1].hash(), False, NO_ROUTE, ())
+    third = make_net(finalizes=False)
+    for header in siblings[SIBLINGS_MAX:]:
+        third.chain.import_block(header, first.body, now_ms=moment)
+    proof = justify(ours, built)
+    third.chain.import_block(siblings[1], first.body, now_ms=moment, justification=proof)
+    assert third.chain.database.finalized().hash == siblings[1].hash()
 
 
 def test_a_strangers_justification_is_refused(open_net: Net) -> None:

@@ -1,6 +1,12 @@
 """Two blocks of one author in one slot are noticed, once, within bounds."""
 
-from node.consensus.equivocations import HEADERS_MAX, SLOTS_MAX, EquivocationWatch
+from node.consensus.equivocations import (
+    HEADERS_MAX,
+    SIBLINGS_MAX,
+    SLOTS_MAX,
+    EquivocationWatch,
+    SiblingLimit,
+)
 from primitives.digest import Digest
 from primitives.header import Header
 from primitives.types import BlockNumber, Hash
@@ -40,3 +46,13 @@ def test_old_slots_cannot_fill_the_memory() -> None:
     newest = 10_000 + HEADERS_MAX + 49
     assert watch.note(newest - SLOTS_MAX, ALICE, header(1)) is None
     assert watch.note(newest - SLOTS_MAX + 1, ALICE, header(1)) is not None
+
+
+def test_authors_of_many_slots_cannot_fill_the_memory_of_siblings() -> None:
+    limit = SiblingLimit()
+    for slot in range(2 * HEADERS_MAX):
+        for mark in range(2 * SIBLINGS_MAX):
+            taken = limit.takes(slot, b"author", Hash(bytes([mark]) * 32))
+            assert taken == (mark < SIBLINGS_MAX)
+            assert limit.takes(slot, b"author", Hash(bytes(32)))  # again, as often as it comes
+    assert len(limit) == HEADERS_MAX
