@@ -32,17 +32,27 @@ from chain_spec.presets import custom, dev, with_validators
 from client.devnet import free_port
 from client.processes import spawn
 from client.validators import Seat, node_arguments, take_seat, write_boot_nodes
+from node.consensus.grandpa.shell import timing_for
 from primitives.scale import U64
 from tests.node.hosts import Hosts
 from tests.node.namespaces import refusal, switchboard
 from tests.node.validators import NAMES
+from tests.simulation.ideal import ideal_crypto
+from tests.simulation.tiny import SLOT_MS, Executions, tiny_runtime
+from tests.simulation.validator import Validator
+from tests.simulation.world import Plan, World
 
 NETWORKS = ((4, 1000), (7, 1000), (4, 6000), (7, 6000), (21, 6000))
 BLOCKS = {1000: 40, 6000: 10}
 RPC_PORT = 31_650
 P2P_PORT = 31_700
+OUT_PEERS = 8
+"""What a node seeks; with those that seek it, it has more."""
 START_S = 300.0
 STOP_S = 30.0
+SIMULATED = (4, 7, 21)
+SIMULATED_MS = 300_000
+LOOK_MS = 5
 SPLITS_S = (10.0, 60.0)
 CHAIN = "cess_bench"
 BYTES = re.compile(r"^substrate_sub_libp2p_network_bytes_total\{.*\} (\d+)", re.MULTILINE)
@@ -97,14 +107,14 @@ class Network:
                 process.wait()
 
     def wait_until_connected(self) -> None:
-        """Until the first knows all others and has a final block."""
+        """Until the first knows all others, or as many as it seeks, and finality has begun."""
         deadline = time.monotonic() + START_S
         while True:
             try:
                 with Socket(self.seats[0].rpc_port) as socket:
                     peers = socket.ask("system_health")["peers"]
                     head = socket.ask("chain_getHeader", socket.ask("chain_getFinalizedHead"))
-                if peers >= self.count - 1 and int(head["number"], 16) >= 2:
+                if peers >= min(self.count - 1, OUT_PEERS) and int(head["number"], 16) >= 2:
                     return
             except OSError:
                 pass
@@ -113,6 +123,11 @@ class Network:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.count} validators did not meet in {START_S:.0f} s")
             time.sleep(1)
+
+    def peers(self) -> int:
+        """With how many others the first one is connected."""
+        with Socket(self.seats[0].rpc_port) as socket:
+            return int(socket.ask("system_health")["peers"])
 
     def traffic(self) -> int:
         """Bytes of the first one's sockets so far, in both directions."""
@@ -167,16 +182,69 @@ def measure(count: int, slot_ms: int) -> None:
             blocks = observe(network, BLOCKS[slot_ms])
             seconds = time.monotonic() - began
             moved, used = network.traffic() - before, network.cpu_s() - cpu
+            peers = network.peers()
         finally:
             network.close()
     lags = sorted(block.final_s - block.imported_s for block in blocks)
     rounds = [block.rounds for block in blocks]
-    each = moved / len(blocks) / (count - 1) / 1024
+    each = moved / len(blocks) / peers / 1024
     load = used / seconds / (os.cpu_count() or 1)
     print(
         f"{count:>10} {slot_ms / 1000:>5.0f} s {len(blocks):>7} {statistics.median(lags):>8.2f} s "
         f"{lags[-1]:>6.2f} s {statistics.mean(rounds):>7.1f} {max(rounds):>4} {each:>9.1f} KiB "
         f"{load:>6.0%}",
+        flush=True,
+    )
+
+
+def simulate(count: int) -> None:
+    """The same voters where processors cost nothing and every message takes 5 to 60 ms."""
+    lags: list[int] = []
+    rounds: list[int] = []
+    seen: dict[int, tuple[int, int]] = {}
+    plan = Plan(
+        seed=count,
+        validators=count,
+        in_set=count,
+        length_ms=SIMULATED_MS,
+        timing=timing_for(SLOT_MS),
+    )
+    with ideal_crypto(), tiny_runtime(Executions()):
+
+        class Watched(World):
+            def finalized(self, node: Validator, number: int) -> None:
+                super().finalized(node, number)
+                if node.index == 0:
+                    round_ = node.voter.statistics().round
+                    for height in [height for height in seen if height <= number]:
+                        then, before = seen.pop(height)
+                        lags.append(self.now - then)
+                        rounds.append(max(1, round_ - before))
+
+            def run_until(self, end: int) -> None:
+                self._look()
+                super().run_until(end)
+
+            def _look(self) -> None:
+                node = self.nodes[0]
+                if node.is_up:
+                    best = node.database.best().number
+                    if best > self._best:
+                        self._best = best
+                        if best > node.database.finalized().number:
+                            seen[best] = self.now, node.voter.statistics().round
+                self.at(self.now + LOOK_MS, None, self._look)
+
+            _best = 0
+
+        world = Watched(plan).run()
+    ordered = sorted(lags)
+    print(
+        f"{count:>10} {SLOT_MS / 1000:>5.0f} s {len(lags):>7} "
+        f"{statistics.median(ordered) / 1000:>8.2f} s {ordered[-1] / 1000:>6.2f} s "
+        f"{statistics.mean(rounds):>7.1f} {max(rounds):>4}   simulated, "
+        f"{world.network.sent / world.checkers.highest / count / (count - 1):.1f} messages "
+        "per block, peer",
         flush=True,
     )
 
@@ -190,14 +258,15 @@ def heal(split_s: float) -> None:
             board.split(NAMES[2:])
             time.sleep(split_s)
             stopped = hosts.finals()
-            rounds = max(hosts.round(name) for name in NAMES)
-            behind = max(hosts.height(name) for name in NAMES) - max(stopped.values())
-            board.split(())
-            target = max(stopped.values()) + behind
-            took = hosts.until_final(target, START_S)
+            begun = max(hosts.round(name) for name in NAMES)
+            target = min(hosts.height(name) for name in NAMES)
+            with hosts.subscribed("bob", "grandpa_subscribeJustifications") as justifications:
+                board.split(())
+                took = hosts.until_final(target, START_S)
+                rounds = hosts.rounds_to(target, begun, justifications)
             print(
-                f"split for {split_s:.0f} s, {behind} blocks not final: all final {took:.1f} s "
-                f"after healing, in {hosts.rounds_since(rounds)} rounds",
+                f"split for {split_s:.0f} s, {target - max(stopped.values())} blocks not final: "
+                f"all final {took:.1f} s after healing, in {rounds} rounds",
                 flush=True,
             )
         finally:
@@ -211,6 +280,8 @@ def main() -> None:
     print("validators    slot  blocks   lag: median    max  rounds  max  per block, peer   load")
     for count, slot_ms in NETWORKS[: 1 if quick else None]:
         measure(count, slot_ms)
+    for count in SIMULATED[: 1 if quick else None]:
+        simulate(count)
     why = refusal()
     if why is not None:
         print(f"healing of a split network: not measured, as {why}")

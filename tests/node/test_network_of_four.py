@@ -5,16 +5,12 @@ Each begins by bringing back whoever the one before left dead.
 """
 
 import random
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import orjson
 import pytest
-import websocket
 
 from client.chain.blocks import header_of_json
 from primitives.digest import BABE_ENGINE, BabePreDigest, PreRuntime
@@ -98,7 +94,7 @@ def test_a_new_node_joins(validators: Validators, mode: str) -> None:
 
 def test_kills_in_a_loop_lose_nothing_and_sign_nothing_twice(validators: Validators) -> None:
     moments = random.Random(4)
-    with headers_of(validators, "alice") as heard:
+    with validators.subscribed("alice", "chain_subscribeAllHeads") as heard:
         for kill in range(KILLS):
             validators.transfer("alice", "//Eve")
             time.sleep(moments.uniform(0.3, 3.0))
@@ -120,7 +116,7 @@ def test_kills_in_a_loop_lose_nothing_and_sign_nothing_twice(validators: Validat
     assert validators.nonce_of("dave", "//Eve") == validators.nonces["//Eve"] == KILLS
 
     by_claim = defaultdict(set)
-    for header in heard:
+    for header in map(header_of_json, heard):
         by_claim[claim_of(header)].add(header.hash())
     assert len(by_claim) > KILLS
     assert [claim for claim, hashes in by_claim.items() if len(hashes) > 1] == []
@@ -136,28 +132,3 @@ def claim_of(header: Header) -> tuple[int, int]:
     )
     claim = decode(BabePreDigest, bytes(data))
     return claim.claimed_slot, claim.author
-
-
-@contextmanager
-def headers_of(validators: Validators, name: str) -> Iterator[list[Header]]:
-    """Every block that a node imports meanwhile, of all forks."""
-    heard: list[Header] = []
-    socket = websocket.create_connection(f"ws://127.0.0.1:{validators.rpc[name]}")
-    socket.send('{"jsonrpc":"2.0","id":1,"method":"chain_subscribeAllHeads","params":[]}')
-
-    def listen() -> None:
-        while True:
-            try:
-                said = orjson.loads(socket.recv())
-            except (websocket.WebSocketException, OSError, ValueError):
-                return
-            if "params" in said:
-                heard.append(header_of_json(said["params"]["result"]))
-
-    thread = threading.Thread(target=listen)
-    thread.start()
-    try:
-        yield heard
-    finally:
-        socket.close()
-        thread.join(10)

@@ -10,14 +10,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+import websocket
 
 from chain_spec.presets import custom, dev, with_validators
 from node.network.node_key import NodeKey
@@ -157,10 +161,9 @@ class Validators:
         raw = self.ask(name, "state_getStorage", "0x" + key.hex(), at)
         return 0 if raw is None else int(decode(U32, bytes.fromhex(raw[2:])[:4]))
 
-    def round(self, name: str) -> tuple[int, int]:
-        """The set that votes, and its round."""
-        found = self.ask(name, "grandpa_roundState")
-        return int(found["setId"]), int(found["best"]["round"])
+    def round(self, name: str) -> int:
+        """The round of GRANDPA that is being voted in."""
+        return int(self.ask(name, "grandpa_roundState")["best"]["round"])
 
     def two_votes(self) -> list[str]:
         """What any node said of an authority that signed twice."""
@@ -197,10 +200,32 @@ class Validators:
         self.nonces[suri] = nonce + 1
         return found
 
-    def rounds_since(self, before: tuple[int, int]) -> int:
-        """Rounds that anybody has gone on since; a new set of voters counts from 1."""
-        set_id, number = max(self.round(name) for name in self.running)
-        return number - before[1] if set_id == before[0] else number
+    def connect(self, name: str) -> websocket.WebSocket:
+        return websocket.create_connection(f"ws://127.0.0.1:{self.rpc[name]}")
+
+    @contextmanager
+    def subscribed(self, name: str, method: str) -> Iterator[list[Any]]:
+        """Whatever a subscription brings meanwhile."""
+        heard: list[Any] = []
+        socket = self.connect(name)
+        socket.send(orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": []}))
+
+        def listen() -> None:
+            while True:
+                try:
+                    said = orjson.loads(socket.recv())
+                except (websocket.WebSocketException, OSError, ValueError):
+                    return
+                if "params" in said:
+                    heard.append(said["params"]["result"])
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        try:
+            yield heard
+        finally:
+            socket.close()
+            thread.join(10)
 
     # Waiting.
 
