@@ -12,25 +12,31 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from node.database import ChainDatabase, MemoryKv, StateDiscarded, UnknownBlock
+from node.database import (
+    ChainDatabase,
+    MemoryKv,
+    StateDiscarded,
+    StateSnapshot,
+    UnknownBlock,
+    layout,
+)
 from primitives.trie import root, verify_proof
 from primitives.types import Hash
 
 # Few keys and values, close together: splits, collapses and A -> B -> A are frequent.
-KEYS = st.sampled_from(
-    [
-        b"",
-        b"\x00",
-        b"\x00\x00",
-        b"\x00\x01",
-        b"\x01",
-        b"\x10",
-        b"\x11\x11",
-        b"\x11\x12",
-        b"\xff" * 3,
-    ]
-)
-VALUES = st.sampled_from([b"", b"A" * 20, b"B" * 32, b"C" * 33, b"D" * 100])
+ALL_KEYS = [
+    b"",
+    b"\x00",
+    b"\x00\x00",
+    b"\x00\x01",
+    b"\x01",
+    b"\x10",
+    b"\x11\x11",
+    b"\x11\x12",
+    b"\xff" * 3,
+]
+KEYS = st.sampled_from(ALL_KEYS)
+VALUES = st.sampled_from([b"", b"A" * 20, b"B" * 32, b"C" * 33, b"D" * 100, b"E" * 300, b"F" * 300])
 CHANGES = st.dictionaries(KEYS, st.none() | VALUES, max_size=5)
 NOWHERE = Hash(bytes(32))
 STEPS = st.one_of(
@@ -54,6 +60,8 @@ class Model:
     numbers: dict[Hash, int] = field(default_factory=dict)
     final: list[Hash] = field(default_factory=list)
     best: Hash = NOWHERE
+    held: dict[Hash, StateSnapshot] = field(default_factory=dict)
+    """The first snapshot of each block since the database was opened."""
 
     def open_blocks(self) -> list[Hash]:
         """Finalized head and everything above, newest first."""
@@ -69,6 +77,7 @@ class Model:
 
     def forget(self, block: Hash) -> None:
         del self.numbers[block], self.states[block], self.parents[block]
+        self.held.pop(block, None)
 
     def finalize(self, block: Hash) -> tuple[list[Hash], set[Hash]]:
         line = self.line(block)
@@ -99,11 +108,22 @@ def check(database: ChainDatabase, kv: MemoryKv, model: Model, tools: Any) -> No
         snapshot = database.state_at(block)
         assert snapshot.root == root(state)
         assert dict(snapshot.items()) == state
+        for each in (snapshot, model.held.setdefault(block, snapshot)):
+            assert {key: each.get(key) for key in ALL_KEYS} == {
+                key: state.get(key) for key in ALL_KEYS
+            }
+        assert snapshot.keys(b"", 99) == sorted(state)
+        for key in ALL_KEYS:
+            assert snapshot.next_key(key) == min(filter(key.__lt__, state), default=None)
         every |= tools.reachable(database, block)
         keys = [b"\x11\x11", b"\x11\x13", b""]
         proven = verify_proof(snapshot.root, snapshot.prove(keys), keys)
         assert proven == {key: state.get(key) for key in keys}
     assert tools.kept_nodes(kv) == every, "nodes that nobody reaches, or lost ones"
+    flat = {key[2:] for key, _ in kv.iterate(layout.FLAT)}
+    assert flat == model.states[model.final[-1]].keys(), "the column holds the final state's keys"
+    unfinalized = {block for block in model.numbers if block not in model.final}
+    assert {key[1:] for key, _ in kv.iterate(layout.CHANGES)} == unfinalized
     assert database.finalized().hash == model.final[-1]
     assert database.best().hash == model.best
     for number, block in enumerate(model.final + model.line(model.best)):
@@ -182,4 +202,5 @@ def test_kept_states_are_complete_and_nothing_else_is_kept(
             model.best = chosen
         else:
             chain.database = database = ChainDatabase(kv, **options)
+            model.held.clear()
         check(database, kv, model, tools)
