@@ -899,8 +899,10 @@ class Staking(Pallet):
     def places(self, *, of_nominators: bool) -> int:
         """How many nominators, or candidates, there may be."""
         if of_nominators:
-            return min(weights.NOMINATORS_LIMIT, int(self.max_nominators_count.get() or 2**32))
-        return min(weights.VALIDATORS_LIMIT, int(self.max_validators_count.get() or 2**32))
+            limit, chosen = weights.NOMINATORS_LIMIT, self.max_nominators_count.get()
+        else:
+            limit, chosen = weights.VALIDATORS_LIMIT, self.max_validators_count.get()
+        return limit if chosen is None else min(limit, int(chosen))
 
     def chill_stash(self, stash: AccountId) -> None:
         """Take ``stash`` out of the next elections."""

@@ -471,6 +471,19 @@ def test_root_cannot_go_beyond_what_a_block_bears(stake, name, limit, op) -> Non
         stake.call("set_staking_configs", None, **configs(**{name: op(limit + 1)}))
 
 
+def test_root_can_close_all_places(stake: StakeWorld) -> None:
+    none = NumberSet(value=U32(0))
+    stake.call(
+        "set_staking_configs", None, **configs(max_nominator_count=none, max_validator_count=none)
+    )
+    stake.bond(NIA, BOND_EACH)
+    with stake.world.no_trace(), pytest.raises(Staking.TooManyNominators):
+        stake.nominate(NIA, ANN)
+    with stake.world.no_trace(), pytest.raises(Staking.TooManyValidators):
+        stake.validate(NIA)
+    stake.validate(ANN, 5)  # who has a place keeps it
+
+
 def test_the_seats_of_an_election(stake: StakeWorld) -> None:
     seats = stake.staking.validator_count
     stake.call("set_validator_count", None, new=U32(2))

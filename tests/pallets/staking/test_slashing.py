@@ -164,6 +164,27 @@ def test_no_stake_gets_away_before_the_last_report_of_its_era(backed: StakeWorld
     backed.check_money()
 
 
+def test_no_stake_gets_away_while_elections_fail(backed: StakeWorld) -> None:
+    """The attack: so few stand that no era can follow; the offender waits for its bond."""
+    backed.call("chill", BEN)
+    backed.offend(ANN, BILLION)  # now Cat alone stands, and two are the least
+    backed.call("unbond", ANN, value=Balance(BOND_EACH))
+    for _ in range(10 * BONDING):
+        backed.next_session()
+        backed.block()
+        backed.call("withdraw_unbonded", ANN, num_slashing_spans=U32(0))
+    assert backed.active == 1
+    assert set(backed.validators) == set(FOUNDERS)  # none is missed before there are others
+    assert ANN in backed.around.disabled
+    assert backed.held(ANN) == BOND_EACH
+    backed.validate(BEN)
+    backed.to_era(2 + DEFER)
+    until_applied(backed)
+    assert ANN not in backed.staking.ledger
+    assert backed.held(ANN) == 0
+    backed.check_money()
+
+
 def test_a_report_after_the_bond_is_free_is_discarded(backed: StakeWorld) -> None:
     session = backed.around.session
     backed.to_era(1 + BONDING)
