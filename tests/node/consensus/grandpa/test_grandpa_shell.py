@@ -393,8 +393,9 @@ def test_what_no_honest_voter_sends_costs_the_peer_and_changes_nothing() -> None
 def test_long_messages_use_up_what_a_peer_may_send() -> None:
     long = 60 << 10
     peer = _Peer(is_light=False)
-    assert sum(peer.may_send(long, 0.0) for _ in range(BURST_MAX)) == 68
-    assert sum(peer.may_send(long, 1.0) for _ in range(BURST_MAX)) == 16
+    assert sum(peer.may_send(long, 4, 0.0) for _ in range(BURST_MAX)) == 68
+    assert sum(peer.may_send(long, 4, 10.0) for _ in range(BURST_MAX)) == 31
+    assert sum(peer.may_send(long, 1000, 20.0) for _ in range(BURST_MAX)) == 68
 
 
 @pytest.mark.parametrize("seed", range(4))
