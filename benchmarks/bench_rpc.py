@@ -30,7 +30,20 @@ READS = (
     ("nonce", "state_call", ("AccountNonceApi_account_nonce", f"0x{ACCOUNT[-32:].hex()}")),
     ("health", "system_health", ()),
 )
+DISTINCT = 6_000
 METADATA = call("state_getMetadata")
+
+
+def new_values() -> list[tuple[str, str]]:
+    """Reads of which none is asked twice, so that no kept answer helps."""
+    return [("state_getStorage", f"0x{ACCOUNT[:-32].hex()}{at:064x}") for at in range(DISTINCT)]
+
+
+def new_nonces() -> list[tuple[str, str, str]]:
+    """Questions to the runtime of which none is asked twice."""
+    return [
+        ("state_call", "AccountNonceApi_account_nonce", f"0x{at:064x}") for at in range(DISTINCT)
+    ]
 
 
 def share(values: Sequence[float], part: float) -> float:
@@ -101,7 +114,12 @@ def main() -> int:
         print(f"{count} WebSockets, {options.rate:,} reads/s asked for during {SECONDS:.0f} s")
         print("read          reads/s   p50 ms   p99 ms   max ms")
         mixed = [Socket.frame(call(method, *params)) for _, method, params in READS]
-        rows = [("mixed", mixed), *((READS[at][0], mixed[at : at + 1]) for at in range(len(READS)))]
+        rows = [
+            ("mixed", mixed),
+            *((READS[at][0], mixed[at : at + 1]) for at in range(len(READS))),
+            ("new values", [Socket.frame(call(*each)) for each in new_values()]),
+            ("new nonces", [Socket.frame(call(*each)) for each in new_nonces()]),
+        ]
         for name, frames in rows:
             load = Load(sockets, options.rate)
             rate = load.run(frames, SECONDS if name == "mixed" else SECONDS / 4)

@@ -122,6 +122,8 @@ class _Socket:
                     if not await self._take(event):
                         return
                 await self._flush_little()
+                # Whoever was just answered has mostly not asked again: do not try in vain first.
+                await trio.lowlevel.wait_readable(self._stream.socket)
                 data = await self._stream.receive_some(RECEIVE_BYTES)
                 self._heard = trio.current_time()
                 self._socket.receive_data(data or None)
