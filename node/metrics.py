@@ -70,6 +70,8 @@ class Readings:
     """Over the peer-to-peer network."""
     sent_bytes: int
     connections_opened: int
+    propagated_count: int
+    """Transactions sent to peers, counted for each of them."""
     reported_count: int
     """Equivocations that this node reported."""
 
@@ -163,6 +165,7 @@ def render(readings: Readings) -> str:
     series(
         "substrate_sub_libp2p_connections_opened_total", "counter", {"": found.connections_opened}
     )
+    series("substrate_sync_propagated_transactions", "counter", {"": found.propagated_count})
     series("cess_equivocations_reported_total", "counter", {"": found.reported_count})
     return "\n".join(lines) + "\n"
 

@@ -457,6 +457,7 @@ class _Node:
             received_bytes=received,
             sent_bytes=sent,
             connections_opened=0 if sockets is None else sockets.counters.connections_opened,
+            propagated_count=self.gossip.sent_count,
             reported_count=self.reporter.reported_count,
         )
 

@@ -44,6 +44,7 @@ READINGS = Readings(
     received_bytes=700,
     sent_bytes=800,
     connections_opened=6,
+    propagated_count=17,
     reported_count=1,
 )
 
@@ -60,6 +61,7 @@ def test_the_text_is_prometheus() -> None:
     assert 'substrate_finality_grandpa_round{chain="dev"} 11\n' in text
     assert 'substrate_finality_grandpa_prevotes_total{chain="dev"} 3\n' in text
     assert 'substrate_sub_libp2p_network_bytes_total{chain="dev",direction="out"} 800\n' in text
+    assert 'substrate_sync_propagated_transactions{chain="dev"} 17\n' in text
     assert 'name="a \\"name\\" "' in text
     kind, label = r"# TYPE \w+ (gauge|counter|summary|histogram)", r'\w+="(\\.|[^"\\])*",?'
     line = re.compile(rf"({kind})|(\w+\{{({label})*\}} [0-9.e+-]+)")

@@ -2,9 +2,15 @@
 
 import pytest
 
-from pallets.frame.runtime_api import RuntimeApis, UnknownRuntimeApi, api_spec, runtime_api
+from pallets.frame.runtime_api import (
+    ITEMS_MAX,
+    RuntimeApis,
+    UnknownRuntimeApi,
+    api_spec,
+    runtime_api,
+)
 from primitives.errors import DecodeError
-from primitives.scale import U32, U64
+from primitives.scale import U32, U64, encode
 
 
 @runtime_api(version=3, name="Questions")
@@ -17,6 +23,10 @@ class Answers:
     def add(self, left: U32, right: U64) -> U64:
         """The sum of both and the base."""
         return U64(self._base + left + right)
+
+    def count(self, items: tuple[bool, ...]) -> U32:
+        """How many."""
+        return U32(self._base + len(items))
 
     def nothing(self) -> None:
         """Nothing at all."""
@@ -42,6 +52,15 @@ def test_parameters_and_results_are_scale() -> None:
 def test_parameters_are_decoded_strictly(params: bytes) -> None:
     with pytest.raises(DecodeError):
         ask("Questions_add", params)
+
+
+def test_tiny_items_without_end_are_refused() -> None:
+    many = (True,) * ITEMS_MAX
+    assert ask("Questions_count", encode(tuple[bool, ...], many)) == encode(
+        U32, U32(10 + ITEMS_MAX)
+    )
+    with pytest.raises(DecodeError, match="more items than"):
+        ask("Questions_count", encode(tuple[bool, ...], (*many, True)))
 
 
 @pytest.mark.parametrize(
