@@ -409,8 +409,8 @@ class ChainDatabase:
 
         Raises: UnknownBlock, StateDiscarded.
         """
-        trie = self.state_at(parent).trie
-        return PreparedState(parent, trie.update(changes, self._nodes.allocate))
+        state = self.state_at(parent)
+        return PreparedState(parent, state.trie.update(changes, self._nodes.allocate, state.get))
 
     def import_block(
         self,

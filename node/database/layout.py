@@ -214,7 +214,7 @@ def decode_journal(content: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def encode_node_record(new: NewNode) -> bytes:
     """A trie node: length, encoding, the children's numbers, the value if it is kept by hash."""
     node = new.node
-    numbers = [child[HASH_BYTES:] for child in node.children or () if isinstance(child, Ref)]
+    numbers = [child[HASH_BYTES:] for child in node.children or () if type(child) is Ref]
     value = b"" if node.value_hash is None or node.value is None else node.value
     return b"".join((pack("<I", len(new.encoding)), new.encoding, *numbers, value))
 

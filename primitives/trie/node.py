@@ -175,7 +175,10 @@ def encode_node(node: Node) -> bytes:
         for slot, child in enumerate(children):
             if child is not None:
                 bitmap |= 1 << slot
-                merkle = child[:HASH_BYTES] if isinstance(child, Ref) else child.merkle
+                if type(child) is Ref:
+                    merkles.append(_HASHED + child[:HASH_BYTES])
+                    continue
+                merkle = child.merkle
                 merkles.append(_SHORT[len(merkle)])
                 merkles.append(merkle)
         parts.append(bitmap.to_bytes(2, "little"))

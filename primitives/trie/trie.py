@@ -239,10 +239,22 @@ class Trie:
     # Changing.
 
     def update(
-        self, changes: Mapping[bytes, bytes | None], allocate: Callable[[], int]
+        self,
+        changes: Mapping[bytes, bytes | None],
+        allocate: Callable[[], int],
+        get: Callable[[bytes], bytes | None] | None = None,
     ) -> TrieUpdate:
-        """The trie with ``changes`` applied (None removes); numbers come from ``allocate``."""
-        real = [(key, value) for key, value in sorted(changes.items()) if self.get(key) != value]
+        """The trie with ``changes`` applied (None removes); numbers come from ``allocate``.
+
+        ``get`` may be a cheaper way to read this trie's values.
+        """
+        before = self.get if get is None else get
+        # A key that is removed must be in the trie itself.
+        real = [
+            (key, value)
+            for key, value in sorted(changes.items())
+            if (self.get if value is None else before)(key) != value
+        ]
         if not real:
             return TrieUpdate(self.root, (), (), {}, ())
         edit = _Edit(self._nodes, self._layout)
@@ -386,7 +398,7 @@ class _Edit:
                 order += [
                     (child, children, slot, path + NIBBLES[slot] + child.partial)
                     for slot, child in enumerate(children)
-                    if isinstance(child, Node) and child.id == _DIRTY
+                    if type(child) is Node and child.id == _DIRTY
                 ]
         inserted: list[NewNode] = []
         placed: list[tuple[bytes, int, bytes]] = []
