@@ -36,14 +36,14 @@ class Hosts(Validators):
         return self.board.inside(name, lambda: make(name))
 
     def rounds_to(self, number: int, begun: int, justifications: list[Any]) -> int:
-        """How many rounds, ``begun`` the first, it took to make a block of this height final."""
+        """How many rounds after ``begun``, which was under way, made this height final."""
         rounds: list[int] = []
 
         def is_heard() -> bool:
             for text in justifications:
                 found = decode(GrandpaJustification, bytes.fromhex(text[2:]))
                 if found.commit.target_number >= number:
-                    rounds.append(int(found.round) - begun + 1)
+                    rounds.append(int(found.round) - begun)
             return bool(rounds)
 
         self.until(is_heard, START_S)

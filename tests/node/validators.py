@@ -35,7 +35,7 @@ from primitives.types import AccountId, Balance, Hash
 
 NAMES = ("alice", "bob", "charlie", "dave")
 TCESS = 10**18
-START_S = 60
+START_S = 120
 POLL_S = 0.25
 CESS = Path(sys.executable).parent / "cess"
 
