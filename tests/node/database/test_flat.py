@@ -120,6 +120,8 @@ def test_finality_in_the_middle_of_a_read_does_not_show(
         changes={b"small": b"1", b"big": b"b" * BIG, b"gone": None, b"new": b"n", b"big m": b""}
     )
 
+    chain.database._flat.view.values = flat._Values()  # `extend` read what it changes
+
     def finalize() -> None:
         kv.before = kv.after = lambda: None
         chain.database.finalize(made, None)
