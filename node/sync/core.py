@@ -694,6 +694,12 @@ class SyncCore:
             case Failure.BAD_PROOF:
                 if peer is not None:
                     self._blame(peer, what.hash, Cost.BAD_JUSTIFICATION)
+            case Failure.FUTURE if ordered.run is not None:
+                # No honest peer has a long chain of slots to come, unless this node's clock is off.
+                if peer is not None:
+                    self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
+                    self._leave_run(peer)
+                    peer.paused_until_ms = self._now + OTHER_CHAIN_PAUSE_MS
             case Failure.FUTURE:
                 self._wants.drop(what.hash)
                 self._orders.put_off(ordered, self._now)

@@ -331,6 +331,8 @@ class Synchroniser:
             log.debug("a block cannot be taken now", reason=str(error))
             return Failure.REFUSED
         except InvalidBlock as error:
+            if block.number <= self._database.finalized().number:
+                return Failure.REFUSED  # others were final before it came: nobody's fault
             log.warning("a block breaks a rule", reason=str(error))
             return Failure.BAD
         except CessError as error:

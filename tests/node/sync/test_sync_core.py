@@ -267,6 +267,21 @@ def test_the_bad_block_in_a_run_is_blamed_on_its_sender_alone() -> None:
     assert node.reputation == {}
 
 
+def test_blocks_of_slots_to_come_do_not_hold_a_run_up() -> None:
+    chain = line(GENESIS, 1000)
+    rig = Rig()
+    asked = request_of(rig.join("liar", chain[-1]))
+    fake = line(GENESIS, 128, b"early")
+    rig.give(arrived(asked, *fake))
+    effects = rig.join("honest", chain[-1])
+    effects = rig.give(ImportFailed(fake[0].hash(), Failure.FUTURE))
+    assert costs(effects) == [Cost.UNKNOWN_ANCESTOR]
+    assert rig.core.statistics()["early"] == 0
+    for _ in range(50):
+        effects = rig.give(Ticked(), 1_000)
+        assert not any(isinstance(each, RequestBlocks) and each.peer == "liar" for each in effects)
+
+
 def test_a_liar_of_two_runs_that_leaves_is_in_neither_of_them() -> None:
     chain, fork = line(GENESIS, 20), line(GENESIS, 1000, b"f")
     far = line(chain[-1], 1000)

@@ -1,5 +1,6 @@
 """Real chains over a network in memory: full, fast and warp, over restarts and among liars."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from node.database import KeyValue, LevelDb, MemoryKv
 from node.network.transport import RequestKind
 from node.network.wire import BlockResponse, StateResponse, WarpProof
 from node.sync.bootstrap import Bootstrap, SyncMode
+from node.sync.events import Failure, IncomingBlock
 from node.sync.state import decode_compact_proof, encode_compact_proof
 from node.sync.warp import Fragment
 from primitives.trie import root
+from primitives.types import BlockNumber, Hash
 from tests.node.net import ALICE_GRANDPA, new_net
 from tests.node.sync.chains import VOTERS, Peer, lie, long_chain, play, running
 
@@ -42,6 +45,24 @@ def test_a_fresh_node_syncs_every_block_and_what_is_final(source: Peer) -> None:
         assert fresh.sync.imported_count == LENGTH
         assert set_change_blocks(fresh.database) == set_change_blocks(source.database)
         assert source.network.reputation("fresh") >= 0
+
+    play(script)
+
+
+def test_a_fork_that_comes_after_finality_is_not_its_senders_fault() -> None:
+    net = long_chain(20, 0)
+    header = net.chain.header(net.chain.database.finalized().hash)
+    late = replace(header, state_root=Hash(b"\x01" * 32))
+    node = Peer("node", net=net)
+
+    async def script() -> None:
+        async with running(node):
+            block = IncomingBlock(late.hash(), late, (), None, 0)
+            found = await node.sync._import_one(block, is_built_upon=False)
+            assert found is Failure.REFUSED
+            above = replace(late, number=BlockNumber(late.number + 1), parent_hash=header.hash())
+            block = IncomingBlock(above.hash(), above, (), None, 0)
+            assert await node.sync._import_one(block, is_built_upon=False) is Failure.BAD
 
     play(script)
 
