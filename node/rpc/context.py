@@ -29,6 +29,9 @@ READERS_MAX: Final = 4
 """Threads in which calls and subscriptions of all connections read: one thread computes at a time,
 so more of them would only slow down the one that makes blocks."""
 
+LOOKUPS_MAX: Final = 4096
+"""Questions to one runtime that only read."""
+
 STATE_CLIENT_ERROR = 4003
 
 
@@ -78,6 +81,27 @@ class SyncView(Protocol):
         ...
 
 
+class LookupRuntime:
+    """The runtime over the last block that was asked about, for questions that only read.
+
+    Making one costs several times as much as such a question. For the loop alone: a runtime is not
+    shared by threads. It remembers what it has read, so another follows after ``LOOKUPS_MAX``.
+    """
+
+    def __init__(self) -> None:
+        self._at: Hash | None = None
+        self._runtime: CessRuntime | None = None
+        self._count = 0
+
+    def over(self, chain: Chain, block: Hash) -> CessRuntime:
+        """The runtime over the state after ``block``. Raises: UnknownBlock, StateDiscarded."""
+        if self._runtime is None or self._at != block or self._count >= LOOKUPS_MAX:
+            self._runtime = chain.runtime(block)
+            self._at, self._count = block, 0
+        self._count += 1
+        return self._runtime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcContext:
     """The node, as its methods see it."""
@@ -100,6 +124,7 @@ class RpcContext:
     """Authoring keys that are not in the keystore."""
     readers: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(READERS_MAX))
     """Threads of callers are their own, so that consensus never waits for one of them."""
+    lookups: LookupRuntime = field(default_factory=LookupRuntime)
 
     async def read(self, function: Callable[..., T], *arguments: object) -> T:
         """Run ``function`` in one of the readers' threads; a caller who is gone does not wait."""
@@ -148,3 +173,7 @@ class RpcContext:
     def runtime(self, hash_: Hash | None) -> CessRuntime:
         """The runtime over the state after a block."""
         return self.chain.runtime(self.at(hash_))
+
+    def lookup_runtime(self, hash_: Hash | None) -> CessRuntime:
+        """The same for a question that only reads and is asked on the loop."""
+        return self.lookups.over(self.chain, self.at(hash_))

@@ -94,7 +94,9 @@ def _is_lookup(method: str, *_rest: object) -> bool:
 @rpc_method("state_call", aliases=("state_callAt",), quick=_is_lookup, stable=True)
 def call(ctx: RpcContext, method: str, data: bytes = b"", hash_: Hash | None = None) -> Json:
     """Ask the runtime a question by name."""
-    return to_hex(apis(ctx.runtime(hash_)).call(method, data))
+    is_lookup = method in LOOKUPS  # and therefore on the loop
+    runtime = ctx.lookup_runtime(hash_) if is_lookup else ctx.runtime(hash_)
+    return to_hex(apis(runtime).call(method, data))
 
 
 @rpc_subscription(

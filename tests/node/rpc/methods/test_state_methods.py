@@ -261,3 +261,21 @@ def test_adding_up_lengths_is_bounded(net: Net, monkeypatch: pytest.MonkeyPatch)
         assert caught.value.code == 4002
 
     run(net, test)
+
+
+def test_nonces_are_those_of_the_block_whatever_was_asked_before(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        asked = ("state_call", "AccountNonceApi_account_nonce", hex_of(ALICE.account_id))
+        blocks = []
+        for number in range(3):
+            block = await bench.author(net.transfer(pair=ALICE, nonce=number))
+            blocks.append(hex_of(block.hash))
+            assert await bench.ask(*asked) == f"0x{number + 1:02x}000000"
+        for number in (1, 0, 2, 0):
+            assert await bench.ask(*asked, blocks[number]) == f"0x{number + 1:02x}000000"
+        assert await bench.ask(*asked) == "0x03000000"
+        with pytest.raises(RpcError):
+            await bench.ask(*asked, UNKNOWN)
+        assert await bench.ask(*asked) == "0x03000000"
+
+    run(net, test)
