@@ -21,7 +21,7 @@ import trio
 
 from node.consensus.authorities import set_change_of, voters_of
 from node.consensus.set_changes import set_change_note
-from node.consensus.shell import ChainWriter
+from node.consensus.shell import FATAL, ChainWriter
 from node.database import BlockId, BlockRefused
 from node.database.notes import NoteChanges
 from node.logging import short_hash
@@ -172,7 +172,18 @@ class Bootstrap:
         """Entries of the state that are here."""
 
     async def run(self) -> None:
-        """Begin near the end; returns when the chain is there, or is too short for it."""
+        """Begin near the end; returns when the chain is there, or it has to be fetched in full."""
+        try:
+            await self._begin()
+        except FATAL:
+            raise
+        except CessError as error:
+            log.error("the chain is fetched block by block", reason=str(error))
+        if self._database.fetched_state is not None:
+            await self._writer.exclusively(self._forget)
+        self.is_needed = False
+
+    async def _begin(self) -> None:
         while self._mode is not SyncMode.FULL and self._database.best().number == 0:
             await self._peers.wait(1, float("inf"))
             await self._peers.wait(PEERS_WANTED, PEERS_WAIT_S)
@@ -187,9 +198,6 @@ class Bootstrap:
                 break
             if await self._fetch(fragments):
                 break
-        if self._database.fetched_state is not None:
-            await self._writer.exclusively(self._forget)
-        self.is_needed = False
 
     # The proof.
 

@@ -211,24 +211,34 @@ class Synchroniser:
     # Hearing.
 
     async def _hear_network(self, *, task_status: trio.TaskStatus[None]) -> None:
-        with self._network.listen([Channel.BLOCK_ANNOUNCES]) as events:
-            task_status.started()
-            async for event in events:
-                match event:
-                    case ChannelOpened():
-                        best = BlockId(event.status.best_hash, event.status.best_number)
-                        self._joined(event.peer, event.status.roles, best)
-                    case ChannelClosed():
-                        self._peers.leave(event.peer)
-                        if self._is_following:
-                            self._feed(PeerLeft(event.peer))
-                    case Notified():
-                        self._heard(event)
+        is_started = False
+        while True:
+            for peer in tuple(self._peers.known):
+                self._left(peer)  # the new channel begins with those that are there
+            with self._network.listen([Channel.BLOCK_ANNOUNCES]) as events:
+                if not is_started:
+                    task_status.started()
+                    is_started = True
+                async for event in events:
+                    match event:
+                        case ChannelOpened():
+                            best = BlockId(event.status.best_hash, event.status.best_number)
+                            self._joined(event.peer, event.status.roles, best)
+                        case ChannelClosed():
+                            self._left(event.peer)
+                        case Notified():
+                            self._heard(event)
+            log.warning("peers came and went faster than that was heard")
 
     def _joined(self, peer: str, roles: Roles, best: BlockId) -> None:
         self._peers.join(peer, roles, best)
         if self._is_following:
             self._feed(PeerJoined(peer, roles, best))
+
+    def _left(self, peer: str) -> None:
+        self._peers.leave(peer)
+        if self._is_following:
+            self._feed(PeerLeft(peer))
 
     def _heard(self, event: Notified) -> None:
         if not self._announces.take(event.peer, trio.current_time()):

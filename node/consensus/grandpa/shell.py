@@ -209,19 +209,26 @@ class FinalityShell:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Take part until cancelled. Raises: FinalityConflict, and ``FATAL`` failures."""
-        # What is heard is closed last: a pump that is cancelled does not meet a closed channel.
-        with self._network.listen([Channel.GRANDPA]) as heard:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._pump_network, heard)
-                await nursery.start(self._pump_chain)
-                await self._look()
-                task_status.started()
-                while True:
-                    await self._step()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._pump_network)
+            await nursery.start(self._pump_chain)
+            await self._look()
+            task_status.started()
+            while True:
+                await self._step()
 
-    async def _pump_network(self, heard: trio.MemoryReceiveChannel[NetworkEvent]) -> None:
-        async for event in heard:
-            await self._send.send(event)
+    async def _pump_network(self, *, task_status: trio.TaskStatus[None]) -> None:
+        is_started = False
+        while True:
+            for peer in tuple(self._peers):  # the new channel begins with those that are there
+                await self._send.send(ChannelClosed(peer, Channel.GRANDPA))
+            with self._network.listen([Channel.GRANDPA]) as heard:
+                if not is_started:
+                    task_status.started()
+                    is_started = True
+                async for event in heard:
+                    await self._send.send(event)
+            log.warning("peers came and went faster than finality heard of it")
 
     async def _pump_chain(self, *, task_status: trio.TaskStatus[None]) -> None:
         started = False

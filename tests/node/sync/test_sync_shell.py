@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from node.consensus.set_changes import set_change_blocks
 from node.consensus.shell import now_ms
-from node.database import KeyValue, LevelDb, MemoryKv
+from node.database import KeyValue, LevelDb, MemoryKv, notes
 from node.network.transport import RequestKind
 from node.network.wire import BlockResponse, StateResponse, WarpProof
 from node.sync.bootstrap import Bootstrap, SyncMode
@@ -17,6 +18,7 @@ from node.sync.state import decode_compact_proof, encode_compact_proof
 from node.sync.warp import Fragment
 from primitives.trie import root
 from primitives.types import BlockNumber, Hash
+from tests.node.cutting import cut_off
 from tests.node.net import ALICE_GRANDPA, new_net
 from tests.node.sync.chains import VOTERS, Peer, lie, long_chain, play, running
 
@@ -80,6 +82,36 @@ def test_a_block_that_is_authored_reaches_everybody_over_hops() -> None:
                 author.announcements.tell_imported(imported)
                 await end.until_best(int(imported.header.number))
         assert end.database.best() == net.chain.database.best()
+
+    play(script)
+
+
+def test_a_node_that_peers_cut_off_by_coming_and_going_hears_again() -> None:
+    net = long_chain(20, 0)
+    author, node = Peer("author", net=net), Peer("node")
+
+    async def script() -> None:
+        async with running(author, node):
+            await node.until_best(20)
+            cut_off(node.network)
+            await trio.testing.wait_all_tasks_blocked()
+            _, imported = net.author()
+            author.announcements.tell_imported(imported)
+            await node.until_best(int(imported.header.number))
+
+    play(script)
+
+
+def test_a_proof_that_cannot_be_kept_ends_in_a_full_sync(
+    source: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "NOTE_BYTES_MAX", 200)  # a real one may have a megabyte, seldom
+    fresh = Peer("fresh", mode=SyncMode.WARP)
+
+    async def script() -> None:
+        async with running(source, fresh):
+            await fresh.until_best(LENGTH)
+        assert fresh.sync.imported_count == LENGTH
 
     play(script)
 

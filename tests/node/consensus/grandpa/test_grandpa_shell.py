@@ -33,6 +33,7 @@ from tests.node.consensus.grandpa.cluster import (  # noqa: F401
     four,
     play,
 )
+from tests.node.cutting import cut_off
 
 KEYS = [pair.public for pair in GRANDPA]
 MALLORY = KeyPair.from_suri("//Mallory", "ed25519")
@@ -388,6 +389,16 @@ def test_what_no_honest_voter_sends_costs_the_peer_and_changes_nothing() -> None
 
     nodes = [*four(), Node("Mallory", [], role=Roles.FULL)]
     play(script, nodes, start=("Alice", "Bob", "Charlie", "Dave"))
+
+
+def test_a_voter_that_peers_cut_off_by_coming_and_going_hears_again() -> None:
+    async def script(cluster: Cluster) -> None:
+        cut_off(cluster["Alice"].network)
+        await trio.testing.wait_all_tasks_blocked()
+        await cluster.grow(2)
+        await cluster.until_final(2, "Alice")
+
+    play(script, four())
 
 
 def test_long_messages_use_up_what_a_peer_may_send() -> None:
