@@ -255,6 +255,13 @@ class Node:
             key = state.next_key(key)
         return found
 
+    async def constant(self, pallet: str, name: str) -> int:
+        self._reach()
+        runtime = CessRuntime(DictState(genesis_state()))
+        config = next(each for each in runtime.pallets if type(each).__name__ == pallet).config
+        words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+        return int(getattr(config, words[1:]))
+
     async def best_head(self) -> Hash:
         self._reach()
         return self.head

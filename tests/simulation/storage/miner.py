@@ -180,7 +180,7 @@ class Miner:
         """A new best block."""
         try:
             if self.facts is None:
-                self._make_cores(await self._read_facts())
+                self._make_cores(await self.chain.facts())
             view = await self.chain.view(head)
             if not self._has_listed_plots:
                 plots = tuple(sorted(self.disk.plots))
@@ -198,24 +198,6 @@ class Miner:
             return  # the next head brings a view
         finally:
             self.heads += 1
-
-    async def _read_facts(self) -> ChainFacts:
-        given = substance.genesis_config().constants
-        return ChainFacts(
-            genesis=self.node.genesis_hash,
-            fragment_bytes=int(given.fragment_bytes),
-            segment_bytes=int(given.segment_bytes),
-            plot_k=int(given.plot_k),
-            plot_draws=int(given.plot_draws),
-            cert_draws=int(given.cert_draws),
-            rows_sampled_max=int(given.rows_sampled_max),
-            declaration_unit_bytes=int(given.declaration_unit_bytes),
-            collateral_per_unit=int(given.collateral_per_unit),
-            service_deadline_blocks=int(given.service_deadline_blocks),
-            idle_deadline_blocks=int(given.idle_deadline_blocks),
-            restoral_order_life=int(given.restoral_order_blocks),
-            deal_deadline_blocks=int(given.deal_deadline_blocks),
-        )
 
     def _measure(self) -> None:
         free = 0 if self.disk.is_full else 64
