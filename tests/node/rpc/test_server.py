@@ -634,7 +634,7 @@ def test_a_handshake_that_is_none_is_refused() -> None:
 
 def test_a_dead_peer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket_module, "PING_S", 0.02)
-    monkeypatch.setattr(websocket_module, "SILENCE_S", 0.05)
+    monkeypatch.setattr(websocket_module, "SILENCE_S", 0.3)
 
     async def main() -> None:
         async with serving() as server:
