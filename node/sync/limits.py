@@ -13,9 +13,12 @@ __all__ = [
     "BURST_BYTES",
     "BURST_REQUESTS",
     "BYTES_PER_S",
+    "LIGHT_KEYS_EACH",
     "REQUESTS_PER_S",
     "SAME_REQUESTS_MAX",
     "SAME_REQUEST_S",
+    "STATE_COUNTS",
+    "WARP_COUNTS",
     "PeerBudget",
     "SeenRequests",
 ]
@@ -28,6 +31,11 @@ PEERS_MAX: Final = 1024
 
 REQUESTS_PER_S: Final = 50
 BURST_REQUESTS: Final = 500
+WARP_COUNTS: Final = 25
+STATE_COUNTS: Final = 5
+LIGHT_KEYS_EACH: Final = 32
+"""What takes long to answer counts as so many questions: proofs of finality, pieces of a state, and
+one more for each so many keys of a light client."""
 BYTES_PER_S: Final = 32 << 20
 BURST_BYTES: Final = 128 << 20
 
@@ -84,8 +92,8 @@ class PeerBudget:
         self._burst = burst_requests
         self._left: OrderedDict[str, _Left] = OrderedDict()
 
-    def take(self, peer: str, now_s: float) -> bool:
-        """Take one question; False if there is none, or the bytes are used up."""
+    def take(self, peer: str, now_s: float, count: int = 1) -> bool:
+        """Take one question, or one that counts for more; False if too little is left."""
         left = self._left.pop(peer, None) or _Left(self._burst, BURST_BYTES, now_s)
         passed = max(0.0, now_s - left.at_s)
         left.at_s = now_s
@@ -94,9 +102,9 @@ class PeerBudget:
         self._left[peer] = left
         while len(self._left) > PEERS_MAX:
             self._left.popitem(last=False)
-        if left.requests < 1 or left.bytes <= 0:
+        if left.requests < count or left.bytes <= 0:
             return False
-        left.requests -= 1
+        left.requests -= count
         return True
 
     def spend(self, peer: str, byte_count: int) -> None:

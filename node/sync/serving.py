@@ -19,12 +19,19 @@ from node.network.transport import Cost, Network, RequestKind, RequestRefused
 from node.network.wire import (
     BlockFields,
     BlockRequest,
+    RemoteCall,
     StateRequest,
     decode_light_request,
     decode_warp_request,
 )
 from node.sync import answers
-from node.sync.limits import PeerBudget, SeenRequests
+from node.sync.limits import (
+    LIGHT_KEYS_EACH,
+    STATE_COUNTS,
+    WARP_COUNTS,
+    PeerBudget,
+    SeenRequests,
+)
 from node.sync.warp import WarpUnserved, make_warp_proof
 from primitives.errors import CessError, DecodeError, StorageCorrupt
 
@@ -86,15 +93,20 @@ class Server:
         request = _decoded(StateRequest.decode, data)
         if self._seen.is_repeated(peer, data, self._now_s()):
             raise RequestRefused("the same state again and again", Cost.REPEATED)
-        answer = await self._read(peer, lambda: answers.state(self._database, request).encode())
+        answer = await self._read(
+            peer, lambda: answers.state(self._database, request).encode(), STATE_COUNTS
+        )
         self._seen.answered(peer, data, self._now_s())
         return self._sent(peer, answer)
 
     async def light(self, peer: str, data: bytes) -> bytes:
         """Answer ``light/2``."""
         request = _decoded(decode_light_request, data)
+        keys = 0 if isinstance(request, RemoteCall) else len(request.keys)
         answer = await self._read(
-            peer, lambda: answers.light_proof(self._database, request).encode()
+            peer,
+            lambda: answers.light_proof(self._database, request).encode(),
+            1 + keys // LIGHT_KEYS_EACH,
         )
         return self._sent(peer, answer)
 
@@ -108,10 +120,10 @@ class Server:
             except WarpUnserved as error:
                 raise RequestRefused(str(error)) from error
 
-        return self._sent(peer, await self._read(peer, make))
+        return self._sent(peer, await self._read(peer, make, WARP_COUNTS))
 
-    async def _read(self, peer: str, make: Callable[[], T]) -> T:
-        if not self._budget.take(peer, self._now_s()):
+    async def _read(self, peer: str, make: Callable[[], T], count: int = 1) -> T:
+        if not self._budget.take(peer, self._now_s(), count):
             raise RequestRefused("more than one peer may ask", Cost.TIMED_OUT)
         waiting = self._waiting.get(peer, 0)
         if self._waiting_count >= WAITING_MAX or waiting >= WAITING_PER_PEER_MAX:

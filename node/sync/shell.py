@@ -348,6 +348,9 @@ class Synchroniser:
         except CessError as error:
             log.warning("a block cannot be imported", reason=str(error))
             return Failure.BAD
+        except (MemoryError, OSError) as error:
+            log.error("a block cannot be imported now", exc_info=error)
+            return Failure.REFUSED  # what this machine lacks is not the block's fault
         except Exception as error:
             log.error("a block trapped", block=f"0x{block.hash.hex()}", exc_info=error)
             return Failure.BAD

@@ -34,6 +34,13 @@ def test_what_is_remembered_of_questions_and_peers_is_bounded(monkeypatch) -> No
     assert len(seen._seen) == len(budget._left) == 10
 
 
+def test_a_question_that_costs_more_counts_for_more() -> None:
+    budget = PeerBudget(requests_per_s=5, burst_requests=12)
+    assert [budget.take("a", 0.0, 5) for _ in range(3)] == [True, True, False]
+    assert [budget.take("a", 0.0) for _ in range(3)] == [True, True, False]
+    assert budget.take("a", 1.0, 5)
+
+
 def test_questions_and_bytes_grow_back() -> None:
     budget = PeerBudget(requests_per_s=2, burst_requests=3)
     assert [budget.take("a", 0.0) for _ in range(4)] == [True, True, True, False]

@@ -166,6 +166,18 @@ def test_who_asks_more_than_its_budget_is_refused(monkeypatch: pytest.MonkeyPatc
     served(script)
 
 
+def test_proofs_of_finality_are_made_seldom_for_one_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "PeerBudget", lambda: PeerBudget(1, 3 * serving.WARP_COUNTS))
+
+    async def script(ask: Ask, node: MemoryNetwork) -> None:
+        for number in range(3):  # other questions each time, so that none is a repetition
+            await ask(RequestKind.WARP, at(number))
+        with pytest.raises(RequestFailed):
+            await ask(RequestKind.WARP, at(3))
+
+    served(script)
+
+
 def test_questions_of_one_peer_do_not_fill_the_queue_of_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

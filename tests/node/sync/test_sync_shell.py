@@ -69,6 +69,24 @@ def test_a_fork_that_comes_after_finality_is_not_its_senders_fault() -> None:
     play(script)
 
 
+def test_what_this_machine_lacks_is_not_the_blocks_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Peer("node")
+
+    async def script() -> None:
+        async with running(node):
+
+            async def fails(*_args: object, **_kinds: object) -> None:
+                raise MemoryError
+
+            monkeypatch.setattr(node.writer, "import_block", fails)
+            header = node.chain.best_header()
+            block = IncomingBlock(header.hash(), header, (), None, 0)
+            found = await node.sync._import_one(block, is_built_upon=False)
+            assert found is Failure.REFUSED
+
+    play(script)
+
+
 def test_a_block_that_is_authored_reaches_everybody_over_hops() -> None:
     net = long_chain(20, 0)
     author, middle, end = Peer("author", net=net), Peer("middle"), Peer("end")
