@@ -536,7 +536,7 @@ class Staking(Pallet):
         self.ledger[stash] = ledgers.bonded(ledger, int(amount))
         self.deposit_event(self.Bonded(stash=stash, amount=amount))
 
-    @call(index=2, weight=Weight(reads=9, writes=4))
+    @call(index=2, weight=Weight(reads=10, writes=4))
     def unbond(self, origin: Origin, value: Annotated[Balance, Compact]) -> None:
         """Unlock ``value``: it does not count from the next election on, and is free later.
 
@@ -561,7 +561,7 @@ class Staking(Pallet):
         self.ledger[stash] = left
         self.deposit_event(self.Unbonded(stash=stash, amount=amount))
 
-    @call(index=3, weight=Weight(reads=5, writes=4) + weights.KILLED)
+    @call(index=3, weight=Weight(reads=6, writes=4) + weights.KILLED)
     def withdraw_unbonded(
         self,
         origin: Origin,
@@ -946,9 +946,15 @@ class Staking(Pallet):
         return True
 
     def _withdraw(self, stash: AccountId, ledger: StakingLedger) -> StakingLedger:
-        """Free what is no longer liable: what no report of a past era can reach."""
+        """Free what is no longer liable: what no report of a past era can reach.
+
+        A slash that came late may still be at its pages when its era's stake would be free.
+        """
         active = self.active_era.get()
-        left, amount = ledgers.withdrawn(ledger, 0 if active is None else int(active.index))
+        reached = 0 if active is None else int(active.index)
+        if self.slash_cursor.exists():
+            reached -= 1
+        left, amount = ledgers.withdrawn(ledger, reached)
         if amount == 0:
             return ledger
         self.config.currency.release(stash, Balance(amount))

@@ -164,6 +164,35 @@ def test_no_stake_gets_away_before_the_last_report_of_its_era(backed: StakeWorld
     backed.check_money()
 
 
+def test_no_stake_gets_away_while_a_late_slash_is_at_other_pages(stake: StakeWorld) -> None:
+    """The attack: a report in the last block that counts; who is on a later page withdraws."""
+    count = EXPOSURE_PAGE_MAX * weights.APPLIED_PAGES_PER_BLOCK_MAX + 1
+    people = [AccountId(blake2_256(b"n" + at.to_bytes(2, "little"))) for at in range(count)]
+    for who in people:
+        stake.runtime.balances.mint_into(who, Balance(2_000))
+        stake.bond(who, 1_000, PayStash())
+        stake.nominate(who, ANN)
+    stake.to_era(1)
+    session = stake.around.session
+    for who in people:
+        stake.call("chill", who)
+        stake.call("unbond", who, value=Balance(1_000))
+    stake.to_era(1 + BONDING - 1)
+    stake.next_session()
+    stake.offend(ANN, HALF, session=session)
+    stake.next_session()
+    assert stake.active == 1 + BONDING
+    stake.block()
+    for who in people:
+        stake.call("withdraw_unbonded", who, num_slashing_spans=U32(0))
+    until_applied(stake)
+    for who in people:
+        stake.call("withdraw_unbonded", who, num_slashing_spans=U32(0))
+    assert all(stake.free(who) == 1_500 for who in people)
+    assert not any(stake.held(who) for who in people)
+    stake.check_money()
+
+
 def test_no_stake_gets_away_while_elections_fail(backed: StakeWorld) -> None:
     """The attack: so few stand that no era can follow; the offender waits for its bond."""
     backed.call("chill", BEN)
