@@ -27,7 +27,7 @@ from node.runtime import apis, runtime_at
 from node.runtime.shim import SHIM_METHODS, shim_reads
 from node.sync import answers, serving
 from node.sync.answers import HEAP_PAGES_KEY
-from node.sync.limits import PeerBudget
+from node.sync.limits import WARP_COUNTS, PeerBudget
 from node.sync.serving import serve_requests
 from pallets.system import CODE_KEY, System
 from primitives.hashing import blake2_256
@@ -167,7 +167,7 @@ def test_who_asks_more_than_its_budget_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_proofs_of_finality_are_made_seldom_for_one_peer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "PeerBudget", lambda: PeerBudget(1, 3 * serving.WARP_COUNTS))
+    monkeypatch.setattr(serving, "PeerBudget", lambda: PeerBudget(1, 3 * WARP_COUNTS))
 
     async def script(ask: Ask, node: MemoryNetwork) -> None:
         for number in range(3):  # other questions each time, so that none is a repetition
