@@ -1,7 +1,7 @@
 """Many storage worlds, one after another, and how a failing seed is replayed.
 
-    python -m tests.simulation.storage.campaign --worlds 100
-    python -m tests.simulation.storage.campaign --seed 123 [--shrink]
+python -m tests.simulation.storage.campaign --worlds 100
+python -m tests.simulation.storage.campaign --seed 123 [--shrink]
 """
 
 import argparse

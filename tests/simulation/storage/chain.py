@@ -130,9 +130,7 @@ class SimChain:
         executive = Executive(runtime)
         parent, number = self.hashes[-1], BlockNumber(len(self.hashes))
         executive.initialize_block(parent, number, digest)
-        for inherent in executive.inherent_extrinsics(
-            InherentData(self.slot * SLOT_MS, self.slot)
-        ):
+        for inherent in executive.inherent_extrinsics(InherentData(self.slot * SLOT_MS, self.slot)):
             executive.apply_extrinsic(inherent)
         self.calls = []
         answers = self._fill(runtime, executive)

@@ -1,8 +1,8 @@
 """An owner with one file: the placing and racing cores of production around a bad line.
 
 ``Owner`` does what ``client.transfer.place`` and ``fetch`` do: it leases, declares, follows the
-deal block by block, sends, checks what was committed to, signs, and reads the file back by a race. What it
-knows after a crash is its file and its key.
+deal block by block, sends, checks what was committed to, signs, and reads the file back by a race.
+What it knows after a crash is its file and its key.
 """
 
 import random
@@ -12,7 +12,6 @@ from client.transfer.placing import (
     DealGone,
     DealSeen,
     FileActive,
-    Outcome,
     Placing,
     Send,
     SendFailed,

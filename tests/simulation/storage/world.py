@@ -256,7 +256,9 @@ class StorageWorld:
         bank = self.chain.runtime().file_bank
         by_account = self.checkers.by_account
         for index in range(len(owner.file.segments)):
-            segment = bank.file_segments.get(owner.file.fid, type(bank.file[owner.file.fid].segment_count)(index))
+            segment = bank.file_segments.get(
+                owner.file.fid, type(bank.file[owner.file.fid].segment_count)(index)
+            )
             if segment is None:
                 return False
             able = 0
