@@ -24,6 +24,7 @@ from primitives.types import Hash
 
 __all__ = [
     "BLOCKS_MAX",
+    "BODIES_MAX",
     "BODY_MAX",
     "FRAGMENTS_MAX",
     "JUSTIFICATIONS_MAX",
@@ -63,6 +64,9 @@ BLOCKS_MAX: Final = 128
 """Blocks of one answer."""
 BODY_MAX: Final = 1 << 16
 """Extrinsics of one block."""
+BODIES_MAX: Final = 1 << 17
+"""Extrinsics of all blocks of an answer: reading and hashing one takes 30 µs, however short it is,
+and millions would fit."""
 JUSTIFICATIONS_MAX: Final = 8
 """Justifications of one block: one for each engine."""
 TRANSACTIONS_MAX: Final = 1 << 14
@@ -335,8 +339,14 @@ class BlockResponse:
     @classmethod
     def decode(cls, data: bytes) -> "BlockResponse":
         """The blocks. Raises: DecodeError."""
-        blocks = read(data).repeated(1, maximum=BLOCKS_MAX)
-        return cls(tuple(BlockData.decode(block) for block in blocks))
+        found, extrinsics = [], 0
+        for raw in read(data).repeated(1, maximum=BLOCKS_MAX):
+            block = BlockData.decode(raw)
+            extrinsics += len(block.body or ())
+            if extrinsics > BODIES_MAX:
+                raise DecodeError(f"an answer has at most {BODIES_MAX} extrinsics")
+            found.append(block)
+        return cls(tuple(found))
 
 
 # --- state/2 ------------------------------------------------------------------------------------

@@ -3,9 +3,9 @@
 Everything is as Substrate answers it: how many blocks and bytes, in which order, and which nodes
 are in a proof.
 
-Bounds: ``wire.BLOCKS_MAX`` blocks and ``BODY_BYTES_MAX`` of extrinsics in an answer, the first
-block always; ``ANSWER_BYTES_MAX`` with everything else; about ``STATE_BYTES_MAX`` of state;
-``READ_KEYS_MAX`` keys of a light client.
+Bounds: ``wire.BLOCKS_MAX`` blocks, ``wire.BODIES_MAX`` extrinsics and ``BODY_BYTES_MAX`` of them in
+an answer, the first block always; ``ANSWER_BYTES_MAX`` with everything else; about
+``STATE_BYTES_MAX`` of state; ``READ_KEYS_MAX`` keys of a light client.
 """
 
 from typing import Final
@@ -14,6 +14,7 @@ from node.database import ChainDatabase, StateDiscarded, UnknownBlock
 from node.network.transport import Cost, RequestRefused
 from node.network.wire import (
     BLOCKS_MAX,
+    BODIES_MAX,
     BlockData,
     BlockFields,
     BlockRequest,
@@ -56,7 +57,7 @@ def blocks(database: ChainDatabase, request: BlockRequest) -> BlockResponse:
     """The blocks that are here of those that were asked for."""
     count = min(request.max_blocks or BLOCKS_MAX, BLOCKS_MAX)
     found: list[BlockData] = []
-    body_bytes = total_bytes = 0
+    body_bytes = total_bytes = extrinsics = 0
     start = request.start
     hash_ = database.canonical_hash(start) if isinstance(start, int) else start
     below: Hash | None = None
@@ -76,7 +77,9 @@ def blocks(database: ChainDatabase, request: BlockRequest) -> BlockResponse:
         proofs = () if proof is None else ((bytes(GRANDPA_ENGINE), proof),)
         body_bytes += sum(map(len, body or ()))
         total_bytes += len(raw or b"") + sum(map(len, body or ())) + len(proof or b"")
-        if found and (body_bytes > BODY_BYTES_MAX or total_bytes > ANSWER_BYTES_MAX):
+        extrinsics += len(body or ())
+        is_long = body_bytes > BODY_BYTES_MAX or total_bytes > ANSWER_BYTES_MAX
+        if found and (is_long or extrinsics > BODIES_MAX):
             break
         found.append(BlockData(hash_, raw, body, proofs))
         number = int(header.number)

@@ -282,3 +282,12 @@ def test_a_megabyte_of_empty_digest_items_is_refused_unread() -> None:
         BlockAnnounce.decode(flood)
     with pytest.raises(DecodeError, match="digest items, not 500000"):
         Header.decode(flood[:-2])
+
+
+def test_millions_of_tiny_extrinsics_in_one_answer_are_refused_early() -> None:
+    # 16 MiB of them would take 16 s to read and minutes to hash.
+    block = BlockData(A, HEADER.encode(), (b"x",) * wire.BODY_MAX, ())
+    fits = BlockResponse((block,) * (wire.BODIES_MAX // wire.BODY_MAX)).encode()
+    assert len(BlockResponse.decode(fits).blocks) == 2
+    with pytest.raises(DecodeError, match="at most 131072 extrinsics"):
+        BlockResponse.decode(BlockResponse((block,) * 20).encode())
