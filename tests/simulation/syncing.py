@@ -171,14 +171,17 @@ class Synchroniser:
                     self.import_justification(order)
                     continue
                 for block in order.blocks:
-                    failure = self.import_one(int(order.peer), block)
+                    is_built_upon = block is not order.blocks[-1]
+                    failure = self.import_one(int(order.peer), block, is_built_upon=is_built_upon)
                     if failure is not None:
                         self.feed(ImportFailed(block.hash, failure))
                         break
         finally:
             self.is_importing = False
 
-    def import_one(self, peer: int, block: IncomingBlock) -> Failure | None:
+    def import_one(
+        self, peer: int, block: IncomingBlock, *, is_built_upon: bool = False
+    ) -> Failure | None:
         """Import a block; None if it is in the database."""
         node = self.node
         try:
@@ -187,6 +190,7 @@ class Synchroniser:
                 block.body,
                 now_ms=node.clock(),
                 justification=block.justification,
+                is_built_upon=is_built_upon,
             )
         except SetChangeFirst:
             return None
