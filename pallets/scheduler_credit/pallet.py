@@ -16,8 +16,8 @@ one that was given before it, so who wins the next slot can drop one's block, an
 have missed it. A third of all validators together win 9.1 % of the slots; ``merit`` forgives one
 in ten.
 
-At the end of a period of ``period_duration`` blocks the counters become credit values. Values of
-the last five periods are kept.
+With the last block of a period of ``period_duration`` blocks the counters become credit values;
+what is reported in that block counts for the next period. Values of the last five periods are kept.
 
 Bounds: ``ENTRIES_MAX`` counters become values in one block; the rest follows with the next period.
 Ports needed: ``slots`` (Babe). Provided: ``Credits`` of Staking.
@@ -100,17 +100,20 @@ class SchedulerCredit(Pallet):
         assert self.config.period_duration > 0, "because block numbers are divided by it"
 
     def on_initialize(self, n: BlockNumber) -> Weight:
-        """Close the period that ended with the parent, and count this block's duties."""
-        used = Weight()
-        if n % self.config.period_duration == 0:
-            used = self._close_period(U32(n // self.config.period_duration - 1))
+        """Count this block's duties; the last block of a period closes it.
+
+        An election of the next block comes before this hook, and must find the period closed.
+        """
         author = self.config.slots.author()
         owners = self.config.slots.owners_since_parent(MISSED_SLOTS_MAX)
         for owner in owners[:-1]:
             self._count(owner, is_served=False)
         if owners and owners[-1] == author:
             self._count(author, is_served=True)
-        return used + Weight(reads=3 + len(owners), writes=len(owners))
+        used = Weight(reads=3 + len(owners), writes=len(owners))
+        if (n + 1) % self.config.period_duration == 0:
+            used = used + self._close_period(U32(n // self.config.period_duration))
+        return used
 
     # Port of Staking.
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pallets.frame import FrameRuntime, StateReader, pallet
+from pallets.frame import FrameRuntime, Pallet, PalletConfig, StateReader, Weight, pallet
 from pallets.frame.testing import TestExternalities, ext
 from pallets.scheduler_credit import NEUTRAL, SchedulerCounterEntry, SchedulerCredit
 from pallets.scheduler_credit import pallet as module
@@ -29,7 +29,22 @@ class Duties:
         return self.owners
 
 
+class Elections(Pallet):
+    """Reads Ann's credit where Session lets Staking elect: before the hook of SchedulerCredit."""
+
+    class Config(PalletConfig):
+        credits: SchedulerCredit
+
+    config: Config
+    seen: int = 0
+
+    def on_initialize(self, n: BlockNumber) -> Weight:
+        self.seen = int(self.config.credits.credit(ANN))
+        return Weight()
+
+
 class Credits(FrameRuntime):
+    elections: Elections = pallet(index=2)
     scheduler_credit: SchedulerCredit = pallet(index=101)
 
     def __init__(self, state: StateReader) -> None:
@@ -40,6 +55,7 @@ class Credits(FrameRuntime):
         self.scheduler_credit.config = SchedulerCredit.Config(
             period_duration=BlockNumber(PERIOD), slots=self.duties
         )
+        self.elections.config = Elections.Config(credits=self.scheduler_credit)
 
 
 @pytest.fixture
@@ -101,6 +117,29 @@ def test_a_period_becomes_a_value_and_counting_begins_anew(world) -> None:
     }
     assert pallet.credit(ANN) == (50 * 1000 + 50 * NEUTRAL) // 100
     assert pallet.credit(CAT) == NEUTRAL // 2
+
+
+def test_an_election_in_the_first_block_of_a_period_sees_the_period_before(world) -> None:
+    """The attack: empty slots move an election to the one block that would forget an offence."""
+    block(world, ANN, ANN)
+    world.runtime.scheduler_credit.record_punishment(ANN)
+    while world.block < PERIOD:
+        assert world.runtime.elections.seen in (0, NEUTRAL)  # 0: before any block
+        block(world, None)
+    assert world.runtime.elections.seen == NEUTRAL // 2
+    block(world, None)
+    assert world.runtime.elections.seen == NEUTRAL // 2
+
+
+def test_what_is_reported_in_the_last_block_of_a_period_counts_for_the_next(world) -> None:
+    pallet = world.runtime.scheduler_credit
+    while world.block < PERIOD - 1:
+        block(world, ANN, ANN)
+    pallet.record_punishment(ANN)
+    assert pallet.history_credit_values.get(U32(0), ANN) == 1000
+    while world.block < 2 * PERIOD:
+        block(world, ANN, ANN)
+    assert pallet.history_credit_values.get(U32(1), ANN) == 0
 
 
 def test_credit_fades_with_time(world) -> None:
