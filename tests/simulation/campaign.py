@@ -24,10 +24,13 @@ from tests.simulation.checkers import Violation
 from tests.simulation.faults import TREASONS, Fault, draw_faults
 from tests.simulation.ideal import ideal_crypto
 from tests.simulation.network import FAIR, Weather
+from tests.simulation.storage import campaign as storage
 from tests.simulation.tiny import SLOT_MS, Executions, tiny_runtime
 from tests.simulation.world import Plan, World
 
 HOUR_MS = 3_600_000
+HOURS_TO_A_STORAGE_WORLD = 10
+"""After so many cluster-hours a storage network is lived through: a fifth of the time."""
 FAILURES_MAX = 50
 """Violations after which a campaign ends: something is plainly wrong."""
 TIMINGS = (
@@ -181,7 +184,9 @@ def main() -> int:
             print("with the fewest faults:")
             print(shrink(outcome.plan, outcome.failure))
         return outcome.failure is not None
-    return campaign(options.hours, length_ms, options.first)
+    failures = campaign(options.hours, length_ms, options.first)
+    worlds = max(int(options.hours) // HOURS_TO_A_STORAGE_WORLD, 1)
+    return failures + storage.campaign(worlds, storage.BLOCKS, options.first)
 
 
 def campaign(hours: float, length_ms: int, first: int | None) -> int:

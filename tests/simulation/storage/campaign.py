@@ -12,6 +12,7 @@ import time
 from tests.simulation.storage.world import StorageWorld, fewer_faults, live, plan_of, report
 
 FAILURES_MAX = 20
+BLOCKS = 420
 
 
 def campaign(worlds: int, blocks: int, first: int | None) -> int:
@@ -30,6 +31,8 @@ def campaign(worlds: int, blocks: int, first: int | None) -> int:
             print(report(plan, failure), flush=True)
             if len(failures) >= FAILURES_MAX:
                 break
+        if (number - seed) % 10 == 9:
+            print(f"{number - seed + 1} worlds, {len(failures)} violations", flush=True)
     print(f"{worlds} storage worlds in {time.process_time() - began:.0f} s of processor time")
     for name in sorted(counts):
         print(f"  {name}: {counts[name]}")
@@ -46,7 +49,7 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description="Live through many simulated storage networks.")
     parser.add_argument("--worlds", type=int, default=20)
-    parser.add_argument("--blocks", type=int, default=420)
+    parser.add_argument("--blocks", type=int, default=BLOCKS)
     parser.add_argument("--seed", type=int, help="one seed only")
     parser.add_argument("--first", type=int, help="the first seed; else it is drawn")
     parser.add_argument("--shrink", action="store_true", help="drop faults that are not needed")

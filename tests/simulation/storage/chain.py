@@ -22,7 +22,7 @@ from pallets.frame.error import DispatchModule
 from pallets.frame.executive import Executive
 from pallets.frame.inherent import InherentData
 from pallets.frame.validity import ExhaustsResources, TransactionInvalid
-from primitives.crypto.keys import KeyPair, Signer
+from primitives.crypto.keys import KeyPair
 from primitives.digest import BABE_ENGINE, BabePreDigest, Digest, PreRuntime
 from primitives.era import Era
 from primitives.extrinsic import Implicit, extrinsic_hash, sign_extrinsic
@@ -70,7 +70,7 @@ def call_indexes() -> dict[str, int]:
 @dataclass(slots=True)
 class _Waiting:
     call: PreparedCall
-    signer: Signer
+    signer: KeyPair
     answer: Callable[[Exception | None], None]
     is_doubled: bool
 
@@ -109,7 +109,7 @@ class SimChain:
     def offer(
         self,
         call: PreparedCall,
-        signer: Signer,
+        signer: KeyPair,
         answer: Callable[[Exception | None], None],
         *,
         is_doubled: bool = False,
@@ -280,7 +280,12 @@ class Node:
         return replace(made, encoded=head + made.encoded)
 
     async def submit(
-        self, call: PreparedCall, signer: Signer, *, wait: str = "included", timeout_s: float = 60.0
+        self,
+        call: PreparedCall,
+        signer: KeyPair,
+        *,
+        wait: str = "included",
+        timeout_s: float = 60.0,
     ) -> None:
         """As ``ChainClient.submit``."""
         del wait
