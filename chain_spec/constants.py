@@ -211,6 +211,8 @@ def _staking_problems(it: ChainConstants) -> Iterator[tuple[str, str]]:
     if not it.bonding_eras <= it.history_eras <= HISTORY_ERAS_MAX:
         bounds = f"from bonding_eras (stakes that can be slashed) to {HISTORY_ERAS_MAX}"
         yield "history_eras", f"must be {bounds}"
+    if int(it.bonding_eras) * int(it.epochs_per_era) > BLOCKS_MAX:
+        yield "bonding_eras", f"bonds stay at most {BLOCKS_MAX} epochs"
 
 
 def _size_problems(it: ChainConstants) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ from pallets.file_bank.weights import (
     transfer_report,
 )
 from primitives.errors import DecodeError
-from primitives.scale import decode, encode
+from primitives.scale import U32, decode, encode
 from proofs.podr2.params import row_count
 from proofs.pois.params import plot_bytes
 
@@ -181,3 +181,9 @@ def test_stakes_are_remembered_while_they_can_be_slashed() -> None:
     refused("history_eras", changed(bonding_eras=10, history_eras=9))
     check_constants(changed(history_eras=HISTORY_ERAS_MAX))
     refused("history_eras", changed(history_eras=HISTORY_ERAS_MAX + 1))
+
+
+def test_sessions_whose_offences_can_be_proved_can_be_counted() -> None:
+    long = changed(epoch_slots=1, bonding_eras=1024, history_eras=1024, epochs_per_era=2**21)
+    check_constants(long)
+    refused("bonding_eras", replace(long, epochs_per_era=U32(2**21 + 1)))
