@@ -315,7 +315,10 @@ class FlatStates:
                 held = self._last.layers.get(block)
                 cost = None if held is None else held.cost
                 view.put(block, _Layer(parent, depth, self.changes(block), cost))
-        self.view = self._last = view
+        before, self._last = self._last, view
+        self.view = view
+        # A snapshot that nobody reads may keep the view before for long, but not what it held.
+        before.values, before.layers = _Values(), {}
 
     def add(self, block: Hash, parent: Hash, changes: Changes) -> None:
         """A block was imported."""

@@ -210,6 +210,18 @@ def test_layers_take_a_bounded_room(make_chain: Make, monkeypatch: pytest.Monkey
     assert view.bytes == 0
 
 
+def test_a_snapshot_that_is_kept_keeps_no_values_alive(make_chain: Make) -> None:
+    chain = make_chain(MemoryKv(), STATE)
+    snapshot = chain.database.state_at(chain.genesis.hash())
+    assert snapshot.get(b"small") == b"0"
+    view = chain.database._flat.view
+    made = chain.extend(changes={b"small": b"1"})
+    assert len(view.values._young) == len(view.layers) == 1
+    chain.database.finalize(made, None)
+    assert len(view.values._young) == len(view.layers) == 0
+    assert snapshot.get(b"small") == b"0"
+
+
 def test_the_column_holds_the_final_state_and_nothing_else(
     kv: KeyValue, make_chain: Make, make_header: Make
 ) -> None:
