@@ -342,16 +342,21 @@ class SyncCore:
     def _schedule(self) -> None:
         for run in list(self._runs):
             self._advance(run)
-        young = self._now - STALLED_MS
         for peer in sorted(self._peers.values(), key=_failures):
             if peer.may_be_asked(self._now):
-                bulk = [asked for asked in self._asked.values() if asked.run is not None]
-                if peer.is_proven:  # others take no place of those that bring blocks
-                    bulk = [asked for asked in bulk if asked.is_proven]
-                lively = sum(asked.sent_ms > young for asked in bulk)
-                may_bulk = lively < BULK_REQUESTS_MAX and len(bulk) < STALLED_REQUESTS_MAX
-                self._work(peer, may_bulk=may_bulk)
+                self._work(peer, may_bulk=self._may_bulk(peer))
         self._runs = [run for run in self._runs if not run.is_over]
+
+    def _may_bulk(self, peer: Peer) -> bool:
+        """Whether one more bulk request may be under way, with this peer."""
+        if len(self._asked) < BULK_REQUESTS_MAX:
+            return True
+        bulk = [asked for asked in self._asked.values() if asked.run is not None]
+        if peer.is_proven:  # others take no place of those that bring blocks
+            bulk = [asked for asked in bulk if asked.is_proven]
+        young = self._now - STALLED_MS
+        lively = sum(asked.sent_ms > young for asked in bulk)
+        return lively < BULK_REQUESTS_MAX and len(bulk) < STALLED_REQUESTS_MAX
 
     def _work(self, peer: Peer, *, may_bulk: bool) -> None:
         """Ask this idle peer something useful, if there is anything."""

@@ -347,6 +347,8 @@ class FixedBytes(bytes, metaclass=Slotted):
 
     def __new__(cls, data: bytes | bytearray | memoryview, /) -> Self:
         """Copy ``data``. Raises: ValueError where it has another length."""
+        if type(data) is cls:
+            return data
         if type(data) is bytes and len(data) == cls.LENGTH:
             return _new_bytes(cls, data)
         made = _new_bytes(cls, _only_bytes(cls, data))

@@ -77,7 +77,7 @@ class SizedInt(int, metaclass=Slotted):
 
     def __new__(cls, value: int = 0, /) -> Self:
         """Make one of a number in range. Raises: ArithmeticOverflow."""
-        if not isinstance(value, int):
+        if type(value) is not int and not isinstance(value, int):
             raise TypeError(f"{cls.__name__} is made from an int, not {type(value).__name__}")
         if cls.MIN <= value <= cls.MAX:
             return _new(cls, value)
