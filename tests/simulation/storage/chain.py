@@ -1,9 +1,10 @@
 """One chain of the real runtime, block by block: signed transactions in, states and events out.
 
 ``SimChain`` authors with the key of ``--dev``: slots, claims with VRFs, inherents, fees, nonces and
-the executive are production code; there are no forks, no database and no state roots. ``Node`` is
-what one person sees of it: a head that may be late, and ``submit`` over a bad line. It has the
-methods of ``ChainClient`` that ``storage_miner.chain.ClientChain`` uses.
+the executive are production code. There are no forks and no database, and a header commits to what
+was called and what came of it instead of to the state. ``Node`` is what one person sees of it: a
+head that may be late, and ``submit`` over a bad line. It has the methods of ``ChainClient`` that
+``storage_miner.chain.ClientChain`` uses.
 """
 
 import random
@@ -138,12 +139,14 @@ class SimChain:
         done = executive.finalize_block()
         self.events = [record.event for record in records]
         self.state = self.state.after(done.changes)
+        # Signatures and the proofs of claims are made with fresh randomness; a trace must not be.
+        said = "\n".join((*self.calls, *map(repr, self.events)))
         header = Header(
             parent_hash=parent,
             number=number,
-            state_root=Hash(blake2_256(b"".join(self._changed(done.changes)))),
-            extrinsics_root=done.extrinsics_root,
-            digest=done.digest,
+            state_root=Hash(blake2_256(said.encode())),
+            extrinsics_root=Hash(bytes(32)),
+            digest=Digest(()),
         )
         best = header.hash()
         self.headers[best], self.states[best] = header, self.state
@@ -152,10 +155,6 @@ class SimChain:
             self.states.pop(self.hashes[-STATES_KEPT - 1], None)
         for answer, error in answers:
             answer(error)
-
-    @staticmethod
-    def _changed(changes: dict[bytes, bytes | None]) -> list[bytes]:
-        return [key + (value or b"") for key, value in sorted(changes.items())]
 
     def _fill(
         self, runtime: CessRuntime, executive: Executive

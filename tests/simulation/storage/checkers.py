@@ -33,6 +33,8 @@ CALM_BLOCKS = 16
 SILENT_BLOCKS_MAX = 60
 DRAWN_MIN = 12
 RESTORED_WITHIN = 180
+LAPSE_BLOCKS = 150
+"""A claim lives 40 blocks, and the next one may come as late as miners look away from an order."""
 SERVICE_FAULTS = (FaultKind.ServiceMissed, FaultKind.ServiceRejected, FaultKind.ServiceDeclared)
 
 
@@ -66,6 +68,7 @@ class Checkers:
     by_account: dict[AccountId, Miner] = field(default_factory=dict)
     orders: dict[bytes, int] = field(default_factory=dict)
     last_drawn: int = 0
+    last_trouble: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,6 +113,9 @@ class Checkers:
         punished = {
             event.miner for event in self.chain.events if isinstance(event, Sminer.Punished)
         }
+        faulty = {event.miner for event in self.chain.events if isinstance(event, Audit.Fault)}
+        for who in sorted(punished - faulty):
+            self._lapsed(self.by_account[who], number)
         for event in self.chain.events:
             match event:
                 case Audit.ChallengeIssued():
@@ -179,6 +185,12 @@ class Checkers:
                 f"the honest miner {miner.index} could be reached and missed a round: "
                 f"{miner.missed[-1:]}"
             )
+
+    def _lapsed(self, miner: Miner, number: int) -> None:
+        """A fine without a fault is for a claim of an order that was not carried out."""
+        self.note("lapsed claims")
+        if miner.lie is None and number - self.last_trouble > LAPSE_BLOCKS:
+            raise Violation(f"the honest miner {miner.index} was fined and nothing had gone wrong")
 
     def _longest_calm(self, index: int, first: int, last: int) -> int:
         best = run = 0

@@ -15,13 +15,11 @@ from tests.simulation.storage.world import StorageFault, StoragePlan, live, plan
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = """
+from dataclasses import replace
 from tests.simulation.storage.world import live, plan_of
-world, failure = live(plan_of(11, 90))
+world, failure = live(replace(plan_of(11, 300), blocks=80))
 print(world.digest, failure)
 """
-
-STORED_BY = 75
-"""Every file of an undisturbed world is stored by this block."""
 
 
 def plan_with(*faults: StorageFault, blocks: int, liar: Lie | None = None) -> StoragePlan:

@@ -181,10 +181,10 @@ class StorageWorld:
                     self._end_owner(owner, fault)
                 continue
             miner = self.miners[fault.who]
-            if fault.kind in ("crash", "offline", "lossy") and (
-                fault.at <= number <= fault.at + fault.length + AFTERMATH_BLOCKS
-            ):
-                self.troubled[fault.who].add(number)
+            if fault.at <= number <= fault.at + fault.length + AFTERMATH_BLOCKS:
+                self.checkers.last_trouble = number
+                if fault.kind in ("crash", "offline", "lossy"):
+                    self.troubled[fault.who].add(number)
             if fault.at == number:
                 self._begin(miner, fault, number)
             if fault.at + fault.length == number:
