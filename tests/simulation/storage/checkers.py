@@ -214,8 +214,8 @@ class Checkers:
             ):
                 raise Violation(f"a part of a round of miner {self._index(who)} has no end")
         for (who, round_number), round_ in list(self.rounds.items()):
-            info = open_rounds.get(who)
-            if info is not None and int(info.round) == round_number:
+            still = open_rounds.get(who)
+            if still is not None and int(still.round) == round_number:
                 continue
             if round_.open_parts and not world.miners.is_leaving(who):
                 raise Violation(f"a round of miner {self._index(who)} was closed unjudged")

@@ -289,7 +289,8 @@ class Miner:
         if not rows:
             return responder.ServiceAnswer((), bytes(32), Bytes48(bytes(48)))
         weights = podr2.coefficients(effect.challenge.seed, max(row.index for row in rows) + 1)
-        total, faulty, damaged = 0, [], {}
+        total, faulty = 0, []
+        damaged: dict[FragmentHash, None] = {}
         for row in rows:
             if self.disk.holds(row.fragment_hash):
                 element = self.disk.elements[row.fragment_hash]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = """
 from dataclasses import replace
 from tests.simulation.storage.world import live, plan_of
-world, failure = live(replace(plan_of(11, 300), blocks=80))
+world, failure = live(replace(plan_of(2, 330), blocks=80))
 print(world.digest, failure)
 """
 

@@ -10,8 +10,10 @@ import random
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from primitives.crypto.keys import KeyPair
+from primitives.scale import U32
 from storage_miner.chain import Head
 from tests.pallets.file_bank.storage_world import made_file
 from tests.simulation.checkers import Violation
@@ -115,11 +117,11 @@ class StorageWorld:
             self.troubled,
         )
         self._trace = hashlib.blake2b(digest_size=16)
-        for actor in (*self.miners, *self.owners):
+        self._actors: tuple[Miner | Owner, ...] = (*self.miners, *self.owners)
+        for actor in self._actors:
             actor.trace = self._note
         for owner in self.owners:
             owner.on_read = self._was_read
-        self._good: dict[int, dict[bytes, set[int]]] = {}
 
     @property
     def digest(self) -> str:
@@ -136,7 +138,7 @@ class StorageWorld:
                 self._note(line)
             self._see_head()
             self.checkers.look()
-        for actor in (*self.miners, *self.owners):
+        for actor in self._actors:
             actor.tasks.cancel()
         self._finish()
 
@@ -153,10 +155,10 @@ class StorageWorld:
         head = Head(self.chain.number, self.chain.hashes[-1])
         for miner in self.miners:
             delay = self._draw.randint(*HEAD_DELAY_MS)
-            self.clock.at(self.clock.now + delay, lambda miner=miner: self._miner_sees(miner, head))
+            self.clock.at(self.clock.now + delay, partial(self._miner_sees, miner, head))
         for owner in self.owners:
             delay = self._draw.randint(*HEAD_DELAY_MS)
-            self.clock.at(self.clock.now + delay, lambda owner=owner: self._owner_sees(owner, head))
+            self.clock.at(self.clock.now + delay, partial(self._owner_sees, owner, head))
 
     def _miner_sees(self, miner: Miner, head: Head) -> None:
         if miner.is_reachable:
@@ -256,9 +258,7 @@ class StorageWorld:
         bank = self.chain.runtime().file_bank
         by_account = self.checkers.by_account
         for index in range(len(owner.file.segments)):
-            segment = bank.file_segments.get(
-                owner.file.fid, type(bank.file[owner.file.fid].segment_count)(index)
-            )
+            segment = bank.file_segments.get(owner.file.fid, U32(index))
             if segment is None:
                 return False
             able = 0
