@@ -223,6 +223,11 @@ class Restoral:
     def _claim_ended(self, ended: Ended) -> None:
         current = self._current
         assert current is not None, "because _is_at looked"
+        if ended.outcome is Outcome.lost:
+            # It may have counted, and a claim that lapses is fined: the next listing tells.
+            self._tasks = tuple(one for one in self._tasks if one.place != current.task.place)
+            self._current = None
+            return
         if ended.outcome is not Outcome.done:
             self._skip()
             return

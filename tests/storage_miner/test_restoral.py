@@ -85,6 +85,25 @@ def test_an_own_claim_that_lapsed_is_not_claimed_again() -> None:
     assert effects(core) == []
 
 
+def test_a_claim_whose_answer_was_lost_goes_on_if_the_next_listing_shows_it() -> None:
+    core = claiming(task(1))
+    effects(core)
+    core.receive(ClaimEnded(fragment(1), LOST))
+    core.receive(view(11, info=RICH))
+    assert effects(core) == []
+    mine = task(1, claimed_by=ACCOUNT, deadline=70)
+    core.receive(TasksListed(26, (mine,)))
+    assert effects(core) == [Rebuild(mine, 70)]
+
+
+def test_a_claim_that_was_really_lost_is_made_again_after_the_next_listing() -> None:
+    core = claiming(task(1))
+    effects(core)
+    core.receive(ClaimEnded(fragment(1), LOST))
+    core.receive(TasksListed(26, (task(1),)))
+    assert effects(core) == [ClaimOrder(task(1))]
+
+
 def test_what_was_refused_or_failed_is_left_alone_for_a_while() -> None:
     core = claiming(task(1))
     effects(core)
