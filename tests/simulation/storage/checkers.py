@@ -187,7 +187,10 @@ class Checkers:
             )
 
     def _lapsed(self, miner: Miner, number: int) -> None:
-        """A fine without a fault is for a claim of an order that was not carried out."""
+        """A fine without a fault is for a loss that was reported, or for a claim that lapsed."""
+        if miner.lost:
+            self.note("reported losses")
+            return
         self.note("lapsed claims")
         if miner.lie is None and number - self.last_trouble > LAPSE_BLOCKS:
             raise Violation(f"the honest miner {miner.index} was fined and nothing had gone wrong")
