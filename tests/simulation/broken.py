@@ -10,13 +10,14 @@ from typing import Any
 from node.consensus.fork_choice import ForkChoice
 from node.consensus.grandpa.chain_view import ChainView
 from node.consensus.grandpa.voters import Voters
+from node.consensus.signed_slots import SignedSlots
 from primitives import justification
 from primitives.grandpa import Block
 from tests.simulation import syncing
 from tests.simulation.disk import SimDisk
 from tests.simulation.ideal import patched
 from tests.simulation.tiny import TinyExecutive
-from tests.simulation.validator import VoteFile
+from tests.simulation.validator import SlotFile, VoteFile
 
 
 @contextmanager
@@ -41,6 +42,13 @@ def lowered_threshold() -> Iterator[None]:
 def forgotten_votes() -> Iterator[None]:
     """A vote is sent before it is remembered, and what is remembered is lost in a crash."""
     with patched([(VoteFile, "write", lambda self, record: None)]):
+        yield
+
+
+@contextmanager
+def forgotten_slots() -> Iterator[None]:
+    """The slots that were signed for are remembered, and lost in a crash."""
+    with patched([(SlotFile, "claim", SignedSlots.claim)]):
         yield
 
 

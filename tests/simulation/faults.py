@@ -111,6 +111,8 @@ def begin(world: "World", fault: Fault) -> None:
         case "crash_all":
             for index in detail:
                 world.crash(nodes[index])
+        case "wipe":
+            world.wipe(nodes[detail[0]])
         case "crash_at":
             nodes[detail[0]].effects_to_crash = detail[1]
         case "crash_write":
@@ -142,7 +144,7 @@ def end(world: "World", fault: Fault) -> None:
     """Let it be over."""
     nodes, network, detail = world.nodes, world.network, fault.detail
     match fault.kind:
-        case "crash":
+        case "crash" | "wipe":
             world.restart(nodes[detail[0]])
         case "crash_all":
             for index in detail:

@@ -28,6 +28,15 @@ PARTITIONS = Plan(
     ),
     traitors=((0, ("double_author", "withhold")),),
 )
+WIPES = Plan(
+    seed=1,
+    length_ms=600_000,
+    faults=tuple(
+        Fault(24_800 + 12_000 * turn, 25_300 + 12_000 * turn, "wipe", (turn % 4,))
+        for turn in range(40)
+    ),
+)
+"""A node loses its database and is back in the slot in which it may have authored."""
 MIXED = plan_of(1, MINUTES_15)
 LIES = plan_of(14, MINUTES_15)
 FORKS = plan_of(5, MINUTES_15)
@@ -36,6 +45,7 @@ ESTIMATES = plan_of(9, MINUTES_15)
 TWINS: tuple[tuple[Callable[[], AbstractContextManager[None]], Plan, str], ...] = (
     (broken.lowered_threshold, PARTITIONS, "finalized"),
     (broken.forgotten_votes, MIXED, "cast two votes"),
+    (broken.forgotten_slots, WIPES, "sealed two blocks"),
     (broken.unsynced_writes, CRASHES, "had acknowledged"),
     (broken.made_money, CRASHES, "units of money"),
     (broken.nondeterministic_execution, CRASHES, "gave something else"),
@@ -58,8 +68,8 @@ def test_a_broken_defence_is_found(
 
 @pytest.mark.parametrize(
     "plan",
-    [CRASHES, PARTITIONS, MIXED, LIES, FORKS, ESTIMATES],
-    ids=["crashes", "partitions", "mixed", "lies", "forks", "estimates"],
+    [CRASHES, PARTITIONS, WIPES, MIXED, LIES, FORKS, ESTIMATES],
+    ids=["crashes", "partitions", "wipes", "mixed", "lies", "forks", "estimates"],
 )
 def test_with_all_defences_the_same_plans_pass(plan: Plan) -> None:
     outcome = run_plan(plan)

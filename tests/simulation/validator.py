@@ -438,9 +438,11 @@ def ignores(voter: Voter, peer: str, message: GossipMessage) -> bool:
 
 
 def _size(message: GossipMessage) -> int:
+    if isinstance(message, VoteMessage):
+        return VOTE_BYTES
     if isinstance(message, CommitMessage):
         return 100 + 132 * len(message.commit.precommits)
     if isinstance(message, CatchUpMessage):
         votes = message.catch_up.prevotes, message.catch_up.precommits
         return 100 + 132 * sum(len(part) for part in votes)
-    return VOTE_BYTES if isinstance(message, VoteMessage) else 30
+    return 30

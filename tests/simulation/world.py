@@ -234,6 +234,12 @@ class World:
             self.heal_from = 0
             self.at(self.now + REPAIR_MS, None, self._repaired, node)
 
+    def wipe(self, node: Validator) -> None:
+        """The power of a node goes, and its operator removes the database; the promises stay."""
+        self.crash(node)
+        node.disk.wipe()
+        node.said = dict(NOWHERE)
+
     def restart(self, node: Validator) -> None:
         """A node comes back."""
         if node.is_up:
