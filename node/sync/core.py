@@ -51,7 +51,7 @@ from node.sync.events import (
     Ticked,
 )
 from node.sync.orders import Orders
-from node.sync.peers import OTHER_CHAIN_PAUSE_MS, Peer
+from node.sync.peers import Peer
 from node.sync.proofs import PROOF_PERIOD, ProofsWanted, ProofWanted
 from node.sync.runs import Misfit, Range, Run
 from node.sync.wants import Want, Wants
@@ -577,7 +577,7 @@ class SyncCore:
         except AnotherChain:
             self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
             peer.ancestry = None
-            peer.paused_until_ms = self._now + OTHER_CHAIN_PAUSE_MS
+            peer.stray(self._now)
             return
         if common is not None:
             peer.share(common, is_parted=search.parted is not None)
@@ -600,7 +600,7 @@ class SyncCore:
         self._wants.failed(want, peer.name)
         if blocks[-1].number <= self._view.finalized().number + 1:
             self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
-            peer.paused_until_ms = self._now + OTHER_CHAIN_PAUSE_MS
+            peer.stray(self._now)
         peer.share(None)
 
     def _order(
@@ -704,7 +704,7 @@ class SyncCore:
                 if peer is not None:
                     self._charge(peer.name, Cost.UNKNOWN_ANCESTOR)
                     self._leave_run(peer)
-                    peer.paused_until_ms = self._now + OTHER_CHAIN_PAUSE_MS
+                    peer.stray(self._now)
             case Failure.FUTURE:
                 self._wants.drop(what.hash)
                 self._orders.put_off(ordered, self._now)

@@ -7,12 +7,14 @@ from node.database import BlockId
 from node.sync.ancestry import Ancestry
 from node.sync.runs import Run
 
-__all__ = ["OTHER_CHAIN_PAUSE_MS", "PAUSE_MS_MAX", "Peer"]
+__all__ = ["PAUSE_MS_MAX", "STRAY_PAUSE_MS_MAX", "Peer"]
 
 PAUSE_MS: Final = 1_000
 PAUSE_MS_MAX: Final = 16_000
-OTHER_CHAIN_PAUSE_MS: Final = 60_000
-"""Before a peer is asked again whose chain is another one."""
+STRAY_PAUSE_MS: Final = 4_000
+STRAY_PAUSE_MS_MAX: Final = 60_000
+"""Before a peer is asked again whose chain is another one: at first a few seconds, because a peer
+that was cut off may only not have heard what became final."""
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class Peer:
     """What it was asked and did not answer yet."""
     paused_until_ms: int = 0
     failures: int = 0
+    strays: int = 0
+    """How often its chain was another one, since it last shared a block."""
     is_proven: bool = False
     """It brought blocks of a run, and did not fail since."""
     is_bad: bool = False
@@ -42,6 +46,12 @@ class Peer:
         self.common, self.is_parted = block, is_parted
         if block is not None:
             self.ancestry = None
+            self.strays = 0
+
+    def stray(self, now_ms: int) -> None:
+        """Its chain is not upon what is final here: ask it less and less often."""
+        self.paused_until_ms = now_ms + min(STRAY_PAUSE_MS_MAX, STRAY_PAUSE_MS << self.strays)
+        self.strays = min(self.strays + 1, 4)
 
     def pause(self, now_ms: int) -> None:
         """It failed: ask it less and less often."""

@@ -102,15 +102,20 @@ def test_the_common_ancestor_is_found_by_halving() -> None:
     assert probes <= 14
 
 
-def test_a_peer_with_another_final_chain_is_left_alone_and_pays() -> None:
+def test_a_peer_with_another_final_chain_pays_and_is_asked_less_and_less() -> None:
     ours, theirs = line(GENESIS, 20, b"o"), line(GENESIS, 40, b"t")
     rig = Rig(*ours)
     rig.tree.finalize(20)
     asked = request_of(rig.join("a", theirs[-1]))
-    effects = rig.give(arrived(asked, theirs[19]))
-    assert costs(effects) == [Cost.UNKNOWN_ANCESTOR]
-    assert not any(isinstance(each, RequestBlocks) for each in effects)
-    assert rig.core.next_deadline() == 60_000
+    pauses = []
+    for _ in range(6):
+        effects = rig.give(arrived(asked, theirs[19]))
+        assert costs(effects) == [Cost.UNKNOWN_ANCESTOR]
+        assert not any(isinstance(each, RequestBlocks) for each in effects)
+        pauses.append(rig.core.next_deadline() - rig.now)
+        asked = request_of(rig.give(Ticked(), pauses[-1]))
+    # The first is short: one that was cut off may only not have heard what became final.
+    assert pauses == [4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
 
 
 def test_a_light_peer_is_never_asked() -> None:
