@@ -119,9 +119,9 @@ def test_version_15_adds_apis_and_outer_enums() -> None:
     metadata = decode(wire.MetadataV15, raw[5:])
     (api,) = metadata.apis
     assert (api.name, api.docs) == ("Questions", ("Questions of tests.",))
-    assert [method.name for method in api.methods] == ["add", "nothing"]
+    assert [method.name for method in api.methods] == ["add", "count", "nothing"]
     assert [each.name for each in api.methods[0].inputs] == ["left", "right"]
-    unit = metadata.types[int(api.methods[1].output)].type.definition
+    unit = metadata.types[int(api.methods[2].output)].type.definition
     assert unit == wire.TupleDef(fields=())
     names = [
         metadata.types[int(number)].type.path[-1]
