@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -316,12 +317,13 @@ def test_a_missing_plot_is_named_and_the_others_answer(plot_directory: Path) -> 
 
 
 def test_a_process_without_tables_says_why_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("proofs.podr2.fixed_base.why_without", lambda: "no blst here")
     jobs._tell_of_tables.cache_clear()
     prover = Prover(quick_rows_max=0)
-    assert not prover.is_quick(1)
-    assert not prover.is_quick(1)
+    with capture_logs() as logs:
+        assert not prover.is_quick(1)
+        assert not prover.is_quick(1)
     jobs._tell_of_tables.cache_clear()
-    assert capsys.readouterr().out.count("no blst here") == 1
+    assert [each["reason"] for each in logs] == ["no blst here"]
