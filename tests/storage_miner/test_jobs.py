@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from primitives.errors import DecodeError
 from primitives.types import Bytes48
