@@ -18,7 +18,7 @@ one that sends a bad block is not asked again.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Protocol
@@ -148,6 +148,11 @@ class SyncCore:
         self._is_behind = False
         self._patience_ms = float(PATIENCE_MS_MAX)
         self._highest = view.best().number
+
+    def want_proofs(self, blocks: Iterable[BlockId]) -> None:
+        """Before the start: these blocks are here, are not final, and need proofs of it."""
+        for block in blocks:
+            self._proofs.add(block, self._now)
 
     # Driving.
 

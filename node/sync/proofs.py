@@ -4,18 +4,48 @@ Such a block is asked about ``PROOF_RETRY_MS`` after its import, of each peer th
 proof in turn, and again after as long, until it is final. Bounds: ``PROOFS_MAX`` blocks.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
-from node.database import BlockId
+from node.database import BlockId, ChainDatabase
+from primitives.header import Header
 from primitives.types import Hash
 
-__all__ = ["PROOFS_MAX", "PROOF_PERIOD", "PROOF_RETRY_MS", "ProofWanted", "ProofsWanted"]
+__all__ = [
+    "PROOFS_MAX",
+    "PROOF_PERIOD",
+    "PROOF_RETRY_MS",
+    "ProofWanted",
+    "ProofsWanted",
+    "unproven_blocks",
+]
 
 PROOF_PERIOD: Final = 512
 """Blocks at multiples of this height are proven final, so that much can be pruned while syncing."""
 PROOF_RETRY_MS: Final = 10_000
 PROOFS_MAX: Final = 64
+
+
+def unproven_blocks(
+    database: ChainDatabase, changes_set: Callable[[Header], bool]
+) -> tuple[BlockId, ...]:
+    """The lowest ``PROOFS_MAX`` blocks of the best chain that need a proof and are not final.
+
+    A node that starts again has to ask for them: nobody votes on them any more.
+    """
+
+    def found() -> Iterator[BlockId]:
+        for number in range(database.finalized().number + 1, database.best().number + 1):
+            hash_ = database.canonical_hash(number)
+            header = None if hash_ is None else database.header(hash_)
+            if hash_ is None or header is None:
+                return
+            if number % PROOF_PERIOD == 0 or changes_set(header):
+                yield BlockId(hash_, number)
+
+    return tuple(islice(found(), PROOFS_MAX))
 
 
 @dataclass(slots=True)

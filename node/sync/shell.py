@@ -58,6 +58,7 @@ from node.sync.events import (
     Ticked,
 )
 from node.sync.limits import PeerBudget
+from node.sync.proofs import unproven_blocks
 from primitives.errors import CessError, DecodeError, InvalidBlock
 from primitives.grandpa import Block
 from primitives.header import Header
@@ -105,6 +106,7 @@ class Synchroniser:
         self._database = writer.chain.database
         self._duration_ms = writer.chain.slot_duration_ms
         self._core = SyncCore(self._database, _changes_set)
+        self._core.want_proofs(unproven_blocks(self._database, _changes_set))
         self._peers = KnownPeers()
         self._bootstrap = Bootstrap(network, writer, self._peers, mode)
         self._is_following = False

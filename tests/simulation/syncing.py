@@ -38,6 +38,7 @@ from node.sync.events import (
     RequestFailed,
     Ticked,
 )
+from node.sync.proofs import unproven_blocks
 from primitives.errors import CessError, DecodeError, InvalidBlock, StateUnreadable, StorageCorrupt
 from primitives.header import Header
 from primitives.justification import InvalidJustification
@@ -63,6 +64,7 @@ class Synchroniser:
     def __init__(self, node: "Validator") -> None:
         self.node = node
         self.core = SyncCore(node.database, changes_set)
+        self.core.want_proofs(unproven_blocks(node.database, changes_set))
         self.outstanding: dict[int, tuple[str, bool]] = {}
         self.tick_at = 0
         self.imports: list[ImportBlocks | ImportJustification] = []

@@ -6,7 +6,7 @@ import pytest
 
 from node.database import BlockId
 from node.network.transport import Cost, Roles
-from node.network.wire import BlockRequest, Direction
+from node.network.wire import BlockFields, BlockRequest, Direction
 from node.sync.core import FUTURE_SLOTS_KEPT, HELD_BYTES_MAX, SyncCore
 from node.sync.events import (
     Announced,
@@ -420,6 +420,16 @@ def test_a_set_change_that_voting_did_not_prove_is_asked_for_until_it_is() -> No
     assert costs(effects) == [Cost.BAD_JUSTIFICATION]
     rig.give(FinalizedTo(rig.tree.finalize(1)))
     assert rig.core.statistics()["proofs"] == 0
+
+
+def test_a_node_that_starts_again_asks_for_the_proofs_that_it_waited_for() -> None:
+    change = child(GENESIS, b"change")
+    rig = Rig(change)
+    rig.now = 1_000_000
+    rig.core.want_proofs([BlockId(change.hash(), 1)])
+    asked = request_of(rig.join("a", change))
+    assert asked.request.start == change.hash()
+    assert asked.request.fields & BlockFields.JUSTIFICATION
 
 
 def test_only_useful_proofs_are_checked_in_bulk() -> None:
