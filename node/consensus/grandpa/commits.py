@@ -136,8 +136,13 @@ def catch_up_of(round_: Round) -> CatchUp:
     )
 
 
-def round_of(catch_up: CatchUp, set_id: int, voters: Voters, chain: Chain) -> Round:
+def round_of(
+    catch_up: CatchUp, set_id: int, voters: Voters, chain: Chain, *, final_number: int
+) -> Round:
     """The completed round that these votes amount to.
+
+    A vote for a block that never came here and is not above what is final counts as one for the
+    base: the block can come no more, and without its vote the round could not be taken over.
 
     Raises: BadCommit unless every vote counts and the round is completable; UnknownBlocks.
     """
@@ -154,7 +159,11 @@ def round_of(catch_up: CatchUp, set_id: int, voters: Voters, chain: Chain) -> Ro
     for signed in votes:
         if not made.is_relevant(signed) or not verify_vote(signed, number, set_id):
             raise BadCommit
-    _check_known([made.base, *(signed.vote.block for signed in votes)], chain)
+    _check_known([made.base], chain)
+    for block in (signed.vote.block for signed in votes):
+        if made.base.number < block.number <= final_number and chain.number_of(block.hash) is None:
+            chain.note_lost(block, made.base)
+    _check_known((signed.vote.block for signed in votes), chain)
     for signed in votes:
         if isinstance(made.add(signed), AlreadyKnown | None):
             raise BadCommit

@@ -307,7 +307,13 @@ class Voter:
         number = int(record.current.round)
         if number > 1:
             try:
-                done = round_of(record.previous, self._set_id, self._voters, self._chain)
+                done = round_of(
+                    record.previous,
+                    self._set_id,
+                    self._voters,
+                    self._chain,
+                    final_number=self._finalized.number,
+                )
             except (BadCommit, UnknownBlocks):
                 # The chain lost blocks. Nobody needs us in that round, but we must not vote again.
                 done = Round.genesis(base, self._voters, self._chain)
@@ -487,7 +493,13 @@ class Voter:
         if int(message.catch_up.round) < self._play.votes.number:
             return
         try:
-            done = round_of(message.catch_up, self._set_id, self._voters, self._chain)
+            done = round_of(
+                message.catch_up,
+                self._set_id,
+                self._voters,
+                self._chain,
+                final_number=self._finalized.number,
+            )
         except BadCommit:
             self._accuse(peer, Offence.BAD_CATCH_UP)
             return

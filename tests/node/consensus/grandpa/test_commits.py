@@ -3,7 +3,15 @@
 import pytest
 
 from node.consensus.grandpa import commits
-from node.consensus.grandpa.commits import BadCommit, UnknownBlocks, check_commit, justify
+from node.consensus.grandpa.commits import (
+    BadCommit,
+    UnknownBlocks,
+    catch_up_of,
+    check_commit,
+    justify,
+    round_of,
+)
+from node.consensus.grandpa.round import Round
 from node.consensus.grandpa.voters import Voters
 from primitives.grandpa import Block, SignedVote, VoteKind, compact_commit, make_vote, sign_vote
 from primitives.header import Header
@@ -99,3 +107,17 @@ def test_a_commit_upon_blocks_that_are_not_there_cannot_be_judged() -> None:
         check_commit(compact, 4, 0, VOTERS, view())
     with pytest.raises(BadCommit):
         check_commit(compact, 3, 1, VOTERS, view())
+
+
+def test_a_vote_for_a_block_that_finality_left_before_it_came_here_stops_nobody() -> None:
+    everything = view()
+    made = Round(3, A[0], VOTERS, everything)
+    targets = (A[5], A[5], B[4])
+    for kind in (VoteKind.PREVOTE, VoteKind.PRECOMMIT):
+        for who, block in enumerate((*targets, A[5])):
+            made.add(sign_vote(make_vote(kind, block), 3, 0, pairs(4)[who]))
+    catch_up = catch_up_of(made)
+    with pytest.raises(UnknownBlocks):  # it can still be fetched
+        round_of(catch_up, 0, VOTERS, view(*A), final_number=B[4].number - 1)
+    taken = round_of(catch_up, 0, VOTERS, view(*A), final_number=B[4].number)
+    assert taken.state == made.state
