@@ -25,7 +25,7 @@ ALICE = KeyPair.from_suri("//Alice").account_id
 BOB = KeyPair.from_suri("//Bob").account_id
 NOBODY = type(ALICE)(bytes(32))
 QUICK = ChainLimits(
-    connect_timeout_s=2.0, request_timeout_s=2.0, reconnect_delay_min_s=0.01, keys_page=7
+    connect_timeout_s=20.0, request_timeout_s=20.0, reconnect_delay_min_s=0.01, keys_page=7
 )
 
 pytestmark = pytest.mark.anyio

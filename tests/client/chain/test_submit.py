@@ -32,7 +32,7 @@ from primitives.types import Balance, FileHash
 
 ALICE = KeyPair.from_suri("//Alice")
 QUICK = ChainLimits(
-    request_timeout_s=2.0, reconnect_delay_min_s=0.01, poll_interval_s=0.01, era_blocks=16
+    request_timeout_s=20.0, reconnect_delay_min_s=0.01, poll_interval_s=0.01, era_blocks=16
 )
 CALL = prepare(FileBank.delete_file, owner=ALICE.account_id, file_hash=FileHash(bytes(32)))
 
@@ -193,7 +193,7 @@ async def test_a_call_that_was_included_while_its_answer_was_lost_is_not_signed_
 async def test_a_transaction_in_no_block_is_sent_again_as_it_is(node: Any) -> None:
     async with ChainClient.open(node.url, limits=QUICK) as chain:
         with pytest.raises(SubmitTimeout) as caught:
-            await chain.submit(CALL, ALICE, timeout_s=1.0)
+            await chain.submit(CALL, ALICE, timeout_s=5.0)
     assert len(node.submitted) > 1
     assert len(set(node.submitted)) == 1
     assert caught.value.extrinsic_hash == blake2_256(node.submitted[0])
