@@ -109,8 +109,6 @@ class RpcConfig:
 class NetworkConfig:
     """The node among others."""
 
-    enabled: bool = True
-    """Whether there is a network at all; a node of a test may do without."""
     port: int = P2P_PORT
     port_is_given: bool = False
     """Whether the operator named the port; otherwise a free one is taken if it is in use."""

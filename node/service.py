@@ -37,8 +37,6 @@ from node.database import BlockId, ChainDatabase, KeyValue, LevelDb, MemoryKv, g
 from node.genesis import genesis_header, genesis_state, load_spec
 from node.logging import short_hash
 from node.network.anchors import FILE_NAME as ANCHORS_FILE
-from node.network.memory import MemoryHub
-from node.network.node_key import NodeKey
 from node.network.transport import Network, Roles, Status
 from node.rpc.context import RpcContext
 from node.rpc.dispatch import Dispatcher, encode_health
@@ -234,12 +232,6 @@ class _Node:
     async def main(self) -> None:
         """Everything, in one nursery."""
         self._banner()
-        if not self.config.network.enabled:
-            # A hub of one keeps the port of the network, and nobody is there.
-            peer = NodeKey.new().peer_id
-            alone = MemoryHub().node(peer, status=self._status, genesis=self.database.genesis_hash)
-            await self._run(alone, None)
-            return
         from node.network.libp2p import open_network  # a second that other commands do not need
 
         config = self.config.network
@@ -258,11 +250,11 @@ class _Node:
             log.info(f"Local node identity is: {network.local_peer}")
             for address in network.addresses():
                 log.info(f"Listening for peers at {address}")
-            await self._run(network, network)
+            await self._run(network)
 
-    async def _run(self, network: Network, sockets: "Libp2pNetwork | None") -> None:
+    async def _run(self, network: "Libp2pNetwork") -> None:
         config = self.config
-        self.network, self.sockets = network, sockets
+        self.network = network
         self.reporter = Reporter(self.chain, self._submit_report)
         self.writer = ChainWriter(self.chain, self.announcements, self.reporter.report)
         self.pool = TransactionPool(
@@ -350,7 +342,7 @@ class _Node:
             version=version(),
             is_authority=self.config.is_authority,
             starting_block=self.database.best().number,
-            network=self.sockets,
+            network=self.network,
             sync=self.sync,
             finality=self.finality.statistics,
             dev_keys=self.keys.extra,
@@ -378,7 +370,7 @@ class _Node:
 
     def _health(self) -> tuple[bool, bytes]:
         peers, is_syncing = len(self.network.peers()), self.sync.is_major_syncing()
-        needs_peers = self.sockets is not None and self.spec.chain_type != "Development"
+        needs_peers = self.spec.chain_type != "Development"
         body = encode_health(peers, is_syncing=is_syncing, should_have_peers=needs_peers)
         return not is_syncing and (peers > 0 or not needs_peers), body
 
@@ -420,8 +412,8 @@ class _Node:
 
     def _readings(self) -> metrics.Readings:
         finalized = self.database.finalized().number
-        voting, sockets = self.finality.statistics(), self.sockets
-        received, sent = (0, 0) if sockets is None else sockets.total_bytes()
+        voting = self.finality.statistics()
+        received, sent = self.network.total_bytes()
         held, process = self.pool.core.stats(), metrics.process_now()
         return metrics.Readings(
             chain=self.spec.id,
@@ -456,7 +448,7 @@ class _Node:
             sync_target=self.sync.sync_state().highest_block,
             received_bytes=received,
             sent_bytes=sent,
-            connections_opened=0 if sockets is None else sockets.counters.connections_opened,
+            connections_opened=self.network.counters.connections_opened,
             propagated_count=self.gossip.sent_count,
             reported_count=self.reporter.reported_count,
         )
