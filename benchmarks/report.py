@@ -1,7 +1,8 @@
-"""Run every benchmark and write docs/benchmarks.md with the machine it ran on.
+"""Run every benchmark and write docs/benchmarks.md with the machine and the version it ran on.
 
 `make bench` runs this file. Each `bench_*.py` is a script that prints one table of ratios measured
-in that run; name some to run only those: `python -m benchmarks.report scale trie`.
+in that run; name some to run only those: `python -m benchmarks.report scale trie`. A script that
+fails or does not end keeps its section, which says so.
 """
 
 import argparse
@@ -14,7 +15,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-SCRIPT_SECONDS_MAX = 1800
+SCRIPT_SECONDS_MAX = 1800.0
+STOP_SECONDS_MAX = 60.0
 
 
 def machine() -> str:
@@ -30,18 +32,50 @@ def machine() -> str:
     )
 
 
-def run(script: Path) -> tuple[bool, str]:
+def version() -> str:
+    """The commit that is measured, `-dirty` with changes beside it."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=HERE.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "without git"
+    return done.stdout.strip()
+
+
+def run(script: Path) -> tuple[str | None, str]:
+    """What went wrong, None if nothing did; and what the script printed."""
     print(f"== {script.stem}", flush=True)
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-m", f"benchmarks.{script.stem}"],
         cwd=HERE.parent,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=SCRIPT_SECONDS_MAX,
-        check=False,
     )
-    print(done.stdout, flush=True)
-    return done.returncode == 0, done.stdout.strip()
+    problem = None
+    try:
+        text, _ = process.communicate(timeout=SCRIPT_SECONDS_MAX)
+        if process.returncode:
+            problem = f"Failed with status {process.returncode}."
+    except subprocess.TimeoutExpired:
+        problem = f"Stopped after {SCRIPT_SECONDS_MAX:.0f} s: what it had printed."
+        process.terminate()  # scripts that start nodes stop them
+        try:
+            text, _ = process.communicate(timeout=STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            text, _ = process.communicate()
+    print(text, flush=True)
+    return problem, text.strip()
+
+
+def section(name: str, problem: str | None, text: str) -> str:
+    warning = "" if problem is None else f"**{problem}**\n\n"
+    return f"## {name}\n\n`python -m benchmarks.report {name}`\n\n{warning}```text\n{text}\n```\n"
 
 
 def main() -> int:
@@ -51,20 +85,17 @@ def main() -> int:
     scripts = sorted(HERE.glob("bench_*.py"))
     if chosen:
         scripts = [script for script in scripts if script.stem.removeprefix("bench_") in chosen]
+    measured = version()  # before the page is written, which is a change
     sections, failed = [], []
     for script in scripts:
-        good, text = run(script)
-        if not good:
+        problem, text = run(script)
+        if problem is not None:
             failed.append(script.stem)
-            continue
-        command = f"python -m benchmarks.report {script.stem.removeprefix('bench_')}"
-        sections.append(
-            f"## {script.stem.removeprefix('bench_')}\n\n`{command}`\n\n```text\n{text}\n```\n"
-        )
+        sections.append(section(script.stem.removeprefix("bench_"), problem, text))
     if not chosen:
         head = (
             "# Benchmarks\n\n"
-            f"Measured on {dt.date.today()} by `make bench`: {machine()}.\n"
+            f"Measured on {dt.date.today()} by `make bench` at {measured}: {machine()}.\n"
             "Shared machines are noisy: trust ratios within one table, not seconds.\n\n"
         )
         PAGE.write_text(head + "\n".join(sections))
