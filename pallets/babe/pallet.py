@@ -73,10 +73,7 @@ from pallets.frame import (
     ensure_root,
     ensure_signed,
 )
-from pallets.frame.validity import (
-    TransactionSource,
-    ValidTransaction,
-)
+from pallets.frame.validity import TransactionSource, ValidTransaction
 from primitives.crypto.vrf import RANDOMNESS_CONTEXT, RandomPoint, make_bytes
 from primitives.digest import (
     BABE_ENGINE,
@@ -92,10 +89,7 @@ from primitives.digest import (
     NextEpochData,
     Randomness,
 )
-from primitives.equivocation import (
-    BabeEquivocationProof,
-    MembershipProof,
-)
+from primitives.equivocation import BabeEquivocationProof, MembershipProof
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.hashing import blake2_256
 from primitives.scale import U32, U64, codec
@@ -278,7 +272,8 @@ class Babe(Pallet):
 
         Whoever is first pays no fee.
         """
-        return reports.count(self, ensure_signed(origin), equivocation_proof, key_owner_proof)
+        reporter = ensure_signed(origin)
+        return reports.of(self).count(reporter, equivocation_proof, key_owner_proof)
 
     @call(index=1, weight=reports.report_weight)
     def report_equivocation_unsigned(
@@ -292,7 +287,8 @@ class Babe(Pallet):
         The block's author is the reporter. Only the node's own pool takes it.
         """
         ensure_none(origin)
-        return reports.count(self, self.author(), equivocation_proof, key_owner_proof)
+        author = self.author()
+        return reports.of(self).count(author, equivocation_proof, key_owner_proof)
 
     @call(index=2, weight=Weight(writes=1))
     def plan_config_change(self, origin: Origin, config: NextConfigDescriptor) -> None:
@@ -313,7 +309,7 @@ class Babe(Pallet):
 
     def validate_unsigned(self, source: TransactionSource, call: Call) -> ValidTransaction | None:
         """Whether a report without a signature is good: the node's own, and news."""
-        return reports.validate_unsigned(self, source, call)
+        return reports.of(self).validate_unsigned(source, call)
 
     def session_of(self, epoch: int) -> int:
         """The session that the epoch ``epoch`` was: each skipped epoch is one session less."""

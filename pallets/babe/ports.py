@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from pallets.frame import Weight
+from pallets.frame.equivocation import KeyOwners, OffenceReports
 from primitives.digest import AuthorityKey, Digest, DigestItem
-from primitives.equivocation import MembershipProof
 from primitives.scale import U32
 from primitives.types import AccountId
 
@@ -43,35 +43,4 @@ class Sessions(Protocol):
 
         Those of this one are what was given a session before.
         """
-        ...
-
-
-class KeyOwners(Protocol):
-    """Historical: whose key it was."""
-
-    def owner_of(self, kind: bytes, key: bytes, proof: MembershipProof) -> AccountId | None:
-        """The validator whose key of this ``kind`` it was in the session of ``proof``, if any."""
-        ...
-
-    def prove_owner(self, kind: bytes, key: bytes) -> MembershipProof | None:
-        """Whose key it is in the running session, proved; None if it is no validator's."""
-        ...
-
-
-class OffenceReports(Protocol):
-    """Offences: counts and punishes."""
-
-    def report(
-        self,
-        reporter: AccountId | None,
-        kind: bytes,
-        session: U32,
-        validator_count: U32,
-        offender: AccountId,
-    ) -> int:
-        """How many have committed ``kind`` in ``session`` with this one; 0 if it was known."""
-        ...
-
-    def is_known(self, kind: bytes, session: U32, offender: AccountId) -> bool:
-        """Whether this was reported already."""
         ...

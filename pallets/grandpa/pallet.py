@@ -21,7 +21,7 @@ Bounds: ``max_authorities``. Ports needed: ``chain`` (System), ``sessions`` (Ses
 the node and its runtime API ``authority_list``, ``set_id`` and ``prove_owner``.
 """
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from pallets.frame import (
     Call,
@@ -43,15 +43,10 @@ from pallets.frame import (
     ensure_signed,
     event,
 )
-from pallets.frame.validity import (
-    BadProof,
-    CallNotExpected,
-    Stale,
-    TransactionInvalid,
-    TransactionSource,
-    ValidTransaction,
-)
+from pallets.frame.validity import TransactionSource, ValidTransaction
+from pallets.grandpa import reports
 from pallets.grandpa.ports import Authors, Chain, KeyOwners, OffenceReports, Sessions
+from pallets.grandpa.reports import GRANDPA_KEY_TYPE
 from pallets.grandpa.types import Authorities, StoredPendingChange
 from primitives.digest import (
     GRANDPA_ENGINE,
@@ -63,41 +58,14 @@ from primitives.digest import (
     GrandpaScheduledChange,
     ScheduledChange,
 )
-from primitives.equivocation import (
-    GrandpaEquivocationProof,
-    MembershipProof,
-    is_grandpa_equivocation,
-)
+from primitives.equivocation import GrandpaEquivocationProof, MembershipProof
 from primitives.scale import U32, U64, codec
-from primitives.types import AccountId, BlockNumber
+from primitives.types import BlockNumber
 
 __all__ = ["GRANDPA_KEY_TYPE", "Grandpa"]
 
-GRANDPA_KEY_TYPE: Final = b"gran"
-
-KIND: Final = b"grandpa:equivoca"
-"""The kind of offence: two votes in one round."""
-
 WEIGHT_EACH = U64(1)
 """The weight of every vote."""
-
-PROOF_REF_TIME: Final = 1_500_000_000
-"""Picoseconds to check a report: two signatures and a path; measured 0.5 ms on one core."""
-
-PUNISHMENT: Final = Weight(reads=6, writes=6)
-"""For each validator that commits an offence together with others: all are punished anew."""
-
-
-def _report_weight(
-    _equivocation_proof: GrandpaEquivocationProof, key_owner_proof: MembershipProof
-) -> Weight:
-    return _punishing(int(key_owner_proof.validator_count))
-
-
-def _punishing(offenders: int) -> Weight:
-    used = Weight(PROOF_REF_TIME) + Weight(reads=12, writes=6)
-    each = Weight(PUNISHMENT.ref_time * offenders, PUNISHMENT.proof_size * offenders)
-    return used + each
 
 
 class Grandpa(Pallet):
@@ -212,7 +180,7 @@ class Grandpa(Pallet):
 
     # Calls.
 
-    @call(index=0, weight=_report_weight)
+    @call(index=0, weight=reports.report_weight)
     def report_equivocation(
         self,
         origin: Origin,
@@ -223,9 +191,10 @@ class Grandpa(Pallet):
 
         Whoever is first pays no fee.
         """
-        return self._report(ensure_signed(origin), equivocation_proof, key_owner_proof)
+        reporter = ensure_signed(origin)
+        return reports.of(self).count(reporter, equivocation_proof, key_owner_proof)
 
-    @call(index=1, weight=_report_weight)
+    @call(index=1, weight=reports.report_weight)
     def report_equivocation_unsigned(
         self,
         origin: Origin,
@@ -238,7 +207,7 @@ class Grandpa(Pallet):
         """
         ensure_none(origin)
         author = self.config.authors.author()
-        return self._report(author, equivocation_proof, key_owner_proof)
+        return reports.of(self).count(author, equivocation_proof, key_owner_proof)
 
     @call(index=2, weight=Weight(reads=3, writes=2))
     def note_stalled(
@@ -260,28 +229,7 @@ class Grandpa(Pallet):
 
     def validate_unsigned(self, source: TransactionSource, call: Call) -> ValidTransaction | None:
         """Whether a report without a signature is good: the node's own, and news."""
-        if call.name != "report_equivocation_unsigned":
-            return None
-        if source is TransactionSource.External:
-            raise TransactionInvalid(CallNotExpected())
-        proof, owner_proof = call.args
-        try:
-            offender = self._proved(proof, owner_proof)
-        except PalletError:
-            raise TransactionInvalid(BadProof()) from None
-        if self.config.offences.is_known(KIND, owner_proof.session, offender):
-            raise TransactionInvalid(Stale())
-        # One report of an offender in a session, whatever the proof: the others are no news.
-        tag = codec(tuple[str, AccountId, U32]).encode(
-            ("GrandpaEquivocation", offender, owner_proof.session)
-        )
-        return ValidTransaction(
-            priority=U64((1 << 64) - 1),
-            requires=(),
-            provides=(tag,),
-            longevity=self.config.report_longevity,
-            propagate=False,
-        )
+        return reports.of(self).validate_unsigned(source, call)
 
     # Views, for the node and its runtime API.
 
@@ -322,36 +270,6 @@ class Grandpa(Pallet):
             del self.set_id_session[U64(int(begun) - kept)]
         self.pending_change.kill()
         self.deposit_event(self.NewAuthorities(authority_set=change.next_authorities))
-
-    def _report(
-        self,
-        reporter: AccountId | None,
-        proof: GrandpaEquivocationProof,
-        owner_proof: MembershipProof,
-    ) -> PostInfo:
-        offender = self._proved(proof, owner_proof)
-        count = self.config.offences.report(
-            reporter, KIND, owner_proof.session, owner_proof.validator_count, offender
-        )
-        ensure(count > 0, self.DuplicateOffenceReport)
-        return PostInfo(weight=_punishing(count), pays_fee=False)
-
-    def _proved(self, proof: GrandpaEquivocationProof, owner_proof: MembershipProof) -> AccountId:
-        """Who equivocated. Raises: InvalidEquivocationProof, InvalidKeyOwnershipProof."""
-        session, set_id = owner_proof.session, proof.set_id
-        last = self.set_id_session.get(set_id)
-        if last is None or session > last:
-            raise self.InvalidEquivocationProof
-        if set_id:
-            # The sets' sessions follow one another. Of the oldest set its first is not known.
-            before = self.set_id_session.get(U64(set_id - 1))
-            if before is None or session <= before:
-                raise self.InvalidEquivocationProof
-        ensure(is_grandpa_equivocation(proof), self.InvalidEquivocationProof)
-        owner = self.config.key_owners.owner_of(GRANDPA_KEY_TYPE, proof.offender, owner_proof)
-        if owner is None:
-            raise self.InvalidKeyOwnershipProof
-        return owner
 
     def _announce(self, message: GrandpaConsensusLog) -> None:
         data = codec(GrandpaConsensusLog).encode(message)

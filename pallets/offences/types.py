@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pallets.frame.equivocation import BABE_EQUIVOCATION, GRANDPA_EQUIVOCATION
 from primitives.hashing import blake2_256
 from primitives.scale import U32, FixedBytes, codec, struct
 from primitives.types import AccountId, Hash
@@ -24,7 +25,7 @@ class Kind(FixedBytes, length=16):
     """The name of a kind of offence."""
 
 
-KINDS: Final = (Kind(b"babe:equivocatio"), Kind(b"grandpa:equivoca"))
+KINDS: Final = (Kind(BABE_EQUIVOCATION), Kind(GRANDPA_EQUIVOCATION))
 """The kinds that there are: equivocations in BABE and in GRANDPA."""
 
 
