@@ -190,12 +190,6 @@ class ForkChoice:
         self.root = BlockId(hash_, number)
         return self.best
 
-    def note_lost(self, hash_: Hash, parent: Hash, number: int) -> None:
-        """Remember a block that finality left before it came here."""
-        self.lost[hash_] = parent, number
-        while len(self.lost) > LOST_MAX:
-            self.lost.popitem(last=False)
-
     # Private.
 
     def _lose(self, final: Hash, kept: set[Hash]) -> None:

@@ -74,8 +74,3 @@ class ChainView:
     def header(self, hash_: bytes) -> Header | None:
         """The header of an imported block."""
         return self._chain.database.header(Hash(hash_))
-
-    def note_lost(self, block: Block, base: Block) -> None:
-        """Answer as if ``block``, which finality left behind, had hung right on ``base``."""
-        with self._chain.lock:
-            self._chain.forks.note_lost(Hash(block.hash), Hash(base.hash), block.number)

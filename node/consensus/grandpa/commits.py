@@ -63,7 +63,9 @@ def justify(
     """The justification of ``block`` from precommits of a round; None if they do not suffice."""
     chosen: dict[bytes, SignedPrecommit] = {}
     for signed in votes:
-        if is_descendant(chain, signed.vote.block, block):
+        target = signed.vote.block
+        is_named_right = chain.number_of(target.hash) == target.number
+        if is_named_right and is_descendant(chain, target, block):
             chosen.setdefault(bytes(signed.authority), _precommit(signed))
     # Votes near the block first, so that far ones are left out if there are too many headers.
     ordered = sorted(chosen.items(), key=lambda item: (int(item[1].target_number), item[0]))
@@ -141,8 +143,11 @@ def round_of(
 ) -> Round:
     """The completed round that these votes amount to.
 
-    A vote for a block that never came here and is not above what is final counts as one for the
-    base: the block can come no more, and without its vote the round could not be taken over.
+    A vote that names no block that is here, at a height up to ``final_number``, counts as one for
+    the base: the block can come no more, and without the vote the round could not be taken over.
+    Where it really hung makes no difference, for all that it shares with the chain here is final.
+    Only this vote in this round is read so: whoever signs another block's hash with a wrong height
+    changes nothing for those who vote for that block.
 
     Raises: BadCommit unless every vote counts and the round is completable; UnknownBlocks.
     """
@@ -160,12 +165,13 @@ def round_of(
         if not made.is_relevant(signed) or not verify_vote(signed, number, set_id):
             raise BadCommit
     _check_known([made.base], chain)
-    for block in (signed.vote.block for signed in votes):
-        if made.base.number < block.number <= final_number and chain.number_of(block.hash) is None:
-            chain.note_lost(block, made.base)
-    _check_known((signed.vote.block for signed in votes), chain)
     for signed in votes:
-        if isinstance(made.add(signed), AlreadyKnown | None):
+        block = signed.vote.block
+        is_low = made.base.number < block.number <= final_number
+        is_left = is_low and chain.number_of(block.hash) != block.number
+        if not is_left:
+            _check_known([block], chain)
+        if isinstance(made.add(signed, for_base=is_left), AlreadyKnown | None):
             raise BadCommit
     if not made.state.is_completable:
         raise BadCommit

@@ -38,14 +38,6 @@ class Chain(Protocol):
         """The header of an imported block."""
         ...
 
-    def note_lost(self, block: Block, base: Block) -> None:
-        """Answer as if ``block`` had been imported and hung right on ``base``, which was.
-
-        For a block that somebody voted for, that is not above what is final and was never here: it
-        cannot be imported any more, and supports nothing that can still become final.
-        """
-        ...
-
 
 def is_descendant(chain: Chain, block: Block, ancestor: Block) -> bool:
     """Whether ``ancestor`` is ``block`` or below it, on its way to genesis."""

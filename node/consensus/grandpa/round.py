@@ -86,18 +86,20 @@ class Round:
             return is_primary and self._proposal is None
         return not self.tally(signed.vote.kind).known(signed)
 
-    def add(self, signed: SignedVote) -> TallyOutcome | None:
+    def add(self, signed: SignedVote, *, for_base: bool = False) -> TallyOutcome | None:
         """Count a valid vote for an imported block; None for one that is not above ``base``.
 
-        Returns nothing to act upon for a proposal but the first.
+        With ``for_base`` it counts as one for the base, whatever it names. Returns nothing to act
+        upon for a proposal but the first.
         """
-        if self._is_given or not is_descendant(self._chain, signed.vote.block, self.base):
+        block = self.base if for_base else signed.vote.block
+        if self._is_given or not is_descendant(self._chain, block, self.base):
             return None
         if signed.vote.kind == VoteKind.PROPOSAL:
             if self.is_relevant(signed):
                 self._proposal = signed
             return AlreadyKnown()
-        outcome = self.tally(signed.vote.kind).add(signed)
+        outcome = self.tally(signed.vote.kind).add(signed, block)
         if not isinstance(outcome, AlreadyKnown):
             self._state = None
         return outcome

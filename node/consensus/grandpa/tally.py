@@ -45,6 +45,8 @@ class Tally:
         self._chain = chain
         self._first: dict[bytes, SignedVote] = {}
         self._second: dict[bytes, SignedVote] = {}
+        self._counted: dict[bytes, Block] = {}
+        """For which block each first vote counts."""
         self._by_block: dict[Block, int] = {}
         self.weight = 0
         """The weight of those who voted."""
@@ -57,23 +59,25 @@ class Tally:
         first = self._first.get(key)
         return first is not None and (key in self._second or first.vote == signed.vote)
 
-    def add(self, signed: SignedVote) -> TallyOutcome:
-        """Count a vote of a member of the set, for an imported block, validly signed."""
+    def add(self, signed: SignedVote, block: Block) -> TallyOutcome:
+        """Count a valid vote of a member of the set as one for ``block``, which was imported."""
         if self.known(signed):
             return AlreadyKnown()
-        key, block = bytes(signed.authority), signed.vote.block
+        key = bytes(signed.authority)
         weight = self._voters.weights[key]
         first = self._first.get(key)
         if first is None:
             self._first[key] = signed
+            self._counted[key] = block
             self._by_block[block] = self._by_block.get(block, 0) + weight
             self.weight += weight
             return Added()
         self._second[key] = signed
         self.equivocated += weight
-        self._by_block[first.vote.block] -= weight
-        if not self._by_block[first.vote.block]:
-            del self._by_block[first.vote.block]
+        counted = self._counted[key]
+        self._by_block[counted] -= weight
+        if not self._by_block[counted]:
+            del self._by_block[counted]
         return Second(first)
 
     def of(self, key: bytes) -> SignedVote | None:

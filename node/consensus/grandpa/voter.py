@@ -655,6 +655,7 @@ class Voter:
     def _repeat_others(self) -> None:
         """Repeat some of the votes that others cast, each time different ones.
 
+        Only those whose height is known: who sends others is at fault.
         Those of the last round too: who did not see them all may have another estimate than we, and
         no vote that fits both.
         """
@@ -663,6 +664,7 @@ class Voter:
             for votes in (self._last.votes, self._play.votes)
             for tally in (votes.prevotes, votes.precommits)
             for signed in tally.votes()
+            if self._chain.number_of(signed.vote.block.hash) == signed.vote.block.number
         ]
         for step in range(min(REPEATED_MAX, len(known))):
             message = self._message(*known[(self._repeated + step) % len(known)])

@@ -137,11 +137,3 @@ def test_the_last_block_that_forces_voters_counts_until_it_is_final() -> None:
     assert core.first_change(hash_of(2)) is None
     core.finalize(hash_of(2))
     assert core.last_forced(hash_of(2)) is None
-
-
-def test_a_block_that_never_came_is_remembered_where_it_is_said_to_hang() -> None:
-    core = ForkChoice(BlockId(hash_of(0), 10))
-    for number in range(LOST_MAX + 1):
-        core.note_lost(hash_of(number + 1), hash_of(0), 5)
-    assert len(core.lost) == LOST_MAX
-    assert core.lost[hash_of(LOST_MAX + 1)] == (hash_of(0), 5)

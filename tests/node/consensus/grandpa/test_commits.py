@@ -121,3 +121,42 @@ def test_a_vote_for_a_block_that_finality_left_before_it_came_here_stops_nobody(
         round_of(catch_up, 0, VOTERS, view(*A), final_number=B[4].number - 1)
     taken = round_of(catch_up, 0, VOTERS, view(*A), final_number=B[4].number)
     assert taken.state == made.state
+
+
+def test_a_vote_that_names_a_wrong_height_changes_nothing_for_others_of_its_block() -> None:
+    """A traitor signs the hash of a block to come, at a height that is final already."""
+    made = Round(3, A[0], VOTERS, view())
+    wrong = Block(A[6].hash, 2)
+    for kind, honest in ((VoteKind.PREVOTE, (0, 1, 3)), (VoteKind.PRECOMMIT, (0, 1))):
+        for who in honest:
+            made.add(sign_vote(make_vote(kind, A[5]), 3, 0, pairs(4)[who]))
+        made.add(sign_vote(make_vote(kind, wrong), 3, 0, pairs(4)[2]), for_base=True)
+    with pytest.raises(BadCommit):
+        round_of(catch_up_of(made), 0, VOTERS, view(), final_number=1)
+    here = view(*A[:6])
+    taken = round_of(catch_up_of(made), 0, VOTERS, here, final_number=3)
+    assert here.number_of(A[6].hash) is None
+    assert taken.state.estimate == A[5]
+    here.known[A[6].hash] = A[6].number
+    assert taken.precommits.weight_for(A[6]) == 0
+    taken.add(precommit(3, A[6]))
+    assert taken.precommits.weight_for(A[6]) == 1
+    assert taken.state.finalized == A[5]
+    found = justify(A[5], 3, taken.precommits.votes(), VOTERS, here)
+    assert found is not None
+    verify_justification(found, KEYS, 0)
+    assert {bytes(vote.authority) for vote in found.commit.precommits} == {
+        pairs(4)[who].public for who in (0, 1, 3)
+    }
+    again = round_of(catch_up_of(taken), 0, VOTERS, here, final_number=3)
+    assert again.state == taken.state
+
+
+def test_an_equivocator_whose_first_vote_counts_for_the_base_counts_for_all() -> None:
+    made = Round(3, A[0], VOTERS, view(*A))
+    made.add(precommit(0, B[4]), for_base=True)
+    assert made.precommits.weight_for(A[0]) == 1
+    assert made.precommits.weight_for(A[1]) == 0
+    made.add(precommit(0, A[5]))
+    assert made.precommits.weight_for(A[6]) == 1
+    assert made.precommits.weight == 1

@@ -685,6 +685,37 @@ def test_a_state_of_a_round_that_proves_nothing_accuses_the_sender() -> None:
         assert desk.voter.statistics().round == 1
 
 
+def test_a_vote_with_a_wrong_height_in_a_state_of_a_round_is_taken_and_not_passed_on() -> None:
+    """A traitor signs the hash of a block to come, at a height that is final already."""
+    desk = Desk(known=5)
+    desk.voter.receive(FinalizedElsewhere(desk.a[2]), desk.now)
+    desk.view.finalize(desk.a[2])
+    honest = completed(Desk(), 1, desk.a[4]).catch_up
+    wrong = Block(desk.a[5].hash, 1)
+    key = pairs(4)[3].public
+    votes = tuple(vote for vote in honest.precommits if bytes(vote.authority) != key)
+    assert len(votes) == 2
+    catch_up = replace(honest, precommits=(*votes, precommit(3, wrong)))
+    desk.hear(neighbour(3, 0))
+    orders = desk.hear(CatchUpMessage(set_id=U64(0), catch_up=catch_up))
+    assert offences(orders) == []
+    assert desk.voter.statistics().round == 2
+    told = []
+    for _ in range(40):
+        told += desk.tick(T)
+    heard = [
+        order.message.signed.vote.block
+        for order in told
+        if isinstance(order, Broadcast) and isinstance(order.message, VoteMessage)
+    ]
+    assert desk.a[4] in heard
+    assert wrong not in heard
+    orders = desk.import_block(desk.a[5])
+    orders += desk.play_round(2, desk.a[5])
+    assert finals(orders) == [desk.a[4], desk.a[5]]
+    assert not any(isinstance(order, Conflict) for order in orders)
+
+
 def test_a_state_of_a_round_upon_unknown_blocks_is_left_for_later() -> None:
     desk = Desk(known=2)
     desk.hear(neighbour(3, 0))

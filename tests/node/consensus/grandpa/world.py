@@ -150,10 +150,6 @@ class View:
     def header(self, hash_: bytes) -> Header | None:
         return self.tree.headers[hash_] if hash_ in self.known else None
 
-    def note_lost(self, block: Block, base: Block) -> None:
-        assert base.hash in self.known
-        self.known[block.hash] = block.number
-
 
 @dataclass
 class Node:
