@@ -1,7 +1,7 @@
 """Offences of validators: reported, counted, punished."""
 
 from pallets.offences.pallet import Offences
-from pallets.offences.ports import Disabling, OnOffence, Unpunished
+from pallets.offences.ports import Disabling, OnOffence
 from pallets.offences.types import PERBILL, Kind, OffenceDetails, slash_fraction
 
 __all__ = [
@@ -11,6 +11,5 @@ __all__ = [
     "OffenceDetails",
     "Offences",
     "OnOffence",
-    "Unpunished",
     "slash_fraction",
 ]

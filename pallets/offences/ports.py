@@ -5,7 +5,7 @@ from typing import Protocol
 from primitives.scale import U32
 from primitives.types import AccountId
 
-__all__ = ["Disabling", "OnOffence", "Unpunished"]
+__all__ = ["Disabling", "OnOffence"]
 
 
 class OnOffence(Protocol):
@@ -27,19 +27,6 @@ class OnOffence(Protocol):
         are Staking's own, by era. It must not raise. The offender is disabled by Offences.
         """
         ...
-
-
-class Unpunished:
-    """Nobody has anything at stake."""
-
-    def on_offence(
-        self,
-        offenders: tuple[tuple[AccountId, tuple[AccountId, ...]], ...],
-        slash_perbill: tuple[U32, ...],
-        session: U32,
-        kind: bytes,
-    ) -> None:
-        """There is nothing to take."""
 
 
 class Disabling(Protocol):

@@ -1,11 +1,10 @@
 """Sessions: who validates when, and with which keys."""
 
 from pallets.session.pallet import Session
-from pallets.session.ports import Accounts, Epochs, Finality, History, SessionManager, Unmanaged
+from pallets.session.ports import Accounts, Epochs, Finality, History, SessionManager
 from pallets.session.types import (
     BABE_KEY_TYPE,
     GRANDPA_KEY_TYPE,
-    KeyTypeId,
     SessionKeys,
     possession_statement,
     prove_possession,
@@ -18,11 +17,9 @@ __all__ = [
     "Epochs",
     "Finality",
     "History",
-    "KeyTypeId",
     "Session",
     "SessionKeys",
     "SessionManager",
-    "Unmanaged",
     "possession_statement",
     "prove_possession",
 ]

@@ -6,7 +6,7 @@ from primitives.digest import AuthorityKey
 from primitives.scale import U32
 from primitives.types import AccountId
 
-__all__ = ["Accounts", "Epochs", "Finality", "History", "SessionManager", "Unmanaged"]
+__all__ = ["Accounts", "Epochs", "Finality", "History", "SessionManager"]
 
 
 class SessionManager(Protocol):
@@ -33,20 +33,6 @@ class SessionManager(Protocol):
     def end_session(self, index: U32) -> None:
         """Session ``index`` ends; its validators are still in office."""
         ...
-
-
-class Unmanaged:
-    """A set that nobody elects: that of genesis stays, with whatever keys its members set."""
-
-    def new_session(self, index: U32) -> tuple[AccountId, ...] | None:  # noqa: ARG002 - a port
-        """Nobody else."""
-        return None
-
-    def start_session(self, index: U32) -> None:
-        """Nothing to count."""
-
-    def end_session(self, index: U32) -> None:
-        """Nothing to count."""
 
 
 class Epochs(Protocol):

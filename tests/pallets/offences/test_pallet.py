@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pallets.offences import PERBILL, Kind, OffenceDetails, Offences, Unpunished, slash_fraction
+from pallets.offences import PERBILL, Kind, OffenceDetails, Offences, slash_fraction
 from primitives.scale import U32, encode
 from primitives.types import AccountId
 from tests.pallets.small_chains import (
@@ -105,10 +105,6 @@ def test_the_index_names_exactly_what_is_kept(chain):
     assert sorted(listed) == sorted(offences.reports.keys(limit=10))
     details = [offences.reports[name] for name in listed]
     assert details == [OffenceDetails(offender=who, reporters=(ALICE,)) for who in WHO[:4]]
-
-
-def test_there_may_be_nothing_at_stake():
-    Unpunished().on_offence(((ALICE, ()),), (U32(1),), U32(0), BABE)
 
 
 def test_fractions_are_substrates():

@@ -12,7 +12,6 @@ from pallets.session import (
     GRANDPA_KEY_TYPE,
     Session,
     SessionKeys,
-    Unmanaged,
     possession_statement,
     prove_possession,
 )
@@ -185,13 +184,6 @@ def test_without_an_answer_the_set_stays(chain):
         next_session(chain)
         chain.finish()
     assert chain.runtime.session.validators.get() == (ALICE, BOB, CHARLIE)
-
-
-def test_nobody_manages_an_unmanaged_set():
-    manager = Unmanaged()
-    manager.start_session(U32(1))
-    manager.end_session(U32(1))
-    assert manager.new_session(U32(2)) is None
 
 
 @pytest.mark.parametrize(
