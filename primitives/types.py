@@ -13,6 +13,7 @@ __all__ = [
     "FileHash",
     "FragmentHash",
     "Hash",
+    "KeyTypeId",
     "Moment",
     "Nonce",
     "SegmentHash",
@@ -42,6 +43,10 @@ class FragmentHash(FixedBytes, length=32, path="cp_cess_common::FragmentHash"):
 
 class Bytes48(FixedBytes, length=48):
     """A compressed point of BLS12-381's first group: a commitment or an opening."""
+
+
+class KeyTypeId(FixedBytes, length=4, path="sp_core::crypto::KeyTypeId"):
+    """What a key is for."""
 
 
 class TerrName(BoundedBytes, limit=63):

@@ -2,13 +2,12 @@
 
 from pallets.historical.pallet import Historical
 from pallets.historical.ports import Reports, Sessions
-from pallets.historical.types import PROOF_BYTES_MAX, PROOF_NODES_MAX, KeyTypeId
+from pallets.historical.types import PROOF_BYTES_MAX, PROOF_NODES_MAX
 
 __all__ = [
     "PROOF_BYTES_MAX",
     "PROOF_NODES_MAX",
     "Historical",
-    "KeyTypeId",
     "Reports",
     "Sessions",
 ]

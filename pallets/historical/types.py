@@ -10,14 +10,13 @@ Cost: 10 microseconds for each key.
 from collections.abc import Sequence
 from typing import Final
 
-from primitives.scale import FixedBytes, codec
+from primitives.scale import codec
 from primitives.trie import EMPTY, Layout, MemoryNodes, Trie
-from primitives.types import AccountId, Hash
+from primitives.types import AccountId, Hash, KeyTypeId
 
 __all__ = [
     "PROOF_BYTES_MAX",
     "PROOF_NODES_MAX",
-    "KeyTypeId",
     "Owner",
     "SessionTrie",
     "entry_key",
@@ -28,10 +27,6 @@ PROOF_NODES_MAX: Final = 64
 
 PROOF_BYTES_MAX: Final = 64 * 1024
 """Their bytes together at most."""
-
-
-class KeyTypeId(FixedBytes, length=4, path="sp_core::crypto::KeyTypeId"):
-    """What a key is for."""
 
 
 Owner = tuple[AccountId, tuple[tuple[bytes, bytes], ...]]

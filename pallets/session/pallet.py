@@ -44,10 +44,10 @@ from pallets.frame import (
 )
 from pallets.frame.error import NoProviders, TooManyConsumers
 from pallets.session.ports import Accounts, Epochs, Finality, History, SessionManager
-from pallets.session.types import KeyTypeId, SessionKeys, is_possession_proof
+from pallets.session.types import SessionKeys, is_possession_proof
 from primitives.digest import AuthorityKey
 from primitives.scale import U32
-from primitives.types import AccountId
+from primitives.types import AccountId, KeyTypeId
 
 __all__ = ["Session"]
 

@@ -6,24 +6,19 @@ from primitives.crypto.keys import Signer, verify
 from primitives.crypto.signatures import SignatureBytes, needs_secret
 from primitives.digest import AuthorityKey
 from primitives.errors import DecodeError
-from primitives.scale import FixedBytes, codec, struct
-from primitives.types import AccountId
+from primitives.scale import codec, struct
+from primitives.types import AccountId, KeyTypeId
 
 __all__ = [
     "BABE_KEY_TYPE",
     "GRANDPA_KEY_TYPE",
     "POSSESSION_CONTEXT",
-    "KeyTypeId",
     "PossessionProof",
     "SessionKeys",
     "is_possession_proof",
     "possession_statement",
     "prove_possession",
 ]
-
-
-class KeyTypeId(FixedBytes, length=4, path="sp_core::crypto::KeyTypeId"):
-    """What a key is for."""
 
 
 BABE_KEY_TYPE: Final = KeyTypeId(b"babe")

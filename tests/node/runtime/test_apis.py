@@ -21,7 +21,6 @@ from pallets.frame.signatures import ECDSA_WEIGHT
 from pallets.frame.validity import BadProof, InvalidValidity, Stale, TransactionValidity
 from pallets.frame.version import RuntimeVersion
 from pallets.session import SessionKeys
-from pallets.session.types import KeyTypeId
 from pallets.transaction_payment.types import FeeDetails
 from primitives.crypto.keys import KeyPair
 from primitives.crypto.signatures import EcdsaSignature, RecoverableSignatureBytes
@@ -29,7 +28,7 @@ from primitives.digest import AuthorityKey
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.extrinsic import UncheckedExtrinsic
 from primitives.scale import U32, U64, Err, Ok, codec, decode, encode
-from primitives.types import Balance, Nonce
+from primitives.types import Balance, KeyTypeId, Nonce
 from tests.node.runtime.chain import COIN, Chain, pair
 
 SUBSTRATES_IDS = {
