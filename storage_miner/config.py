@@ -123,7 +123,8 @@ class MinerConfig:
             data = file.read(PASSWORD_BYTES_MAX + 1)
         if len(data) > PASSWORD_BYTES_MAX:
             raise KeyUnusable(f"{self.password_file} is no password file: it is too long")
-        return data.decode("utf-8", "strict").rstrip("\r\n")
+        # As the environment gives it and `cess key generate` read it.
+        return data.decode("utf-8", "surrogateescape").rstrip("\r\n")
 
 
 KEYS = tuple(field.name for field in fields(MinerConfig))

@@ -204,6 +204,15 @@ def test_a_key_file_opens_with_the_password_of_a_file(tmp_path: Path) -> None:
     assert config.load_key().account_id == KeyPair.from_suri("//Bob").account_id
 
 
+def test_a_password_that_is_no_text_opens_what_it_closed(tmp_path: Path) -> None:
+    raw = b"gr\xfc\xdfe"
+    path = tmp_path / "other.key"
+    save_keyfile(path, "//Miner1", raw.decode("utf-8", "surrogateescape"), scrypt_log_n=14)
+    (tmp_path / "password").write_bytes(raw + b"\n")
+    config = made(suri=None, keyfile=path, password_file=tmp_path / "password")
+    assert config.load_key().public == KeyPair.from_suri("//Miner1").public
+
+
 def test_a_key_file_opens_with_the_password_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
