@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,13 +19,18 @@ DEVELOPER = ROOT.joinpath("docs", "guides", "developer.md")
 VALIDATOR = ROOT.joinpath("docs", "guides", "validator.md")
 
 
+def environment() -> dict[str, str]:
+    """That of this process, with the programs of the virtual environment on the path."""
+    scripts = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"}
+
+
 def run(line: str, directory: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """One line, as a shell with the virtual environment on its path runs it."""
-    scripts = str(Path(sys.executable).parent)
     return subprocess.run(
         ["bash", "-c", line],
         cwd=directory,
-        env={**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=COMMAND_S,
@@ -51,8 +57,9 @@ def network() -> Iterator[None]:
         run_all("\n".join(before))
         yield
     finally:
-        run_all(down)
-        shutil.rmtree(base)
+        stopped = run(down)
+        shutil.rmtree(base, ignore_errors=True)
+        assert stopped.returncode == 0, stopped.stderr
 
 
 def test_the_walk_of_the_readme_works(network: None) -> None:
@@ -90,11 +97,37 @@ def test_the_file_functions_of_the_developers_guide_run(network: None, tmp_path:
     assert tmp_path.joinpath("back").read_bytes() == tmp_path.joinpath("work.txt").read_bytes()
 
 
-def walk(block: str, base: str) -> None:
-    """The commands of a block upon a network that is gone afterwards."""
+def follows(line: str) -> bool:
+    """Whether a node that is started so takes a block of its peers; it is stopped afterwards."""
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {line}"],
+        cwd=ROOT,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as node:
+        late = threading.Timer(COMMAND_S, node.kill)
+        late.start()
+        assert node.stderr is not None, "because it is a pipe"
+        try:
+            return any("Imported #" in entry for entry in node.stderr)
+        finally:
+            late.cancel()
+            node.terminate()
+            for _ in node.stderr:
+                pass  # a full pipe would keep it from ending
+
+
+def walk(block: str, base: str, *, join: str | None = None, end: str = "") -> None:
+    """The commands of a block upon a network that is gone afterwards; a node joins it, then more.
+
+    ``join`` is the node's command, ``end`` is run after it.
+    """
     shutil.rmtree(base, ignore_errors=True)
     try:
         run_all(block)
+        assert join is None or follows(join), f"it follows nobody: {join}"
+        run_all(end)
     finally:
         run(f"cess devnet down --base-path {base}")
         shutil.rmtree(base, ignore_errors=True)
@@ -107,14 +140,15 @@ def test_the_readme_shows_four_validators_in_two_commands() -> None:
     walk(f"{two}\ncess devnet status --base-path /tmp/cess-four --json", "/tmp/cess-four")
 
 
-def test_the_network_of_the_validators_guide_loses_one_and_has_it_back() -> None:
-    start, restart, _, down = (
+def test_the_network_of_the_validators_guide_loses_one_has_it_back_and_is_joined() -> None:
+    start, restart, join, down = (
         block.strip() for block in blocks(VALIDATOR, "sh") if "/tmp/cess-home" in block
     )
     killed = (
         "kill -9 $(cess devnet status --base-path /tmp/cess-home | awk '$1==\"dave\"{print $3}')"
     )
-    walk(f"{start}\n{killed}\nsleep 2\n{restart}\n{down}", "/tmp/cess-home")
+    lines = f"{start}\n{killed}\nsleep 2\n{restart}"
+    walk(lines, "/tmp/cess-home", join=join, end=down)
 
 
 def test_the_specs_of_the_validators_guide_are_made(tmp_path: Path) -> None:
