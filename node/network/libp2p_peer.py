@@ -121,6 +121,9 @@ class Peer:
         self._streams = 0
         self._answering = 0
         self._asking = trio.Semaphore(ASKING_MAX)
+        self._questions: set[trio.CancelScope] = set()
+        """Of ours, under way: whoever asks must not wait for a connection that is gone."""
+        self._has_ended = False
         self._request_rate = Bucket(*REQUEST_RATE, now_s)
 
     # --- what the network does with it
@@ -153,8 +156,11 @@ class Peer:
         self.connection.close()
 
     def ended(self) -> None:
-        """The connection is gone: close what was open."""
+        """The connection is gone: close what was open, and fail what was asked."""
+        self._has_ended = True
         self._channels.ended()
+        for scope in self._questions:
+            scope.cancel()
 
     def on_stream(self, stream: Substream) -> None:
         """The peer opened a stream."""
@@ -187,6 +193,18 @@ class Peer:
         raise RequestFailed(f"{self.id} did not answer {kind.value} within {timeout_s} s")
 
     async def _ask(self, names: tuple[str, ...], short: str, data: bytes, limit: int) -> bytes:
+        """Ask on a stream of its own. Raises: StreamEnded, BadStream."""
+        with trio.CancelScope() as scope:
+            self._questions.add(scope)
+            try:
+                return await self._ask_and_wait(names, short, data, limit)
+            finally:
+                self._questions.discard(scope)
+        raise StreamEnded("the connection ended")
+
+    async def _ask_and_wait(
+        self, names: tuple[str, ...], short: str, data: bytes, limit: int
+    ) -> bytes:
         stream = await self.connection.open()
         is_done = False
         try:
@@ -199,7 +217,7 @@ class Peer:
         finally:
             self._host.counters.sent(short, stream.sent_bytes)
             self._host.counters.received(short, stream.received_bytes)
-            if is_done:
+            if is_done and not self._has_ended:  # else the nursery takes no more
                 self._nursery.start_soon(stream.wait_end, END_S)
             else:
                 await stream.reset()

@@ -107,6 +107,36 @@ async def test_requests_are_refused_late_or_for_nobody() -> None:
 
 
 @pytest.mark.trio
+async def test_a_request_fails_at_once_when_this_node_ends_the_connection() -> None:
+    async with node(1) as a, node(2, a) as b:
+        await opened(b)
+
+        async def silent(_peer: str, _data: bytes) -> bytes:
+            b.report(a.local_peer, Cost.WRONG_GENESIS)
+            await trio.sleep_forever()
+            return b""
+
+        a.serve(RequestKind.SYNC, silent)
+        with trio.fail_after(PATIENCE_S), pytest.raises(RequestFailed, match="ended"):
+            await b.request(a.local_peer, RequestKind.SYNC, b"?", timeout_s=60)
+
+
+@pytest.mark.trio
+async def test_an_answer_that_is_there_when_the_connection_ends_is_no_defect() -> None:
+    async with node(1) as a, node(2, a) as b:
+        await opened(b)
+
+        async def echo(_peer: str, data: bytes) -> bytes:
+            return data
+
+        a.serve(RequestKind.SYNC, echo)
+        (peer,) = b._peers.values()
+        peer._has_ended = True  # as it is between the last byte and the end of the task that asks
+        assert await peer.request(RequestKind.SYNC, b"x", timeout_s=5) == b"x"
+        assert not [task for task in peer._nursery.child_tasks if "wait_end" in task.name]
+
+
+@pytest.mark.trio
 async def test_many_requests_at_once_are_all_answered() -> None:
     async with node(1) as a, node(2, a) as b:
         await opened(b)
