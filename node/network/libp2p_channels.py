@@ -5,7 +5,7 @@ own; the channel is open when both are. The channel for block announcements come
 the greeting; it is the peer: when it ends, so does the connection. The others are tried again.
 
 Bounds: ``NOTIFICATIONS_MAX`` and ``QUEUE_BYTES_MAX`` for what waits to be sent in a channel;
-deadlines for each step; what a peer may send by ``RATES``.
+deadlines for each step; what a peer may send by ``RATES``, and open by ``OPENINGS``.
 """
 
 from collections import deque
@@ -51,6 +51,8 @@ RATES: Final = {
     Channel.GRANDPA: (8192, 2048.0),
 }
 """Notifications in a burst, and in each second."""
+OPENINGS: Final = (16, 0.1)
+"""How often a peer may open its stream of one channel: in a burst, and in each second."""
 
 _FIRST: Final = Channel.BLOCK_ANNOUNCES
 _REST: Final = (Channel.TRANSACTIONS, Channel.GRANDPA)
@@ -106,6 +108,14 @@ class _Duplex:
         self.queued_bytes = 0
         self.work = trio.Event()
         self.rate = Bucket(*RATES[channel], now_s)
+        self.openings = Bucket(*OPENINGS, now_s)
+
+    def drop_out(self) -> Substream:
+        """Forget our own stream, which is there; the task that sends in it ends."""
+        stream, self.out = self.out, None
+        assert stream is not None, "the caller has looked"
+        self.work.set()
+        return stream
 
 
 class Channels:
@@ -201,6 +211,9 @@ class Channels:
         if duplex.has_in:
             self._host.report(self._peer.id, Cost.UNASKED)
             return
+        if not duplex.openings.take(1, trio.current_time()):
+            self._host.report(self._peer.id, Cost.FLOOD)
+            return
         duplex.has_in = True
         duplex.came.set()
         self._opened(duplex)
@@ -248,8 +261,7 @@ class Channels:
             if duplex.is_open:
                 return
             if duplex.out is not None:
-                stream, duplex.out = duplex.out, None
-                await stream.reset()
+                await duplex.drop_out().reset()
             await trio.sleep(REOPEN_S)
         duplex.is_opening = False
 
@@ -283,7 +295,7 @@ class Channels:
             pass
         await stream.reset()
         if duplex.out is stream:
-            duplex.out = None
+            duplex.drop_out()
             self._closed(duplex)
         if duplex.channel is _FIRST:
             self._peer.close("it closed the channel for block announcements")

@@ -428,3 +428,41 @@ async def test_a_light_client_takes_a_light_clients_place() -> None:
         assert len(hello) == 69
         await until(lambda: len(a.peers()) == 1)
         assert a.peers()[0].status.roles is Roles.LIGHT
+
+
+async def test_who_opens_and_closes_a_channel_again_and_again_pays_for_a_flood() -> None:
+    async with node(1) as a, peer_of(a) as (it, votes):
+        (peer,) = a._peers.values()
+
+        async def open_again(stream: Substream) -> Substream:
+            await stream.reset()
+            await until(lambda: not peer.is_open(Channel.GRANDPA))
+            return await it.channel(Channel.GRANDPA, b"\x01")
+
+        stream = votes
+        for _ in range(libp2p_channels.OPENINGS[0] - 1):
+            stream = await open_again(stream)
+            await until(lambda: peer.is_open(Channel.GRANDPA))
+        assert reputation(a) > Cost.FLOOD.change / 2
+        await open_again(stream)
+        await until(lambda: reputation(a) <= Cost.FLOOD.change / 2)
+        assert not peer.is_open(Channel.GRANDPA)
+
+
+async def test_streams_that_are_taken_and_dropped_leave_no_tasks_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(libp2p_channels, "HALF_OPEN_S", 0.02)
+    monkeypatch.setattr(libp2p_channels, "REOPEN_S", 0.02)
+    async with node(1) as a, stranger(a) as it:
+        it.nursery.start_soon(it.accept_channels)  # but it opens no stream for votes
+        first = await it.channel(Channel.BLOCK_ANNOUNCES)
+        await read_frame(first, 1024)
+        await until(lambda: bool(a.peers()))
+        (peer,) = a._peers.values()
+        duplexes = [
+            peer._channels._duplexes[one] for one in (Channel.TRANSACTIONS, Channel.GRANDPA)
+        ]
+        await until(lambda: not any(one.is_opening for one in duplexes))
+        names = [task.name.rpartition(".")[2] for task in peer._nursery.child_tasks]
+        assert names.count("_send") == 1, "that of the channel for block announcements"
