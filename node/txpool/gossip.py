@@ -13,7 +13,8 @@ other; who sends more than its rate, or too many that nobody could include, pays
 Bounds, per peer: ``KNOWN_MAX`` hashes, ``WANTED_MAX`` hashes to send, ``WAITING_BYTES_MAX`` to look
 at; together ``ALL_WAITING_BYTES_MAX`` and ``JUDGED_AT_ONCE`` transactions of
 ``JUDGED_BYTES_MAX`` at the pool; messages have ``MESSAGE_COUNT_MAX`` transactions and
-``MESSAGE_BYTES_MAX`` bytes, unless one transaction is longer.
+``MESSAGE_BYTES_MAX`` bytes, unless one transaction is longer. The rates of ``LEFT_MAX`` peers that
+are gone are remembered.
 """
 
 from collections import deque
@@ -68,6 +69,8 @@ USELESS_PER_S: Final = 256.0
 BAD_BURST: Final = 64.0
 BAD_PER_S: Final = 1.0
 """Those that no honest peer passes on, because it looked at them."""
+LEFT_MAX: Final = 1024
+"""Peers that are gone, whose rates are remembered: nobody has a new burst by coming back."""
 ENTRY_BYTES: Final = 200
 """What a waiting transaction takes beside its bytes."""
 
@@ -106,13 +109,20 @@ class Message:
     transactions: tuple[bytes, ...]
 
 
+class _Rates:
+    """What one peer may send."""
+
+    def __init__(self, now_s: float) -> None:
+        self.volume = Bucket(TRANSACTIONS_BURST, TRANSACTIONS_PER_S, now_s)
+        self.useless = Bucket(USELESS_BURST, USELESS_PER_S, now_s)
+        self.bad = Bucket(BAD_BURST, BAD_PER_S, now_s)
+
+
 @dataclass(slots=True)
 class _Peer:
     takes: bool
     """Whether it is sent anything: light clients are not."""
-    volume: Bucket
-    useless: Bucket
-    bad: Bucket
+    rates: _Rates
     next_round_s: float
     known: dict[Hash, float] = field(default_factory=dict)
     """When each was last told to, or by, the peer."""
@@ -134,6 +144,7 @@ class Gossip:
         self._peers: dict[str, _Peer] = {}
         self._turns: deque[str] = deque()
         """Peers that have sent what nobody has looked at."""
+        self._left: dict[str, _Rates] = {}
         self._judging: dict[Hash, tuple[int, dict[str, None]]] = {}
         """Those at the pool: their lengths, and who sent them."""
         self._judging_bytes = 0
@@ -147,19 +158,17 @@ class Gossip:
     def opened(self, peer: str, roles: Roles, now_s: float) -> None:
         """The peer takes and sends transactions from now on."""
         self.closed(peer)
-        self._peers[peer] = _Peer(
-            not roles & Roles.LIGHT,
-            Bucket(TRANSACTIONS_BURST, TRANSACTIONS_PER_S, now_s),
-            Bucket(USELESS_BURST, USELESS_PER_S, now_s),
-            Bucket(BAD_BURST, BAD_PER_S, now_s),
-            now_s,
-        )
+        rates = self._left.pop(peer, None) or _Rates(now_s)
+        self._peers[peer] = _Peer(not roles & Roles.LIGHT, rates, now_s)
 
     def closed(self, peer: str) -> None:
         """The peer is gone, and what it sent with it."""
         found = self._peers.pop(peer, None)
         if found is not None:
             self._waiting_bytes -= found.waiting_bytes
+            self._left[peer] = found.rates
+            if len(self._left) > LEFT_MAX:
+                del self._left[next(iter(self._left))]
 
     def peers(self) -> tuple[str, ...]:
         """Peers with the channel open."""
@@ -184,7 +193,7 @@ class Gossip:
             return
         try:
             amount = max(count_transactions(data), len(data) >> 10)
-            if not found.volume.take(amount, now_s):
+            if not found.rates.volume.take(amount, now_s):
                 self._charges.append((peer, Cost.FLOOD))
                 return
             transactions = decode_transactions(data)
@@ -263,10 +272,10 @@ class Gossip:
                     self._charges.append((peer, Cost.USEFUL_TRANSACTION))
                 case Verdict.BAD:
                     self._charges.append((peer, Cost.BAD_TRANSACTION))
-                    if not found.bad.take(1, now_s):
+                    if not found.rates.bad.take(1, now_s):
                         self._charges.append((peer, Cost.FLOOD))
                 case Verdict.USELESS:
-                    if not found.useless.take(1, now_s):
+                    if not found.rates.useless.take(1, now_s):
                         self._charges.append((peer, Cost.FLOOD))
                 case Verdict.KNOWN:
                     pass

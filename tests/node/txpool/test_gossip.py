@@ -226,3 +226,27 @@ def test_what_peers_are_known_to_have_is_bounded() -> None:
     pool.held[hash_] = transaction(gossip.KNOWN_MAX + 9)
     (sent,) = core.outgoing(pool, 0.0)
     assert sent.transactions == (transaction(0),)
+
+
+def test_who_closes_the_channel_and_opens_it_again_has_no_new_burst() -> None:
+    core = Gossip()
+    numbers = iter(range(10**6))
+    for _ in range(int(gossip.BAD_BURST)):
+        core.closed("junk")
+        core.opened("junk", Roles.FULL, 0.0)
+        core.received("junk", message(next(numbers)), 0.0)
+        judge_all(core, Verdict.BAD)
+    assert ("junk", Cost.FLOOD) not in core.take_charges()
+    core.closed("junk")
+    core.opened("junk", Roles.FULL, 0.0)
+    core.received("junk", message(next(numbers)), 0.0)
+    judge_all(core, Verdict.BAD)
+    assert ("junk", Cost.FLOOD) in core.take_charges()
+
+
+def test_peers_that_are_gone_are_remembered_within_a_bound() -> None:
+    core = Gossip()
+    for number in range(gossip.LEFT_MAX + 10):
+        core.opened(str(number), Roles.FULL, 0.0)
+        core.closed(str(number))
+    assert len(core._left) == gossip.LEFT_MAX
