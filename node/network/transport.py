@@ -143,7 +143,7 @@ NetworkEvent: TypeAlias = ChannelOpened | ChannelClosed | Notified
 
 @dataclass(frozen=True, slots=True)
 class PeerInfo:
-    """A connected peer; ``status`` is what it said last."""
+    """A connected peer; ``status`` is what it said when it greeted."""
 
     peer: str
     status: Status

@@ -10,7 +10,7 @@ from chain_spec.spec import CHAIN_TYPES, ChainSpec
 from node.consensus.announcements import Announcements
 from node.consensus.chain import Chain
 from node.consensus.grandpa.voter import Statistics
-from node.database import ChainDatabase, StateSnapshot
+from node.database import BlockId, ChainDatabase, StateSnapshot
 from node.network.transport import PeerInfo
 from node.rpc.jsonrpc import Json
 from node.runtime import CessRuntime
@@ -80,6 +80,10 @@ class SyncView(Protocol):
         """The height that most peers are at."""
         ...
 
+    def best_of(self, peer: str) -> BlockId | None:
+        """The best block of a peer by what it said last; None where it is not known."""
+        ...
+
 
 class LookupRuntime:
     """The runtime over the last block that was asked about, for questions that only read.
@@ -141,6 +145,15 @@ class RpcContext:
     def is_syncing(self) -> bool:
         """Whether this node is far behind its peers."""
         return self.sync is not None and self.sync.is_major_syncing()
+
+    def peers(self) -> list[tuple[PeerInfo, BlockId]]:
+        """Connected peers, each with its best block by what it said last."""
+        found = () if self.network is None else self.network.peers()
+        return [(info, self._best_of(info)) for info in found]
+
+    def _best_of(self, info: PeerInfo) -> BlockId:
+        told = None if self.sync is None else self.sync.best_of(info.peer)
+        return told or BlockId(info.status.best_hash, info.status.best_number)
 
     @property
     def should_have_peers(self) -> bool:

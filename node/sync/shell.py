@@ -133,6 +133,11 @@ class Synchroniser:
         """The height that most peers are at, or this node's own if that is higher."""
         return max(self._core.best_seen(), self._peers.best_seen())
 
+    def best_of(self, peer: str) -> BlockId | None:
+        """The best block of a peer by what it said last; None where it is not known."""
+        found = self._peers.known.get(peer)
+        return None if found is None else found[1]
+
     def sync_state(self) -> SyncState:
         """Where this node began, is, and is going."""
         current = self._database.best().number

@@ -68,10 +68,10 @@ async def peers(ctx: RpcContext) -> Json:
         {
             "peerId": info.peer,
             "roles": _role(info.status.roles),
-            "bestHash": to_hex(info.status.best_hash),
-            "bestNumber": info.status.best_number,
+            "bestHash": to_hex(best.hash),
+            "bestNumber": best.number,
         }
-        for info in (() if ctx.network is None else ctx.network.peers())
+        for info, best in ctx.peers()
     ]
 
 
@@ -133,12 +133,12 @@ async def network_state(ctx: RpcContext) -> Json:
     connected: dict[str, Json] = {
         info.peer: {
             "roles": _role(info.status.roles),
-            "bestHash": to_hex(info.status.best_hash),
-            "bestNumber": info.status.best_number,
+            "bestHash": to_hex(best.hash),
+            "bestNumber": best.number,
             "reputation": info.reputation,
             "endpoint": "listening" if info.is_inbound else "dialing",
         }
-        for info in network.peers()
+        for info, best in ctx.peers()
     }
     return {
         "peerId": network.local_peer,

@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from node.consensus.grandpa.voter import Statistics
+from node.database import BlockId
 from node.logging import configure
 from node.network.transport import PeerInfo, Roles, Status
 from node.rpc.methods.grandpa import FinalityProof
@@ -93,6 +94,9 @@ class Behind:
     def best_seen(self) -> int:
         return 77
 
+    def best_of(self, peer: str) -> BlockId | None:
+        return BlockId(Hash(b"\x4d" * 32), 77) if peer == "peer2" else None
+
 
 def test_the_network_is_told_of(net: Net) -> None:
     async def test(bench: Bench) -> None:
@@ -104,6 +108,8 @@ def test_the_network_is_told_of(net: Net) -> None:
             "bestHash": "0x" + "01" * 32,
             "bestNumber": 1,
         }
+        assert peers[2]["bestHash"] == "0x" + "4d" * 32, "it announced a block since it greeted"
+        assert peers[2]["bestNumber"] == 77
         assert (await bench.ask("system_health"))["peers"] == 3
         assert (await bench.ask("system_health"))["isSyncing"]
         assert await bench.ask("system_localPeerId") == "12D3KooWAlice"
