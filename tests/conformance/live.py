@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 
 READY = re.compile(r"Running JSON-RPC server: addr=127\.0\.0\.1:(\d+)")
-START_S = 60
-STOP_S = 30
+START_S = 180
+STOP_S = 60
+ANSWER_S = 60
 
 
 class LiveNode:
@@ -41,8 +42,13 @@ class LiveNode:
             cwd=Path(__file__).parents[2],
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-        self.port = int(self._wait(lambda: self._port(begin)))
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        self.client = httpx.Client(timeout=ANSWER_S)
+        try:
+            self.port = int(self._wait(lambda: self._port(begin)))
+        except BaseException:
+            self.kill()
+            raise
+        self.client.base_url = f"http://127.0.0.1:{self.port}"
 
     def _port(self, begin: int) -> str | None:
         with self.log_path.open("rb") as file:
@@ -120,6 +126,4 @@ def running(
     try:
         yield node
     finally:
-        if node.process.poll() is None:
-            node.process.kill()
-            node._close()
+        node.kill()

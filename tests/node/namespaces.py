@@ -29,15 +29,16 @@ def refusal() -> str | None:
     name = f"cess-try-{os.getpid()}"
     try:
         netns.create(name)
+        try:
+            with NetNS(name) as space:
+                space.link("add", ifname="try0", kind="bridge")
+        except (OSError, NetlinkError) as error:
+            return f"bridges are not permitted here: {error}"
     except OSError as error:
         return f"network namespaces are not permitted here: {error.strerror}"
-    try:
-        with NetNS(name) as space:
-            space.link("add", ifname="try0", kind="bridge")
-    except (OSError, NetlinkError) as error:
-        return f"bridges are not permitted here: {error}"
     finally:
-        netns.remove(name)
+        with contextlib.suppress(OSError):
+            netns.remove(name)
     return None
 
 
