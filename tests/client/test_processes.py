@@ -30,7 +30,7 @@ def started(code: str, log: Path) -> tuple[subprocess.Popen[bytes], ProcessRecor
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -46,7 +46,7 @@ def declare_on_submit(network: Any, spool: Path) -> None:
 
 
 async def stored(network: Any, path: Path, spool: Path, **more: Any) -> Any:
-    with anyio.fail_after(20):
+    with anyio.fail_after(120):
         return await store_file(
             network.chain,
             network.http(),
@@ -111,12 +111,15 @@ async def test_an_interrupted_upload_goes_on_without_a_second_declaration(
     lease(network, 1 << 30)
     declare_on_submit(network, tmp_path / "spool")
 
-    async def stop(_request: Any) -> None:
-        await anyio.sleep_forever()
+    with anyio.CancelScope() as upload:
 
-    network.twist = dict.fromkeys(range(20), stop)
-    with anyio.move_on_after(0.6):
+        async def stop(_request: Any) -> None:
+            upload.cancel()
+            await anyio.sleep_forever()
+
+        network.twist = dict.fromkeys(range(20), stop)
         await stored(network, source, tmp_path / "spool")
+    assert upload.cancelled_caught
     network.twist = {}
     receipt = await stored(network, source, tmp_path / "spool")
     assert len(network.chain.submitted) == 1
@@ -147,7 +150,7 @@ async def test_a_file_whose_declaration_was_copied_is_sealed_anew(
 ) -> None:
     lease(network, 1 << 30)
     copy_declarations(network, tmp_path / "spool", 2)
-    with anyio.move_on_after(5):
+    with anyio.move_on_after(60):
         await stored(network, source, tmp_path / "spool", until=Until.STORED)
     hashes = [call.arguments["file_hash"] for call in network.chain.submitted]
     assert len(set(hashes)) == 3

@@ -18,7 +18,7 @@ from tests.conformance.live import LiveNode, running
 
 pytestmark = pytest.mark.integration
 
-CLIENT_S = 90
+CLIENT_S = 300
 TCESS = str(10**18)
 TRANSFER_EVENTS = {"Balances.Withdraw", "Balances.Transfer", "System.ExtrinsicSuccess"}
 ROUND_TRIPS = [(14, True), (15, True)]

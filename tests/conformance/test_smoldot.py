@@ -40,7 +40,7 @@ from tests.node.sync.chains import VOTERS
 
 pytestmark = pytest.mark.integration
 
-CLIENT_S = 200
+CLIENT_S = 400
 PORT = 31_300
 TCESS = str(10**18)
 UPGRADE_AHEAD = 12

@@ -10,7 +10,7 @@ import websocket
 from primitives.justification import GrandpaJustification
 from primitives.scale import decode
 from tests.node.namespaces import Switchboard
-from tests.node.validators import START_S, Validators
+from tests.node.validators import Validators
 
 P2P_PORT = 30_333
 RPC_PORT = 31_630
@@ -46,7 +46,7 @@ class Hosts(Validators):
                     rounds.append(int(found.round) - begun)
             return bool(rounds)
 
-        self.until(is_heard, START_S)
+        self.until(is_heard)
         return rounds[0]
 
     def fetch(self, name: str, request: urllib.request.Request) -> bytes:

@@ -36,7 +36,7 @@ def test_a_transaction_goes_from_a_full_node_to_the_author_and_comes_back_final(
         running(full, *dials, chain=("--chain", "dev")) as two,
     ):
         two.wait_height(one.height + 1)
-        with closing(create_connection(two.url, timeout=30)) as socket:
+        with closing(create_connection(two.url, timeout=180)) as socket:
             asked = {"jsonrpc": "2.0", "id": 1, "method": "author_submitAndWatchExtrinsic"}
             socket.send(json.dumps({**asked, "params": [f"0x{data.hex()}"]}))
             seen = [json.loads(socket.recv())]

@@ -16,7 +16,7 @@ from client.chain.blocks import header_of_json
 from primitives.digest import BABE_ENGINE, BabePreDigest, PreRuntime
 from primitives.header import Header
 from primitives.scale import decode
-from tests.node.validators import NAMES, START_S, Validators
+from tests.node.validators import NAMES, Validators
 
 pytestmark = pytest.mark.integration
 
@@ -39,7 +39,7 @@ def validators(network: Validators) -> Validators:
     """All four, making blocks final."""
     network.kill(*(name for name in network.running if name not in NAMES))
     network.start(*(name for name in NAMES if name not in network.running))
-    network.until(lambda: min(network.finals().values()) >= 0, START_S)
+    network.until(lambda: min(network.finals().values()) >= 0)
     network.until_final(max(network.finals().values()) + 2)
     return network
 
@@ -49,14 +49,13 @@ def test_finality_goes_on_without_one_stops_without_two_and_resumes(
 ) -> None:
     validators.kill("dave")
     reached = max(validators.finals().values())
-    validators.until_final(reached + 3, 30)
+    validators.until_final(reached + 3)
 
     validators.kill("charlie")
-    time.sleep(2)  # what three had voted may still be counted
-    stopped = validators.finals()
+    stopped = validators.settle()
     began = max(validators.height(name) for name in validators.running)
     validators.until(
-        lambda: max(validators.height(name) for name in validators.running) >= began + 3, 30
+        lambda: max(validators.height(name) for name in validators.running) >= began + 3
     )
     assert validators.finals() == stopped  # blocks go on, finality does not
 
@@ -86,7 +85,7 @@ def test_a_new_node_joins(validators: Validators, mode: str) -> None:
     guest = f"guest-{mode}"
     reached = max(validators.finals().values())
     validators.join(guest, "--sync", mode)
-    validators.until(lambda: validators.final(guest) >= reached + 2, START_S)
+    validators.until(lambda: validators.final(guest) >= reached + 2)
     validators.check_one_history()
     first = validators.ask(guest, "chain_getBlock", validators.hash_at("alice", 1))
     assert (first is None) == (mode == "warp")  # warp sync needs no block but the latest
@@ -103,7 +102,7 @@ def test_kills_in_a_loop_lose_nothing_and_sign_nothing_twice(validators: Validat
             promised_hash = validators.hash_at("dave", promised)
             validators.kill("dave")
             validators.start("dave")
-            validators.until(lambda: validators.final("dave") >= 0, START_S)
+            validators.until(lambda: validators.final("dave") >= 0)
             # What it had called final is final; what it had imported it still has.
             assert validators.final("dave") >= promised
             assert validators.hash_at("dave", promised) == promised_hash

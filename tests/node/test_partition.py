@@ -11,7 +11,7 @@ import pytest
 
 from tests.node.hosts import Hosts
 from tests.node.namespaces import refusal, switchboard
-from tests.node.validators import NAMES, START_S
+from tests.node.validators import NAMES
 
 pytestmark = pytest.mark.integration
 
@@ -40,17 +40,14 @@ def test_a_split_network_makes_nothing_final_and_heals_to_one_chain(
     hosts.until_final(3)
 
     hosts.board.split(RIGHT)
-    time.sleep(2)  # what was under way may still be counted
-    stopped = hosts.finals()
+    stopped = hosts.settle()
     began = {name: hosts.height(name) for name in NAMES}
     # A transfer on either side, and blocks there that carry it.
     hosts.transfer("alice", "//Alice")
     hosts.transfer("dave", "//Dave")
-    hosts.until(lambda: hosts.nonce_of("alice", "//Alice") == 1, 30)
-    hosts.until(lambda: hosts.nonce_of("dave", "//Dave") == 1, 30)
-    hosts.until(
-        lambda: all(hosts.height(name) >= began[name] + SPLIT_BLOCKS for name in NAMES), START_S
-    )
+    hosts.until(lambda: hosts.nonce_of("alice", "//Alice") == 1)
+    hosts.until(lambda: hosts.nonce_of("dave", "//Dave") == 1)
+    hosts.until(lambda: all(hosts.height(name) >= began[name] + SPLIT_BLOCKS for name in NAMES))
     # Two of four are not more than two thirds: neither side makes anything final.
     assert hosts.finals() == stopped
     fork = max(began.values()) + 3
@@ -64,9 +61,7 @@ def test_a_split_network_makes_nothing_final_and_heals_to_one_chain(
     with hosts.subscribed("bob", "grandpa_subscribeJustifications") as justifications:
         hosts.board.split(())
         healed = time.monotonic()
-        meeting_s = hosts.until(
-            lambda: len({hosts.hash_at(name, fork) for name in NAMES}) == 1, START_S
-        )
+        meeting_s = hosts.until(lambda: len({hosts.hash_at(name, fork) for name in NAMES}) == 1)
         hosts.until_final(max(began.values()) + SPLIT_BLOCKS)
         took_s = time.monotonic() - healed
         took_rounds = hosts.rounds_to(fork, begun, justifications)
@@ -82,6 +77,6 @@ def test_a_split_network_makes_nothing_final_and_heals_to_one_chain(
         head = hosts.ask("bob", "chain_getFinalizedHead")
         return all(hosts.nonce_of("bob", who, head) == 1 for who in ("//Alice", "//Dave"))
 
-    hosts.until(both_final, 30)
+    hosts.until(both_final)
     assert any("blocks retracted" in hosts.log(name).read_text() for name in NAMES)
     assert hosts.two_votes() == []

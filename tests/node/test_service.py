@@ -55,7 +55,7 @@ def test_a_full_node_answers_and_stops_on_a_signal(capsys: pytest.CaptureFixture
 
     async def main() -> None:
         place = config()
-        with trio.fail_after(20), open_database(place, dev()) as database:
+        with trio.fail_after(120), open_database(place, dev()) as database:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_Node(place, dev(), database).main)
                 while (port := started(capsys)) is None:
@@ -100,7 +100,7 @@ def test_an_authority_without_a_key_is_told(capsys: pytest.CaptureFixture[str]) 
 
     async def main() -> None:
         place = config(is_authority=True, dev_key="bob")
-        with trio.fail_after(20), open_database(place, dev()) as database:
+        with trio.fail_after(120), open_database(place, dev()) as database:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_Node(place, dev(), database).main)
                 while "no authoring key" not in "".join(_LOG):

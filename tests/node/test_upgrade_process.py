@@ -14,7 +14,7 @@ from tests.node.runtime.next_runtime import NextRuntime, next_code
 
 pytestmark = pytest.mark.integration
 
-STOP_S = 30
+STOP_S = 120
 
 
 def upgrade(node: LiveNode) -> bytes:

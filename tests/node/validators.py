@@ -35,8 +35,10 @@ from primitives.types import AccountId, Balance, Hash
 
 NAMES = ("alice", "bob", "charlie", "dave")
 TCESS = 10**18
-START_S = 120
+START_S = 180
+ANSWER_S = 60
 POLL_S = 0.25
+SETTLED_S = 3
 CESS = Path(sys.executable).parent / "cess"
 
 
@@ -109,7 +111,7 @@ class Validators:
         for process in found:
             process.send_signal(signal.SIGKILL)
         for process in found:
-            process.wait(10)
+            process.wait(ANSWER_S)
 
     def close(self) -> None:
         self.kill(*self.running)
@@ -133,7 +135,7 @@ class Validators:
 
     def fetch(self, name: str, request: urllib.request.Request) -> bytes:
         del name
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
             found: bytes = answer.read()
         return found
 
@@ -201,13 +203,14 @@ class Validators:
         return found
 
     def connect(self, name: str) -> websocket.WebSocket:
-        return websocket.create_connection(f"ws://127.0.0.1:{self.rpc[name]}")
+        return websocket.create_connection(f"ws://127.0.0.1:{self.rpc[name]}", timeout=ANSWER_S)
 
     @contextmanager
     def subscribed(self, name: str, method: str) -> Iterator[list[Any]]:
         """Whatever a subscription brings meanwhile."""
         heard: list[Any] = []
         socket = self.connect(name)
+        socket.settimeout(None)  # nothing may be said for long
         socket.send(orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": []}))
 
         def listen() -> None:
@@ -219,7 +222,7 @@ class Validators:
                 if "params" in said:
                     heard.append(said["params"]["result"])
 
-        thread = threading.Thread(target=listen)
+        thread = threading.Thread(target=listen, daemon=True)
         thread.start()
         try:
             yield heard
@@ -229,7 +232,7 @@ class Validators:
 
     # Waiting.
 
-    def until(self, is_so: Callable[[], bool], seconds: float) -> float:
+    def until(self, is_so: Callable[[], bool], seconds: float = START_S) -> float:
         """Wait for it; how long that took."""
         began = time.monotonic()
         while not is_so():
@@ -245,6 +248,21 @@ class Validators:
     def until_final(self, number: int, seconds: float = START_S) -> float:
         """Wait until every running node has a final block of this height."""
         return self.until(lambda: all(each >= number for each in self.finals().values()), seconds)
+
+    def settle(self) -> dict[str, int]:
+        """The final heights, once what was under way is counted and they stay as they are."""
+        seen = self.finals()
+        looked = time.monotonic()
+
+        def is_settled() -> bool:
+            nonlocal seen, looked
+            found = self.finals()
+            if found != seen:
+                seen, looked = found, time.monotonic()
+            return time.monotonic() > looked + SETTLED_S
+
+        self.until(is_settled)
+        return seen
 
     def check_one_history(self) -> None:
         """At the lowest final height all have the same block."""

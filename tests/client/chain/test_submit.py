@@ -60,7 +60,7 @@ async def include_soon(node: Any, *, events: bytes, skip: int = 0) -> None:
 async def submitted(node: Any, *, events: bytes, wait: Any = "included", **more: Any) -> Any:
     async with ChainClient.open(node.url, limits=QUICK) as chain, one_failure_group() as tasks:
         tasks.start_soon(lambda: include_soon(node, events=events))
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             return await chain.submit(CALL, ALICE, wait=wait, **more)
 
 
@@ -214,7 +214,7 @@ async def test_a_transaction_is_lost_only_when_its_era_is_final(node: Any) -> No
     states: list[str] = []
     async with ChainClient.open(node.url, limits=QUICK) as chain, one_failure_group() as tasks:
         tasks.start_soon(grow)
-        with anyio.fail_after(10), pytest.raises(TransactionLost, match="safely"):
+        with anyio.fail_after(60), pytest.raises(TransactionLost, match="safely"):
             await chain.submit(CALL, ALICE)
     assert states == ["not final"]
 
@@ -234,7 +234,7 @@ async def test_finalized_waits_for_the_block_that_stays(node: Any) -> None:
 
     async with ChainClient.open(node.url, limits=QUICK) as chain, one_failure_group() as tasks:
         tasks.start_soon(reorganise)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             receipt = await chain.submit(CALL, ALICE, wait="finalized")
     assert (receipt.block_number, receipt.extrinsic_index) == (8, 2)
 

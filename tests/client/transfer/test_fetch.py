@@ -50,7 +50,7 @@ async def endless(request: httpx.Request) -> httpx.Response | None:
 
 async def fetched(network: Any, file: Any, target: Path, key: Any) -> Any:
     network.store(file)
-    with anyio.fail_after(20):
+    with anyio.fail_after(120):
         stored = await open_stored(network.chain, network.http(hedge_after_s=0.05), file.fid)
         return await fetch_file(stored, target, key=key)
 

@@ -20,7 +20,7 @@ __all__ = ["clients_directory", "node_command", "python_command"]
 
 HERE = Path(__file__).parent
 CLIENTS = HERE.parent / "clients"
-INSTALL_S = 300
+INSTALL_S = 550
 COMPLETE = ".complete"
 
 
