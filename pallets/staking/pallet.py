@@ -761,9 +761,9 @@ class Staking(Pallet):
 
     @call(index=21, weight=weights.kicking)
     def kick(self, origin: Origin, who: tuple[MultiAddress, ...]) -> None:
-        """Turn nominators away; blocked or not, they may come again unless ``blocked`` is set.
+        """Turn the caller's nominators away; they may come again unless ``blocked`` is set.
 
-        *Origin*: signed by the stash of a candidate. *Errors*: NotController. *Events*: Kicked.
+        *Origin*: signed by the stash. *Errors*: NotController. *Events*: Kicked.
         """
         stash = ensure_signed(origin)
         self._ledger_of(stash)
@@ -793,21 +793,22 @@ class Staking(Pallet):
     ) -> None:
         """Change what elections ask for. *Origin*: root. *Errors*: BoundNotMet."""
         ensure_root(origin)
-        settings.apply_amount(self.min_nominator_bond, min_nominator_bond)
-        settings.apply_amount(self.min_validator_bond, min_validator_bond)
-        for number, place, limit in (
-            (max_nominator_count, self.max_nominators_count, weights.NOMINATORS_LIMIT),
-            (max_validator_count, self.max_validators_count, weights.VALIDATORS_LIMIT),
-            (min_commission, self.min_commission, BILLION),
-        ):
-            ensure(settings.number_within(number, limit), self.BoundNotMet)
-            settings.apply_number(place, number)
-        for percent, place_of_percent in (
-            (chill_threshold, self.chill_threshold),
-            (max_staked_rewards, self.max_staked_rewards),
-        ):
-            ensure(settings.percent_within(percent), self.BoundNotMet)
-            settings.apply_percent(place_of_percent, percent)
+        bounded: tuple[tuple[NumberOp | PercentOp, int], ...] = (
+            (max_nominator_count, weights.NOMINATORS_LIMIT),
+            (max_validator_count, weights.VALIDATORS_LIMIT),
+            (chill_threshold, PERCENT),
+            (min_commission, BILLION),
+            (max_staked_rewards, PERCENT),
+        )
+        for change, limit in bounded:
+            ensure(settings.is_within(change, limit), self.BoundNotMet)
+        settings.apply(self.min_nominator_bond, min_nominator_bond)
+        settings.apply(self.min_validator_bond, min_validator_bond)
+        settings.apply(self.max_nominators_count, max_nominator_count)
+        settings.apply(self.max_validators_count, max_validator_count)
+        settings.apply(self.chill_threshold, chill_threshold)
+        settings.apply(self.min_commission, min_commission)
+        settings.apply(self.max_staked_rewards, max_staked_rewards)
 
     @call(index=23, weight=Weight(reads=9, writes=5))
     def chill_other(self, origin: Origin, stash: AccountId) -> None:
