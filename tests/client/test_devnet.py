@@ -26,7 +26,6 @@ from client.devnet import (
     devnet_status,
 )
 
-
 PATIENCE_S = 300
 
 
