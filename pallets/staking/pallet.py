@@ -761,9 +761,9 @@ class Staking(Pallet):
 
     @call(index=21, weight=weights.kicking)
     def kick(self, origin: Origin, who: tuple[MultiAddress, ...]) -> None:
-        """Turn the caller's nominators away; they may come again unless ``blocked`` is set.
+        """Turn nominators away; blocked or not, they may come again unless ``blocked`` is set.
 
-        *Origin*: signed by the stash. *Errors*: NotController. *Events*: Kicked.
+        *Origin*: signed by the stash of a candidate. *Errors*: NotController. *Events*: Kicked.
         """
         stash = ensure_signed(origin)
         self._ledger_of(stash)
