@@ -493,7 +493,7 @@ class SyncCore:
         return self._view.canonical_hash(block.number) == block.hash
 
     def _ask_for_proof(self, peer: Peer) -> None:
-        proof = self._proofs.take(peer.name, peer.best.number, len(self._peers), self._now)
+        proof = self._proofs.take(peer.name, peer.best.number, self._now)
         if proof is not None:
             fields = BlockFields.HEADER | BlockFields.JUSTIFICATION
             request = BlockRequest(fields, proof.block.hash, Direction.ASCENDING, 1)

@@ -1,7 +1,8 @@
 """Proofs of finality that voting may not bring: of blocks that change the voters, and now and then.
 
 Such a block is asked about ``PROOF_RETRY_MS`` after its import, of each peer that may have the
-proof in turn, and again after as long, until it is final. Bounds: ``PROOFS_MAX`` blocks.
+proof in turn, and of each again after as long, until it is final. Bounds: ``PROOFS_MAX`` blocks,
+for each the peers that were asked within that time.
 """
 
 from collections.abc import Callable, Iterator
@@ -54,8 +55,8 @@ class ProofWanted:
 
     block: BlockId
     due_ms: int
-    told: dict[str, None] = field(default_factory=dict)
-    """Who was asked in this round."""
+    told: dict[str, int] = field(default_factory=dict)
+    """Who was asked lately, and when, in milliseconds."""
     is_asked: bool = False
 
 
@@ -76,21 +77,17 @@ class ProofsWanted:
         if len(self._proofs) < PROOFS_MAX:
             self._proofs[block.hash] = ProofWanted(block, now_ms + PROOF_RETRY_MS)
 
-    def take(self, peer: str, best_number: int, peer_count: int, now_ms: int) -> ProofWanted | None:
-        """What this peer is to be asked for; of ``peer_count`` peers each is asked once a round."""
+    def take(self, peer: str, best_number: int, now_ms: int) -> ProofWanted | None:
+        """What this peer, whose best block has that height, is to be asked for."""
         for proof in self._proofs.values():
-            if proof.is_asked:
+            if proof.is_asked or now_ms < proof.due_ms or best_number < proof.block.number:
                 continue
-            if len(proof.told) >= peer_count:
-                proof.due_ms = max(proof.due_ms, now_ms + PROOF_RETRY_MS)
-                proof.told.clear()
-            if (
-                now_ms >= proof.due_ms
-                and peer not in proof.told
-                and best_number >= proof.block.number
-            ):
+            proof.told = {
+                name: at for name, at in proof.told.items() if now_ms < at + PROOF_RETRY_MS
+            }
+            if peer not in proof.told:
                 proof.is_asked = True
-                proof.told[peer] = None
+                proof.told[peer] = now_ms
                 return proof
         return None
 

@@ -28,6 +28,7 @@ from node.sync.events import (
     RequestFailed,
     Ticked,
 )
+from node.sync.proofs import PROOF_RETRY_MS
 from node.sync.wants import WANTS_MAX, WANTS_PER_PEER_MAX
 from primitives.header import Header
 from primitives.types import Hash
@@ -420,6 +421,19 @@ def test_a_set_change_that_voting_did_not_prove_is_asked_for_until_it_is() -> No
     assert costs(effects) == [Cost.BAD_JUSTIFICATION]
     rig.give(FinalizedTo(rig.tree.finalize(1)))
     assert rig.core.statistics()["proofs"] == 0
+
+
+def test_peers_that_cannot_have_a_proof_do_not_keep_others_from_being_asked_again() -> None:
+    change = child(GENESIS, b"change")
+    rig = Rig(change)
+    rig.core.want_proofs([BlockId(change.hash(), 1)])
+    rig.join("a", change)
+    rig.join("behind", GENESIS)
+    asked = request_of(rig.give(Ticked(), PROOF_RETRY_MS))
+    assert asked.peer == "a"
+    assert rig.give(BlocksArrived(asked.request_id, (incoming(change),))) == []
+    assert rig.give(Ticked(), PROOF_RETRY_MS - 1) == []
+    assert request_of(rig.give(Ticked(), 1)).peer == "a"
 
 
 def test_a_node_that_starts_again_asks_for_the_proofs_that_it_waited_for() -> None:
