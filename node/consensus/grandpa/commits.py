@@ -50,10 +50,10 @@ class BadCommit(CessError):  # noqa: N818 - named by its fact, as all errors are
 
 
 class UnknownBlocks(CessError):  # noqa: N818 - named by its fact, as all errors are
-    """It names ``block``, which was not imported, so it cannot be judged yet."""
+    """It names ``block``, which was not imported at this height, so it cannot be judged yet."""
 
     def __init__(self, block: Block) -> None:
-        super().__init__(f"block 0x{block.hash.hex()} was not imported")
+        super().__init__(f"block 0x{block.hash.hex()} was not imported at height {block.number}")
         self.block = block
 
 
@@ -167,10 +167,10 @@ def round_of(
     _check_known([made.base], chain)
     for signed in votes:
         block = signed.vote.block
-        is_low = made.base.number < block.number <= final_number
-        is_left = is_low and chain.number_of(block.hash) != block.number
-        if not is_left:
-            _check_known([block], chain)
+        is_here = chain.number_of(block.hash) == block.number
+        is_left = not is_here and made.base.number < block.number <= final_number
+        if not is_here and not is_left:
+            raise UnknownBlocks(block)  # more may be final for the sender, who need not know it
         if isinstance(made.add(signed, for_base=is_left), AlreadyKnown | None):
             raise BadCommit
     if not made.state.is_completable:
