@@ -66,6 +66,8 @@ class Address:
     port: int
     is_websocket: bool = False
     peer: str | None = None
+    must_be_public: bool = False
+    """Whether a name may not lead into a private network: somebody outside told of it."""
 
     def __str__(self) -> str:
         tail = ("/ws" if self.is_websocket else "") + (f"/p2p/{self.peer}" if self.peer else "")
@@ -78,6 +80,10 @@ class Address:
     def at_peer(self, peer: str) -> "Address":
         """The address with whom to expect there."""
         return replace(self, peer=peer)
+
+    def from_outside(self) -> "Address":
+        """The address as somebody outside our own network told it."""
+        return replace(self, must_be_public=True)
 
     @classmethod
     def of_host(cls, host: str, port: int, *, is_websocket: bool = False) -> "Address":

@@ -33,7 +33,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import partial
 from os import urandom
 from pathlib import Path
-from socket import IPPROTO_TCP, MSG_PEEK, TCP_NODELAY, TCP_USER_TIMEOUT
+from socket import IPPROTO_TCP, MSG_PEEK, SOCK_STREAM, TCP_NODELAY, TCP_USER_TIMEOUT
 from typing import Final
 
 import structlog
@@ -80,6 +80,7 @@ from node.network.transport import (
     Status,
 )
 from node.network.websocket import WebSocketStream
+from primitives.errors import CessError
 from primitives.peer_id import peer_id_bytes
 from primitives.types import Hash
 
@@ -248,20 +249,13 @@ class Libp2pNetwork:
             self.counters.socket_sent_bytes + sum(raw.sent_bytes for raw in raws),
         )
 
-    def add_address(self, text: str) -> None:
-        """Try to connect with the node at an address that ends with its id. InvalidAddress."""
-        address = Address.parse(text)
-        if address.peer is None:
-            raise InvalidAddress(f"{text!r}: end the address with /p2p/PEER, the node's peer id")
-        self._core.book.keep(address.peer, address)
-        self._drive(Ticked())
-
     def reserve(self, text: str) -> str:
         """Keep a connection with the node at this address; its peer id. InvalidAddress."""
         address = Address.parse(text)
         if address.peer is None:
             raise InvalidAddress(f"{text!r}: end the address with /p2p/PEER, the node's peer id")
-        if len(self._core.reserved()) >= RESERVED_MAX:
+        reserved = self._core.reserved()
+        if len(reserved) >= RESERVED_MAX and address.peer not in reserved:
             raise InvalidAddress(f"{RESERVED_MAX} nodes are reserved: remove one first")
         self._core.reserve(address.peer, address)
         self._drive(Ticked())
@@ -290,8 +284,10 @@ class Libp2pNetwork:
         telling = self._find(teller)
         is_far = telling is None or is_public(telling.remote.host)
         for address in addresses:
-            if not is_far or is_public(address.host):
+            if not is_far:
                 self._drive(Found(address, teller))
+            elif is_public(address.host):
+                self._drive(Found(address.from_outside(), teller))
 
     def identify(self, peer: Peer) -> bytes:
         """What this node says of itself."""
@@ -338,9 +334,10 @@ class Libp2pNetwork:
         address = what.address
         try:
             with trio.fail_after(DIAL_S):
-                stream = await trio.open_tcp_stream(address.host, address.port)
+                host = await _public_host(address) if address.must_be_public else address.host
+                stream = await trio.open_tcp_stream(host, address.port)
                 connection = await self._secure_outbound(stream, address, what.peer)
-        except (OSError, StreamEnded, BadStream, trio.TooSlowError, ValueError) as error:
+        except (OSError, CessError, trio.TooSlowError, ValueError) as error:
             log.debug(f"cannot connect with {what.peer} at {address}: {error}")
         except Exception:
             log.exception(f"dialling {address} met a defect of this program")
@@ -395,8 +392,9 @@ class Libp2pNetwork:
 
     def _admit(self, host: str, scope: trio.CancelScope) -> int:
         if len(self._pending) >= PENDING_MAX:
-            oldest = next(iter(self._pending))
-            self._pending[oldest][1].cancel()
+            waiting = (scope for _, scope in self._pending.values() if not scope.cancel_called)
+            if (oldest := next(waiting, None)) is not None:
+                oldest.cancel()
         self._next += 1
         self._pending[self._next] = (host, scope)
         self._pending_of[host] += 1
@@ -507,6 +505,15 @@ class Libp2pNetwork:
             longest_s = SEEK_WANTING_S if self._core.needs_peers() else SEEK_IDLE_S
             pause_s = SEEK_S if self.known_count > known else min(pause_s * 2, longest_s)
             known = self.known_count
+
+
+async def _public_host(address: Address) -> str:
+    """Where a host is on the internet. Raises: InvalidAddress, OSError, ValueError."""
+    found = await trio.socket.getaddrinfo(address.host, address.port, type=SOCK_STREAM)
+    hosts = [str(place[0]) for *_, place in found]
+    if not hosts or not all(map(is_public, hosts)):
+        raise InvalidAddress(f"{address.host} is in a private network, and a peer outside named it")
+    return hosts[0]
 
 
 def _tune(stream: trio.SocketStream) -> None:

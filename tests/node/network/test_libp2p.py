@@ -289,7 +289,7 @@ async def test_a_named_port_in_use_is_an_error_and_the_default_one_gives_way() -
 async def test_public_addresses_are_told_instead_of_local_ones() -> None:
     async with node(1, public_addrs=("/dns/node.example/tcp/30333",)) as a, node(2) as b:
         assert a.addresses() == (f"/dns/node.example/tcp/30333/p2p/{a.local_peer}",)
-        b.add_address(f"/ip4/127.0.0.1/tcp/{a.port}/p2p/{a.local_peer}")
+        b.reserve(f"/ip4/127.0.0.1/tcp/{a.port}/p2p/{a.local_peer}")
         await opened(b)
         await until(lambda: any(peer.addresses for peer in b._peers.values()))
         (peer,) = b._peers.values()

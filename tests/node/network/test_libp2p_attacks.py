@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from node.network import libp2p, libp2p_channels, libp2p_peer, yamux_guard
+from node.network.addresses import Address
 from node.network.libp2p import Libp2pNetwork
 from node.network.libp2p_connection import GONE, Substream
 from node.network.protobuf import encode_varint
@@ -415,7 +416,7 @@ async def test_sybils_of_one_address_get_few_connections() -> None:
 
 async def test_who_claims_to_be_another_is_found_out() -> None:
     async with node(1) as a, node(2) as b:
-        b.add_address(f"/ip4/127.0.0.1/tcp/{a.port}/p2p/{key(3).peer_id}")
+        b.reserve(f"/ip4/127.0.0.1/tcp/{a.port}/p2p/{key(3).peer_id}")
         await until(lambda: b.counters.dials_failed > 0)
         assert b.connection_count == 0
 
@@ -466,3 +467,14 @@ async def test_streams_that_are_taken_and_dropped_leave_no_tasks_behind(
         await until(lambda: not any(one.is_opening for one in duplexes))
         names = [task.name.rpartition(".")[2] for task in peer._nursery.child_tasks]
         assert names.count("_send") == 1, "that of the channel for block announcements"
+
+
+async def test_a_name_told_from_outside_does_not_lead_into_our_own_network() -> None:
+    async with node(1) as a, node(2) as b:
+        inside = Address("dns4", "localhost", b.port, peer=b.local_peer)
+        a.found([inside], "somebody who is gone")
+        await until(lambda: a.counters.dials_failed > 0)
+        assert b.counters.connections_opened == 0
+        assert not b._pending
+        a.reserve(str(inside))  # the operator may name it
+        await until(lambda: a.connection_count == 1, 15)
