@@ -1,8 +1,9 @@
 """Which nodes there are, where, and when to try them again.
 
-Bounds: ``PEERS_MAX`` peers with ``ADDRESSES_MAX`` addresses each. One teller fills at most
-``TOLD_MAX`` places, and makes room only among peers that do not answer; those to which a
-connection stands or stood lately, and those the operator named, are not pushed out by hearsay.
+Bounds: ``PEERS_MAX`` peers, those that the operator names beside them, with ``ADDRESSES_MAX``
+addresses each. One teller fills at most ``TOLD_MAX`` places, and makes room only among peers that
+do not answer; those to which a connection stands or stood lately, and those the operator named, are
+not pushed out by hearsay.
 """
 
 from collections import Counter
@@ -64,10 +65,25 @@ class AddressBook:
         return self._known.get(peer)
 
     def keep(self, peer: str, address: Address) -> None:
-        """The operator named this peer."""
+        """The operator named this peer: there is room for it, whoever else is known."""
+        if peer not in self._known and len(self._known) >= self._peers_max:
+            self._make_room()
         known = self._known.setdefault(peer, Known())
         known.is_kept = True
         _add(known, address)
+
+    def release(self, peer: str) -> None:
+        """The operator does not name this peer any more: it is forgotten unless it once answered.
+
+        One that answered is known on, and may make room as others do.
+        """
+        known = self._known.get(peer)
+        if known is None or not known.is_kept:
+            return
+        known.is_kept = False
+        if not known.is_proven:
+            del self._known[peer]
+            self._forget_teller(known)
 
     def told(self, peer: str, address: Address, teller: str) -> bool:
         """``teller`` says where a peer is; False if there is no room for what it says."""

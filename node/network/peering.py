@@ -242,6 +242,8 @@ class Peering:
     def unreserve(self, peer: str) -> None:
         """Treat this peer as any other when it comes next."""
         self._reserved.pop(peer, None)
+        if all(address.peer != peer for address in self._config.boot):
+            self.book.release(peer)
 
     def reserved(self) -> tuple[str, ...]:
         """Peers that have a place beside all slots."""

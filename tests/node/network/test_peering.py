@@ -306,6 +306,16 @@ def test_hearsay_pushes_out_nobody_who_ever_answered() -> None:
     assert all(book.get(name(number)) is not None for number in range(5))
 
 
+def test_the_book_does_not_grow_by_reserving_and_unreserving() -> None:
+    boot = address(1)
+    core = Peering(PeeringConfig(local_peer=LOCAL, boot=(boot,)))
+    for number in range(1, 200):
+        core.reserve(name(number), address(number))
+        core.unreserve(name(number))
+    assert [peer for peer, _ in core.book] == [name(1)], "a boot node stays"
+    assert core.reserved() == ()
+
+
 def test_others_do_not_replace_the_addresses_that_work() -> None:
     book = address_book.AddressBook()
     book.told(name(1), address(1), "x")
