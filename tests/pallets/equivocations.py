@@ -1,5 +1,6 @@
-"""Real equivocations: two sealed headers, two signed votes."""
+"""Real equivocations, two sealed headers or two signed votes, and a chain that takes reports."""
 
+from pallets.frame import Call, PostInfo
 from primitives.crypto.keys import KeyPair
 from primitives.digest import (
     BABE_ENGINE,
@@ -13,13 +14,71 @@ from primitives.digest import (
 from primitives.equivocation import (
     BabeEquivocationProof,
     GrandpaEquivocationProof,
+    MembershipProof,
     grandpa_proof,
 )
 from primitives.grandpa import Block, Equivocation, SignedVote, VoteKind, make_vote, sign_vote
 from primitives.hashing import blake2_256
 from primitives.header import Header
 from primitives.scale import U32, U64, encode
-from primitives.types import BlockNumber, Hash
+from primitives.types import AccountId, BlockNumber, Hash
+from tests.pallets.small_chains import DAVE, MANY, SlotChain, keys_of, signed
+
+START = 1_000
+"""The slot of block 1."""
+
+WHO = tuple(who for who, _ in MANY)
+
+
+def seven_validators() -> SlotChain:
+    """Seven validators; block 1 is begun, and Dave exists."""
+    made = SlotChain(validators=MANY)
+    made.begin_at(START)
+    return made
+
+
+def owner_proof(chain: SlotChain, seed: int, pallet: str) -> MembershipProof:
+    """Whose the key of authority ``seed`` is in this session, as ``pallet`` proves it."""
+    keys = keys_of(seed)
+    made = (
+        chain.runtime.babe.prove_owner(keys.babe)
+        if pallet == "Babe"
+        else chain.runtime.grandpa.prove_owner(keys.grandpa)
+    )
+    assert made is not None
+    return made
+
+
+def report(
+    chain: SlotChain,
+    proof: BabeEquivocationProof | GrandpaEquivocationProof,
+    owner: MembershipProof,
+    who: AccountId = DAVE,
+) -> PostInfo:
+    """``who`` reports it in the block that is begun."""
+    return chain.call(
+        _pallet_of(proof),
+        "report_equivocation",
+        signed(who),
+        equivocation_proof=proof,
+        key_owner_proof=owner,
+    )
+
+
+def report_call(
+    chain: SlotChain,
+    proof: BabeEquivocationProof | GrandpaEquivocationProof,
+    owner: MembershipProof,
+    name: str = "report_equivocation",
+) -> Call:
+    """The report as a call."""
+    return chain.runtime.calls().make(
+        _pallet_of(proof), name, equivocation_proof=proof, key_owner_proof=owner
+    )
+
+
+def _pallet_of(proof: BabeEquivocationProof | GrandpaEquivocationProof) -> str:
+    return "Babe" if isinstance(proof, BabeEquivocationProof) else "Grandpa"
 
 
 def sealed_header(pair: KeyPair, slot: int, content: int, *, author: int = 0) -> Header:

@@ -244,6 +244,8 @@ def proof_of(seed: int, who: AccountId) -> bytes:
 
 
 VALIDATORS = tuple((who, keys_of(seed)) for seed, who in enumerate((ALICE, BOB, CHARLIE)))
+MANY = tuple((AccountId(bytes([seed + 1]) * 32), keys_of(seed)) for seed in range(VALIDATORS_MAX))
+"""As many validators as a session may have."""
 
 
 class SlotChain:

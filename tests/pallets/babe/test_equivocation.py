@@ -5,26 +5,26 @@ from dataclasses import replace
 import pytest
 
 from pallets.babe import Babe
-from pallets.frame import BadOrigin, Origin, Weight
-from pallets.frame.validity import (
-    BadProof,
-    CallNotExpected,
-    Stale,
-    TransactionInvalid,
-    TransactionSource,
-)
+from pallets.frame import Weight
 from pallets.offences import slash_fraction
 from primitives.equivocation import MembershipProof
 from primitives.scale import U32, U64
-from primitives.types import AccountId
-from tests.pallets.equivocations import double_block, sealed_header
+from tests.pallets import equivocations
+from tests.pallets.equivocations import (
+    START,
+    double_block,
+    report,
+    report_call,
+    sealed_header,
+    seven_validators,
+)
 from tests.pallets.small_chains import (
     ALICE,
     BOB,
     DAVE,
     EPOCH_SLOTS,
+    MANY,
     SESSIONS_KEPT,
-    VALIDATORS_MAX,
     SlotChain,
     keys_of,
     pair_of,
@@ -32,33 +32,16 @@ from tests.pallets.small_chains import (
     signed,
 )
 
-START = 1_000
 KIND = b"babe:equivocatio"
-MANY = tuple((AccountId(bytes([seed + 1]) * 32), keys_of(seed)) for seed in range(VALIDATORS_MAX))
 
 
 @pytest.fixture
 def chain() -> SlotChain:
-    """Seven validators; block 1 is begun, and Dave exists."""
-    made = SlotChain(validators=MANY)
-    made.begin_at(START)
-    return made
+    return seven_validators()
 
 
 def owner_proof(chain: SlotChain, seed: int) -> MembershipProof:
-    made = chain.runtime.babe.prove_owner(keys_of(seed).babe)
-    assert made is not None
-    return made
-
-
-def report(chain, proof, owner, who=DAVE):
-    return chain.call(
-        "Babe",
-        "report_equivocation",
-        signed(who),
-        equivocation_proof=proof,
-        key_owner_proof=owner,
-    )
+    return equivocations.owner_proof(chain, seed, "Babe")
 
 
 def run_to_session(chain: SlotChain, session: int) -> None:
@@ -82,10 +65,7 @@ def test_an_equivocation_is_punished_and_its_reporter_pays_nothing(chain):
 
 def test_a_report_uses_no_more_than_it_declares(chain):
     proof, owner = double_block(pair_of(5), START), owner_proof(chain, 5)
-    made = chain.runtime.calls().make(
-        "Babe", "report_equivocation", equivocation_proof=proof, key_owner_proof=owner
-    )
-    declared = made.info().weight
+    declared = report_call(chain, proof, owner).info().weight
     for seed in (1, 2, 3, 5):
         post = report(chain, double_block(pair_of(seed), START), owner_proof(chain, seed))
         assert isinstance(post.weight, Weight)
@@ -188,79 +168,3 @@ def test_who_changes_its_keys_is_punished_for_the_old_ones(chain):
     chain.call("Session", "purge_keys", signed(ALICE))
     report(chain, double_block(pair_of(0), START), owner_proof(chain, 0))
     assert chain.judge.cases[-1][0] == (who, ALICE)
-
-
-def test_reports_are_signed_or_the_authors_own(chain):
-    given = {
-        "equivocation_proof": double_block(pair_of(5), START),
-        "key_owner_proof": owner_proof(chain, 5),
-    }
-    for name, origin in (
-        ("report_equivocation", Origin.none()),
-        ("report_equivocation", Origin.root()),
-        ("report_equivocation_unsigned", signed(DAVE)),
-        ("report_equivocation_unsigned", Origin.root()),
-    ):
-        with pytest.raises(BadOrigin):
-            chain.call("Babe", name, origin, **given)
-    chain.call("Babe", "report_equivocation_unsigned", Origin.none(), **given)
-    assert chain.judge.reporters == [(chain.runtime.babe.author(),)]
-
-
-# Without a signature.
-
-
-def unsigned(chain: SlotChain, proof, owner):
-    return chain.runtime.calls().make(
-        "Babe", "report_equivocation_unsigned", equivocation_proof=proof, key_owner_proof=owner
-    )
-
-
-def test_the_pool_takes_the_nodes_own_report_alone(chain):
-    made = unsigned(chain, double_block(pair_of(5), START), owner_proof(chain, 5))
-    babe = chain.runtime.babe
-    for source in (TransactionSource.Local, TransactionSource.InBlock):
-        found = babe.validate_unsigned(source, made)
-        assert found is not None
-        assert not found.propagate
-        assert (found.longevity, found.requires) == (100, ())
-    with pytest.raises(TransactionInvalid) as caught:
-        babe.validate_unsigned(TransactionSource.External, made)
-    assert caught.value.reason == CallNotExpected()
-
-
-def test_the_pool_holds_one_report_of_an_offender(chain):
-    owner = owner_proof(chain, 5)
-    tags = set()
-    for at in range(3):
-        made = unsigned(chain, double_block(pair_of(5), START, author=at), owner)
-        found = chain.runtime.babe.validate_unsigned(TransactionSource.Local, made)
-        assert found is not None
-        tags.add(found.provides)
-    assert len(tags) == 1
-
-
-def test_the_pool_refuses_what_is_forged_or_known(chain):
-    good, owner = double_block(pair_of(5), START), owner_proof(chain, 5)
-    babe = chain.runtime.babe
-    for proof, shown in (
-        (replace(good, second_header=good.first_header), owner),
-        (good, replace(owner, trie_nodes=())),
-    ):
-        with pytest.raises(TransactionInvalid) as caught:
-            babe.validate_unsigned(TransactionSource.Local, unsigned(chain, proof, shown))
-        assert caught.value.reason == BadProof()
-    report(chain, good, owner)
-    with pytest.raises(TransactionInvalid) as caught:
-        babe.validate_unsigned(TransactionSource.Local, unsigned(chain, good, owner))
-    assert caught.value.reason == Stale()
-
-
-def test_no_other_call_goes_without_a_signature(chain):
-    made = chain.runtime.calls().make(
-        "Babe",
-        "report_equivocation",
-        equivocation_proof=double_block(pair_of(5), START),
-        key_owner_proof=owner_proof(chain, 5),
-    )
-    assert chain.runtime.babe.validate_unsigned(TransactionSource.Local, made) is None

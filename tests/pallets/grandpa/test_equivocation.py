@@ -4,60 +4,41 @@ from dataclasses import replace
 
 import pytest
 
-from pallets.frame import BadOrigin, Origin, Weight
-from pallets.frame.validity import (
-    BadProof,
-    CallNotExpected,
-    Stale,
-    TransactionInvalid,
-    TransactionSource,
-)
+from pallets.frame import Weight
 from pallets.grandpa import Grandpa
 from pallets.offences import slash_fraction
 from primitives.equivocation import GrandpaEquivocationProof, MembershipProof, grandpa_proof
 from primitives.grandpa import Equivocation, VoteKind
 from primitives.scale import U32, U64
 from primitives.types import AccountId
-from tests.pallets.equivocations import double_vote, vote_for
+from tests.pallets import equivocations
+from tests.pallets.equivocations import (
+    START,
+    WHO,
+    double_vote,
+    report,
+    report_call,
+    seven_validators,
+    vote_for,
+)
 from tests.pallets.small_chains import (
     DAVE,
     EPOCH_SLOTS,
     SESSIONS_KEPT,
-    VALIDATORS_MAX,
     SlotChain,
-    keys_of,
-    signed,
     voter_of,
 )
 
-START = 1_000
 KIND = b"grandpa:equivoca"
-MANY = tuple((AccountId(bytes([seed + 1]) * 32), keys_of(seed)) for seed in range(VALIDATORS_MAX))
-WHO = tuple(who for who, _ in MANY)
 
 
 @pytest.fixture
 def chain() -> SlotChain:
-    """Seven validators; block 1 is begun."""
-    made = SlotChain(validators=MANY)
-    made.begin_at(START)
-    return made
+    return seven_validators()
 
 
 def owner_proof(chain: SlotChain, seed: int) -> MembershipProof:
-    made = chain.runtime.grandpa.prove_owner(keys_of(seed).grandpa)
-    assert made is not None
-    return made
-
-
-def report(chain, proof, owner, who=DAVE):
-    return chain.call(
-        "Grandpa",
-        "report_equivocation",
-        signed(who),
-        equivocation_proof=proof,
-        key_owner_proof=owner,
-    )
+    return equivocations.owner_proof(chain, seed, "Grandpa")
 
 
 def next_session(chain: SlotChain, elected: tuple[AccountId, ...] | None = None) -> None:
@@ -81,12 +62,7 @@ def test_an_equivocation_is_punished_and_its_reporter_pays_nothing(chain, kind):
     assert chain.judge.cases == [((WHO[5],), slash_fraction(1, 7), 0, KIND)]
     assert chain.judge.reporters == [(DAVE,)]
     assert post.pays_fee is False
-    made = chain.runtime.calls().make(
-        "Grandpa",
-        "report_equivocation",
-        equivocation_proof=double_vote(voter_of(5), 3, 0, kind),
-        key_owner_proof=owner_proof(chain, 5),
-    )
+    made = report_call(chain, double_vote(voter_of(5), 3, 0, kind), owner_proof(chain, 5))
     assert isinstance(post.weight, Weight)
     assert post.weight.fits(made.info().weight)
     assert chain.runtime.session.disabled(in_next=False) == (5,)
@@ -175,54 +151,3 @@ def test_a_session_that_is_forgotten_punishes_nobody(chain):
     next_session(chain)
     with pytest.raises(Grandpa.InvalidKeyOwnershipProof):
         report(chain, double_vote(voter_of(5), 9, 0), owner)
-
-
-def test_reports_are_signed_or_the_authors_own(chain):
-    given = {
-        "equivocation_proof": double_vote(voter_of(5), 3, 0),
-        "key_owner_proof": owner_proof(chain, 5),
-    }
-    for name, origin in (
-        ("report_equivocation", Origin.none()),
-        ("report_equivocation", Origin.root()),
-        ("report_equivocation_unsigned", signed(DAVE)),
-        ("report_equivocation_unsigned", Origin.root()),
-    ):
-        with pytest.raises(BadOrigin):
-            chain.call("Grandpa", name, origin, **given)
-    chain.call("Grandpa", "report_equivocation_unsigned", Origin.none(), **given)
-    assert chain.judge.reporters == [(chain.runtime.babe.author(),)]
-
-
-def test_the_pool_takes_one_good_report_of_the_node_itself(chain):
-    grandpa, owner = chain.runtime.grandpa, owner_proof(chain, 5)
-
-    def unsigned(proof, shown=owner, name="report_equivocation_unsigned"):
-        return chain.runtime.calls().make(
-            "Grandpa", name, equivocation_proof=proof, key_owner_proof=shown
-        )
-
-    good = double_vote(voter_of(5), 3, 0)
-    tags = set()
-    for round_ in (3, 4):
-        made = unsigned(double_vote(voter_of(5), round_, 0))
-        found = grandpa.validate_unsigned(TransactionSource.Local, made)
-        assert found is not None
-        assert not found.propagate
-        tags.add(found.provides)
-    assert len(tags) == 1
-    refused = [
-        (TransactionSource.External, unsigned(good), CallNotExpected()),
-        (TransactionSource.Local, unsigned(double_vote(voter_of(5), 3, 1)), BadProof()),
-        (TransactionSource.InBlock, unsigned(double_vote(voter_of(9), 3, 0)), BadProof()),
-    ]
-    for source, call, reason in refused:
-        with pytest.raises(TransactionInvalid) as caught:
-            grandpa.validate_unsigned(source, call)
-        assert caught.value.reason == reason
-    signed_call = unsigned(good, name="report_equivocation")
-    assert grandpa.validate_unsigned(TransactionSource.Local, signed_call) is None
-    report(chain, good, owner)
-    with pytest.raises(TransactionInvalid) as caught:
-        grandpa.validate_unsigned(TransactionSource.Local, unsigned(good))
-    assert caught.value.reason == Stale()

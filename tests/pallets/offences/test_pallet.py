@@ -11,15 +11,13 @@ from tests.pallets.small_chains import (
     ALICE,
     BOB,
     EPOCH_SLOTS,
+    MANY,
     SESSIONS_KEPT,
-    VALIDATORS_MAX,
     SlotChain,
-    keys_of,
 )
 
 START = 100
 BABE, GRANDPA = b"babe:equivocatio", b"grandpa:equivoca"
-MANY = tuple((AccountId(bytes([seed + 1]) * 32), keys_of(seed)) for seed in range(VALIDATORS_MAX))
 WHO = tuple(who for who, _ in MANY)
 
 

@@ -31,6 +31,7 @@ from tests.pallets.small_chains import (
     CHARLIE,
     DAVE,
     EPOCH_SLOTS,
+    MANY,
     VALIDATORS,
     VALIDATORS_MAX,
     SlotChain,
@@ -42,7 +43,6 @@ from tests.pallets.small_chains import (
 )
 
 START = 100
-MANY = tuple((AccountId(bytes([seed + 1]) * 32), keys_of(seed)) for seed in range(VALIDATORS_MAX))
 
 
 def slot_of(session: int) -> int:
