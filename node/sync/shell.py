@@ -17,12 +17,9 @@ import structlog
 import trio
 
 from node.consensus.announcements import Announcements, Finalized
-from node.consensus.authorities import set_change_of
-from node.consensus.chain import Imported, SetChangeFirst
+from node.consensus.chain import Imported
 from node.consensus.shell import FATAL, ChainWriter, now_ms
-from node.consensus.slots import slot_at
-from node.consensus.verification import FutureBlock, unseal
-from node.database import BlockId, BlockRefused, StateDiscarded, UnknownBlock
+from node.database import BlockId
 from node.logging import short_hash
 from node.network.transport import (
     Channel,
@@ -57,9 +54,10 @@ from node.sync.events import (
     RequestFailed,
     Ticked,
 )
+from node.sync.judging import changes_set, failure_of, slots_ahead
 from node.sync.limits import PeerBudget
 from node.sync.proofs import unproven_blocks
-from primitives.errors import CessError, DecodeError, InvalidBlock
+from primitives.errors import CessError, DecodeError
 from primitives.grandpa import Block
 from primitives.header import Header
 from primitives.justification import InvalidJustification
@@ -105,8 +103,8 @@ class Synchroniser:
         self._announcements = announcements
         self._database = writer.chain.database
         self._duration_ms = writer.chain.slot_duration_ms
-        self._core = SyncCore(self._database, _changes_set)
-        self._core.want_proofs(unproven_blocks(self._database, _changes_set))
+        self._core = SyncCore(self._database, changes_set)
+        self._core.want_proofs(unproven_blocks(self._database, changes_set))
         self._peers = KnownPeers()
         self._bootstrap = Bootstrap(network, writer, self._peers, mode)
         self._is_following = False
@@ -260,16 +258,8 @@ class Synchroniser:
         if told.is_best:
             self._peers.advance(event.peer, BlockId(hash_, int(told.header.number)))
         if self._is_following:
-            ahead = self._slots_ahead(told.header)
+            ahead = slots_ahead(told.header, now_ms(), self._duration_ms)
             self._feed(Announced(event.peer, told.header, hash_, told.is_best, ahead))
-
-    def _slots_ahead(self, header: Header) -> int | None:
-        """By how many slots a header's claim is ahead of the clock; None: it claims none."""
-        try:
-            slot = unseal(header).slot
-        except InvalidBlock:
-            return None
-        return slot - slot_at(now_ms(), self._duration_ms)
 
     async def _hear_chain(self, *, task_status: trio.TaskStatus[None]) -> None:
         is_started = False
@@ -290,7 +280,7 @@ class Synchroniser:
         if event.hash in self._fed:
             del self._fed[event.hash]
         elif self._is_following:
-            number, changes = int(event.header.number), _changes_set(event.header)
+            number, changes = int(event.header.number), changes_set(event.header)
             self._feed(BlockImported(event.hash, number, event.is_best, changes))
         if event.is_best and not self.is_major_syncing():
             self.announce(event.header, event.hash)
@@ -321,7 +311,7 @@ class Synchroniser:
                 self._fed[block.hash] = None
                 if len(self._fed) > FED_MAX:
                     self._fed.clear()
-                is_best, changes = self._database.best() == block.id, _changes_set(block.header)
+                is_best, changes = self._database.best() == block.id, changes_set(block.header)
                 self._feed(BlockImported(block.hash, block.number, is_best, changes))
 
     async def _import_one(self, block: IncomingBlock, *, is_built_upon: bool) -> Failure | None:
@@ -335,32 +325,15 @@ class Synchroniser:
             )
         except FATAL:
             raise
-        except SetChangeFirst:
-            return None  # the block is here; its proof comes again with a later one
-        except FutureBlock:
-            return Failure.FUTURE
-        except (InvalidJustification, DecodeError) as error:
-            log.debug("a proof of finality is refused", reason=str(error))
-            return Failure.BAD_PROOF if block.justification is not None else Failure.BAD
-        except UnknownBlock:
-            return Failure.UNKNOWN_PARENT
-        except (BlockRefused, StateDiscarded) as error:
-            log.debug("a block cannot be taken now", reason=str(error))
-            return Failure.REFUSED
-        except InvalidBlock as error:
-            if block.number <= self._database.finalized().number:
-                return Failure.REFUSED  # others were final before it came: nobody's fault
-            log.warning("a block breaks a rule", reason=str(error))
-            return Failure.BAD
-        except CessError as error:
-            log.warning("a block cannot be imported", reason=str(error))
-            return Failure.BAD
-        except (MemoryError, OSError) as error:
-            log.error("a block cannot be imported now", exc_info=error)
-            return Failure.REFUSED  # what this machine lacks is not the block's fault
         except Exception as error:
-            log.error("a block trapped", block=f"0x{block.hash.hex()}", exc_info=error)
-            return Failure.BAD
+            failure = failure_of(error, block, self._database.finalized().number)
+            if not isinstance(error, CessError):
+                log.error("the import of a block failed", block=f"0x{block.hash.hex()}", exc_info=error)
+            elif failure is Failure.BAD:
+                log.warning("a block breaks a rule", reason=str(error))
+            else:
+                log.debug("a block or its proof is not taken", reason=str(error))
+            return failure
         return None
 
     async def _import_justification(self, order: ImportJustification) -> None:
@@ -376,11 +349,3 @@ class Synchroniser:
             self._feed(JustificationRefused(order.block.hash, None))
         else:
             self._feed(FinalizedTo(self._database.finalized()))
-
-
-def _changes_set(header: Header) -> bool:
-    """Whether other voters follow this block."""
-    try:
-        return set_change_of(header) is not None
-    except InvalidBlock:
-        return False

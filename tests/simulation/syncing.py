@@ -7,11 +7,7 @@ under it is a stream: a request that cannot leave is noticed after ``NOTICED_MS`
 
 from typing import TYPE_CHECKING
 
-from node.consensus.authorities import set_change_of
-from node.consensus.chain import SetChangeFirst
-from node.consensus.slots import slot_at
-from node.consensus.verification import FutureBlock, unseal
-from node.database import BlockId, BlockRefused, StateDiscarded, UnknownBlock
+from node.database import BlockId
 from node.network.transport import Roles
 from node.network.wire import BlockFields, BlockRequest
 from node.sync import answers
@@ -38,8 +34,9 @@ from node.sync.events import (
     RequestFailed,
     Ticked,
 )
+from node.sync.judging import changes_set, failure_of, slots_ahead
 from node.sync.proofs import unproven_blocks
-from primitives.errors import CessError, DecodeError, InvalidBlock, StateUnreadable, StorageCorrupt
+from primitives.errors import CessError, DecodeError, StateUnreadable, StorageCorrupt
 from primitives.header import Header
 from primitives.justification import InvalidJustification
 from primitives.types import Hash
@@ -118,12 +115,7 @@ class Synchroniser:
                 self.node.send(peer, "announce", header, ANNOUNCE_BYTES)
 
     def on_announce(self, peer: int, header: Header) -> None:
-        try:
-            slot = unseal(header).slot
-        except InvalidBlock:
-            ahead = None
-        else:
-            ahead = slot - slot_at(self.node.clock(), self.node.chain.slot_duration_ms)
+        ahead = slots_ahead(header, self.node.clock(), self.node.chain.slot_duration_ms)
         self.feed(Announced(str(peer), header, header.hash(), True, ahead))
 
     # Requests.
@@ -194,22 +186,13 @@ class Synchroniser:
                 justification=block.justification,
                 is_built_upon=is_built_upon,
             )
-        except SetChangeFirst:
-            return None
-        except FutureBlock:
-            return Failure.FUTURE
-        except (InvalidJustification, DecodeError) as error:
-            node.world.refused(node, peer, error)
-            return Failure.BAD_PROOF if block.justification is not None else Failure.BAD
-        except UnknownBlock:
-            return Failure.UNKNOWN_PARENT
-        except (BlockRefused, StateDiscarded):
-            return Failure.REFUSED
         except (StorageCorrupt, StateUnreadable):
             raise
         except CessError as error:
-            node.world.refused(node, peer, error)
-            return Failure.BAD
+            failure = failure_of(error, block, node.database.finalized().number)
+            if failure in (Failure.BAD, Failure.BAD_PROOF):
+                node.world.refused(node, peer, error)
+            return failure
         is_best = node.database.best() == block.id
         self.feed(BlockImported(block.hash, block.number, is_best, changes_set(block.header)))
         node.after_import(imported)
@@ -243,11 +226,3 @@ class Synchroniser:
 def fits(blocks: Pieces) -> bool:
     """Whether all bodies are those that their headers name, as ``decode_blocks`` looks."""
     return all(body_root(each.body) == each.header.extrinsics_root for each in blocks)
-
-
-def changes_set(header: Header) -> bool:
-    """Whether other voters follow this block."""
-    try:
-        return set_change_of(header) is not None
-    except InvalidBlock:
-        return False
