@@ -1,7 +1,8 @@
 """Authors that made two blocks for one slot: the core that notices, and the proof.
 
 Drive it: ``note`` each header whose seal was verified; the first header of an author in a slot is
-kept, a different one is an equivocation. Each is told of once.
+kept, a different one is an equivocation. Each is told of once. Of an author's blocks for one slot
+the first ``SIBLINGS_MAX`` are taken: it can seal any number, and each costs an execution.
 Bounds: ``HEADERS_MAX`` headers, those of the oldest slots go; slots ``SLOTS_MAX`` below the highest
 one seen are not looked at, because nothing could come of a report.
 """
@@ -67,7 +68,10 @@ class EquivocationWatch:
 
 
 class SiblingLimit:
-    """Which blocks of authors that make several for one slot are taken; see the module's text."""
+    """Which blocks of authors that make several for one slot are taken: the first few.
+
+    Bounds: ``HEADERS_MAX`` authors' slots, those seen first go.
+    """
 
     def __init__(self) -> None:
         self._taken: OrderedDict[tuple[int, bytes], dict[Hash, None]] = OrderedDict()
