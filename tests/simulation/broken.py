@@ -17,7 +17,7 @@ from tests.simulation import syncing
 from tests.simulation.disk import SimDisk
 from tests.simulation.ideal import patched
 from tests.simulation.tiny import TinyExecutive
-from tests.simulation.validator import SlotFile, VoteFile
+from tests.simulation.validator import SlotFile, Validator, VoteFile
 
 
 @contextmanager
@@ -126,4 +126,41 @@ def nondeterministic_execution() -> Iterator[None]:
 def unlooked_bodies() -> Iterator[None]:
     """Bodies are not compared with their headers before the import, as they once were not."""
     with patched([(syncing, "fits", lambda blocks: True)]):
+        yield
+
+
+@contextmanager
+def unsuspected_traitors() -> Iterator[None]:
+    """Traitors are taken for honest."""
+    with patched([(Validator, "is_byzantine", False)]):
+        yield
+
+
+@contextmanager
+def silent_rot() -> Iterator[None]:
+    """The disk spoils what it writes, though no fault of it was planned."""
+    real = SimDisk.write
+    count = [0]
+
+    def write(self: SimDisk, operations: Any, *, sync: bool) -> None:
+        count[0] += 1
+        if count[0] % 64 == 0:
+            operations = {key: value and b"\xff" + value[1:] for key, value in operations.items()}
+        real(self, operations, sync=sync)
+
+    with patched([(SimDisk, "write", write)]):
+        yield
+
+
+@contextmanager
+def unexpected_lies() -> Iterator[None]:
+    """An answer with other bodies raises what nobody handles."""
+    real = syncing.fits
+
+    def fits(blocks: syncing.Pieces) -> bool:
+        if not real(blocks):
+            raise IndexError("other bodies")
+        return True
+
+    with patched([(syncing, "fits", fits)]):
         yield

@@ -64,6 +64,11 @@ class Checkers:
             )
         self.finalized += 1
 
+    def on_growth(self, node: int, before: int, after: int) -> None:
+        """An honest node made blocks final; its last final block was at ``before``."""
+        if after <= before:
+            self.fail(f"node {node} finalized {after}, and had finalized {before}")
+
     def on_state(self, node: int, claimed: bytes, found: bytes, issuance: int) -> None:
         """A state was read back."""
         self.checked_states += 1

@@ -7,6 +7,7 @@ import pytest
 
 from tests.simulation import broken
 from tests.simulation.campaign import plan_of, report, run_plan
+from tests.simulation.checkers import Checkers, Violation
 from tests.simulation.faults import Fault
 from tests.simulation.world import Plan
 
@@ -37,6 +38,7 @@ WIPES = Plan(
     ),
 )
 """A node loses its database and is back in the slot in which it may have authored."""
+DOUBLE_VOTES = Plan(seed=1, length_ms=300_000, traitors=((0, ("double_vote",)),))
 MIXED = plan_of(1, MINUTES_15)
 LIES = plan_of(14, MINUTES_15)
 FORKS = plan_of(5, MINUTES_15)
@@ -52,6 +54,9 @@ TWINS: tuple[tuple[Callable[[], AbstractContextManager[None]], Plan, str], ...] 
     (broken.unlooked_bodies, LIES, "not all finalized"),
     (broken.ignored_finality, FORKS, "not all finalized"),
     (broken.ignored_estimate, ESTIMATES, "not all finalized"),
+    (broken.unsuspected_traitors, DOUBLE_VOTES, "is honest and cast two votes"),
+    (broken.silent_rot, CRASHES, "nothing rotted"),
+    (broken.unexpected_lies, LIES, "died of IndexError"),
 )
 
 
@@ -66,10 +71,21 @@ def test_a_broken_defence_is_found(
     assert what in outcome.failure
 
 
+def test_what_no_twin_does_is_found_all_the_same() -> None:
+    checkers = Checkers((True,), issuance=7)
+    checkers.on_growth(0, 4, 5)
+    checkers.on_state(0, b"root", b"root", 7)
+    for before in (5, 6):
+        with pytest.raises(Violation, match="had finalized"):
+            checkers.on_growth(0, before, 5)
+    with pytest.raises(Violation, match="has the root"):
+        checkers.on_state(0, b"root", b"other", 7)
+
+
 @pytest.mark.parametrize(
     "plan",
-    [CRASHES, PARTITIONS, WIPES, MIXED, LIES, FORKS, ESTIMATES],
-    ids=["crashes", "partitions", "wipes", "mixed", "lies", "forks", "estimates"],
+    [CRASHES, PARTITIONS, WIPES, DOUBLE_VOTES, MIXED, LIES, FORKS, ESTIMATES],
+    ids=["crashes", "partitions", "wipes", "double", "mixed", "lies", "forks", "estimates"],
 )
 def test_with_all_defences_the_same_plans_pass(plan: Plan) -> None:
     outcome = run_plan(plan)

@@ -391,6 +391,8 @@ class Validator:
         if not done:
             return
         world, final = self.world, self.database.finalized()
+        if not self.is_byzantine:
+            world.checkers.on_growth(self.index, self.said["final"][1], final.number)
         self.said["final"] = bytes(final.hash), final.number
         if self.said["best"][1] <= final.number:
             self.said["best"] = self.said["final"]

@@ -35,11 +35,11 @@ from tests.simulation.validator import NOWHERE, Validator
 
 DEFAULT_TIMING = Timing(gossip_ms=1000, repeat_ms=5000)
 REPAIR_MS = 4000
+"""How long an operator takes to remove a damaged database."""
 CONNECT_MS = 300
 LEFT_MS = 20
 GIVE_UP_MS = 8000
 """After so long a time without a word a connection is given up."""
-"""How long an operator takes to remove a damaged database."""
 
 
 @dataclass(frozen=True, slots=True)
