@@ -3,9 +3,13 @@
 Each is a class of its own, so that a type checker tells an amount from a height.
 """
 
+from typing import Final
+
 from .scale import U32, U64, U128, BoundedBytes, FixedBytes
 
 __all__ = [
+    "BABE_KEY_TYPE",
+    "GRANDPA_KEY_TYPE",
     "AccountId",
     "Balance",
     "BlockNumber",
@@ -47,6 +51,13 @@ class Bytes48(FixedBytes, length=48):
 
 class KeyTypeId(FixedBytes, length=4, path="sp_core::crypto::KeyTypeId"):
     """What a key is for."""
+
+
+BABE_KEY_TYPE: Final = KeyTypeId(b"babe")
+"""For sr25519 keys that authors seal blocks with."""
+
+GRANDPA_KEY_TYPE: Final = KeyTypeId(b"gran")
+"""For ed25519 keys that voters of finality sign with."""
 
 
 class TerrName(BoundedBytes, limit=63):

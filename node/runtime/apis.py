@@ -27,7 +27,7 @@ from pallets.frame.validity import TransactionValidity, TransactionValidityError
 from pallets.frame.version import RuntimeVersion
 from pallets.frame.weight import Weight, WeightV2
 from pallets.mdrc.api import CertificatesApi
-from pallets.session.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, SessionKeys
+from pallets.session.types import SessionKeys
 from pallets.sminer.api import MinersApi
 from pallets.staking.api import StakingApi, ValidatorsApi
 from pallets.storage_handler.api import TerritoriesApi
@@ -43,7 +43,15 @@ from primitives.errors import DecodeError, InvalidKey
 from primitives.extrinsic import UncheckedExtrinsic
 from primitives.header import Header
 from primitives.scale import U32, U64, Err, FixedBytes, Ok, Result, codec, decode, encode, struct
-from primitives.types import AccountId, Balance, Hash, KeyTypeId, Nonce
+from primitives.types import (
+    BABE_KEY_TYPE,
+    GRANDPA_KEY_TYPE,
+    AccountId,
+    Balance,
+    Hash,
+    KeyTypeId,
+    Nonce,
+)
 
 if TYPE_CHECKING:
     from node.runtime.composition import CessRuntime

@@ -93,7 +93,7 @@ from primitives.equivocation import BabeEquivocationProof, MembershipProof
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.hashing import blake2_256
 from primitives.scale import U32, U64, codec
-from primitives.types import AccountId, BlockNumber, Hash, Moment
+from primitives.types import BABE_KEY_TYPE, AccountId, BlockNumber, Hash, Moment
 
 __all__ = ["Babe"]
 
@@ -437,7 +437,7 @@ class Babe(Pallet):
 
     def prove_owner(self, key: AuthorityKey) -> MembershipProof | None:
         """Whose ``key`` it is in this session, for a report; None if it is no author's."""
-        return self.config.key_owners.prove_owner(reports.KEY_TYPE, key)
+        return self.config.key_owners.prove_owner(BABE_KEY_TYPE, key)
 
     # Private.
 

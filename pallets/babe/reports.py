@@ -18,14 +18,12 @@ from primitives.equivocation import (
     header_bytes,
     is_babe_equivocation,
 )
-from primitives.types import AccountId
+from primitives.types import BABE_KEY_TYPE, AccountId
 
 if TYPE_CHECKING:
     from pallets.babe.pallet import Babe
 
-__all__ = ["KEY_TYPE", "of", "report_weight"]
-
-KEY_TYPE: Final = b"babe"
+__all__ = ["of", "report_weight"]
 
 HASH_REF_TIME: Final = 20_000
 """Picoseconds for each byte of a reported header: it is encoded and hashed twice."""
@@ -62,7 +60,7 @@ def _proved(babe: "Babe", proof: BabeEquivocationProof, owner_proof: MembershipP
     session = babe.session_of(babe.epoch_at(slot))
     ensure(session == owner_proof.session, babe.InvalidKeyOwnershipProof)
     ensure(is_babe_equivocation(proof), babe.InvalidEquivocationProof)
-    owner = babe.config.key_owners.owner_of(KEY_TYPE, proof.offender, owner_proof)
+    owner = babe.config.key_owners.owner_of(BABE_KEY_TYPE, proof.offender, owner_proof)
     if owner is None:
         raise babe.InvalidKeyOwnershipProof
     return owner

@@ -46,7 +46,6 @@ from pallets.frame import (
 from pallets.frame.validity import TransactionSource, ValidTransaction
 from pallets.grandpa import reports
 from pallets.grandpa.ports import Authors, Chain, KeyOwners, OffenceReports, Sessions
-from pallets.grandpa.reports import GRANDPA_KEY_TYPE
 from pallets.grandpa.types import Authorities, StoredPendingChange
 from primitives.digest import (
     GRANDPA_ENGINE,
@@ -60,9 +59,9 @@ from primitives.digest import (
 )
 from primitives.equivocation import GrandpaEquivocationProof, MembershipProof
 from primitives.scale import U32, U64, codec
-from primitives.types import BlockNumber
+from primitives.types import GRANDPA_KEY_TYPE, BlockNumber
 
-__all__ = ["GRANDPA_KEY_TYPE", "Grandpa"]
+__all__ = ["Grandpa"]
 
 WEIGHT_EACH = U64(1)
 """The weight of every vote."""

@@ -7,7 +7,7 @@ Bounds: those of Historical for a proof; two votes have a fixed size.
 """
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pallets.frame import Weight, ensure
 from pallets.frame.equivocation import GRANDPA_EQUIVOCATION, Reports, punishing
@@ -17,14 +17,12 @@ from primitives.equivocation import (
     is_grandpa_equivocation,
 )
 from primitives.scale import U64
-from primitives.types import AccountId
+from primitives.types import GRANDPA_KEY_TYPE, AccountId
 
 if TYPE_CHECKING:
     from pallets.grandpa.pallet import Grandpa
 
-__all__ = ["GRANDPA_KEY_TYPE", "of", "report_weight"]
-
-GRANDPA_KEY_TYPE: Final = b"gran"
+__all__ = ["of", "report_weight"]
 
 
 def report_weight(

@@ -7,11 +7,9 @@ from primitives.crypto.signatures import SignatureBytes, needs_secret
 from primitives.digest import AuthorityKey
 from primitives.errors import DecodeError
 from primitives.scale import codec, struct
-from primitives.types import AccountId, KeyTypeId
+from primitives.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, AccountId, KeyTypeId
 
 __all__ = [
-    "BABE_KEY_TYPE",
-    "GRANDPA_KEY_TYPE",
     "POSSESSION_CONTEXT",
     "PossessionProof",
     "SessionKeys",
@@ -20,9 +18,6 @@ __all__ = [
     "prove_possession",
 ]
 
-
-BABE_KEY_TYPE: Final = KeyTypeId(b"babe")
-GRANDPA_KEY_TYPE: Final = KeyTypeId(b"gran")
 
 POSSESSION_CONTEXT: Final = b"POP_"
 """What a statement of ownership begins with, as in Substrate."""

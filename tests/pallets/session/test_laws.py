@@ -4,8 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pallets.frame.error import DispatchFailure
-from pallets.session import BABE_KEY_TYPE, GRANDPA_KEY_TYPE
-from primitives.types import AccountId
+from primitives.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, AccountId
 from tests.pallets.small_chains import (
     EPOCH_SLOTS,
     SESSIONS_KEPT,

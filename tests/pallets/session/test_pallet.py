@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from pallets.frame import BadOrigin, Origin
 from pallets.session import (
-    BABE_KEY_TYPE,
-    GRANDPA_KEY_TYPE,
     Session,
     SessionKeys,
     possession_statement,
@@ -24,7 +22,7 @@ from primitives.digest import (
     NextEpochData,
 )
 from primitives.scale import U32, decode
-from primitives.types import AccountId
+from primitives.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, AccountId
 from tests.pallets.small_chains import (
     ALICE,
     BOB,

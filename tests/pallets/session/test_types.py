@@ -1,7 +1,8 @@
 """The wire form of session keys."""
 
-from pallets.session import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, SessionKeys, possession_statement
+from pallets.session import SessionKeys, possession_statement
 from primitives.scale import encode
+from primitives.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE
 from tests.pallets.small_chains import keys_of
 
 
