@@ -22,19 +22,18 @@ from node.config import NodeConfig
 from node.genesis import genesis_header, genesis_state
 from node.light_sync import AuthoritySet
 from node.network.node_key import NodeKey
-from node.runtime import VERSION, CessRuntime
+from node.runtime import CessRuntime
 from pallets.system import AccountInfo, System
 from primitives import trie
 from primitives.crypto.keys import KeyPair
 from primitives.digest import AuthorityKey, BabePreDigest, DigestItem, PreRuntime
-from primitives.era import Era
-from primitives.extrinsic import Implicit, sign_extrinsic
 from primitives.keystore import Keystore
 from primitives.scale import U64, decode, encode
 from primitives.types import BlockNumber, Hash
 from tests.conformance.environments.build import node_command
 from tests.conformance.live import LiveNode, running
 from tests.conformance.past import ROTATION_BLOCKS, write_past
+from tests.node.net import ALICE, sign_call
 from tests.node.runtime.next_runtime import NextRuntime, next_code
 from tests.node.sync.chains import VOTERS
 
@@ -44,7 +43,6 @@ CLIENT_S = 400
 PORT = 31_300
 TCESS = str(10**18)
 UPGRADE_AHEAD = 12
-ALICE = KeyPair.from_suri("//Alice")
 BOB = KeyPair.from_suri("//Bob").account_id
 RATHER_MORE_THAN_SMOLDOT_SKIPS = 40
 """It does not warp over 32 blocks or fewer, and tells nothing before it has warped."""
@@ -223,14 +221,8 @@ def test_it_goes_over_to_the_next_runtime(tmp_path: Path) -> None:
         inner = table.make("System", "schedule_code", code=next_code(), at=BlockNumber(height))
         nonce = node.ask("system_accountNextIndex", f"0x{ALICE.account_id.hex()}")
         genesis = Hash(bytes.fromhex(node.ask("chain_getBlockHash", 0)[2:]))
-        implicit = Implicit(
-            spec_version=VERSION.spec_version,
-            transaction_version=VERSION.transaction_version,
-            genesis_hash=genesis,
-            birth_hash=genesis,
-        )
         call = table.make("Sudo", "sudo", call=inner).encode()
-        made = sign_extrinsic(call, ALICE, nonce, 0, Era.immortal(), implicit)
+        made = sign_call(call, ALICE, nonce, genesis)
         node.ask("author_submitExtrinsic", f"0x{made.hex()}")
         found = at.follow(finals=UPGRADE_AHEAD + 3)
         check(found, at)

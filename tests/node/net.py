@@ -14,15 +14,14 @@ from node.consensus.slots import SlotClaim, claim_slot
 from node.consensus.verification import slot_of
 from node.database import ChainDatabase, MemoryKv, genesis_state_root
 from node.genesis import genesis_header, genesis_state
-from node.runtime import CessRuntime
+from node.runtime import VERSION, CessRuntime
 from node.txpool.pool import Transaction
 from primitives.crypto.keys import KeyPair
 from primitives.digest import Primary
 from primitives.era import Era
 from primitives.extrinsic import Implicit, MultiAddressId, extrinsic_hash, sign_extrinsic
 from primitives.header import Header
-from primitives.scale import U32
-from primitives.types import AccountId, Balance
+from primitives.types import AccountId, Balance, Hash
 
 ALICE = KeyPair.from_suri("//Alice")
 ALICE_GRANDPA = KeyPair.from_suri("//Alice", "ed25519")
@@ -35,6 +34,17 @@ FIRST_SLOT = 1_795_000_000
 def dev_state() -> dict[bytes, bytes]:
     """The state of block 0 of the development chain."""
     return genesis_state(dev())
+
+
+def sign_call(call: bytes, pair: KeyPair, nonce: int, genesis: Hash, *, tip: int = 0) -> bytes:
+    """The immortal extrinsic of ``pair`` that makes ``call`` on the chain of a block 0."""
+    implicit = Implicit(
+        spec_version=VERSION.spec_version,
+        transaction_version=VERSION.transaction_version,
+        genesis_hash=genesis,
+        birth_hash=genesis,
+    )
+    return sign_extrinsic(call, pair, nonce, tip, Era.immortal(), implicit)
 
 
 @dataclass
@@ -105,14 +115,7 @@ class Net:
 
     def signed(self, call: bytes, *, nonce: int = 0, pair: KeyPair = ALICE, tip: int = 0) -> bytes:
         """The extrinsic of ``pair`` that makes ``call``."""
-        genesis = self.chain.database.genesis_hash
-        implicit = Implicit(
-            spec_version=U32(1),
-            transaction_version=U32(1),
-            genesis_hash=genesis,
-            birth_hash=genesis,
-        )
-        return sign_extrinsic(call, pair, nonce, tip, Era.immortal(), implicit)
+        return sign_call(call, pair, nonce, self.chain.database.genesis_hash, tip=tip)
 
     def balance(self, pair: KeyPair) -> int:
         runtime = self.chain.runtime(self.chain.database.best().hash)

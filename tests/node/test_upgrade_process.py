@@ -5,11 +5,9 @@ from pathlib import Path
 import pytest
 
 from node.runtime import CessRuntime
-from primitives.crypto.keys import KeyPair
-from primitives.era import Era
-from primitives.extrinsic import Implicit, sign_extrinsic
 from primitives.types import Hash
 from tests.conformance.live import LiveNode
+from tests.node.net import ALICE, sign_call
 from tests.node.runtime.next_runtime import NextRuntime, next_code
 
 pytestmark = pytest.mark.integration
@@ -23,14 +21,7 @@ def upgrade(node: LiveNode) -> bytes:
     inner = table.make("System", "set_code", code=next_code())
     call = table.make("Sudo", "sudo", call=inner).encode()
     genesis = Hash(bytes.fromhex(node.ask("chain_getBlockHash", 0)[2:]))
-    version = CessRuntime.version
-    implicit = Implicit(
-        spec_version=version.spec_version,
-        transaction_version=version.transaction_version,
-        genesis_hash=genesis,
-        birth_hash=genesis,
-    )
-    return sign_extrinsic(call, KeyPair.from_suri("//Alice"), 0, 0, Era.immortal(), implicit)
+    return sign_call(call, ALICE, 0, genesis)
 
 
 def end_of(node: LiveNode) -> tuple[int, str]:

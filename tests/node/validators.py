@@ -28,13 +28,12 @@ from node.network.node_key import NodeKey
 from node.runtime import CessRuntime
 from pallets.system import System
 from primitives.crypto.keys import KeyPair
-from primitives.era import Era
-from primitives.extrinsic import Implicit, MultiAddressId, sign_extrinsic
+from primitives.extrinsic import MultiAddressId
 from primitives.scale import U32, U64, decode
 from primitives.types import AccountId, Balance, Hash
+from tests.node.net import TCESS, sign_call
 
 NAMES = ("alice", "bob", "charlie", "dave")
-TCESS = 10**18
 START_S = 180
 ANSWER_S = 60
 POLL_S = 0.25
@@ -189,15 +188,7 @@ class Validators:
             dest=MultiAddressId(value=AccountId(b"\x07" * 32)),
             value=Balance(TCESS),
         )
-        implicit = Implicit(
-            spec_version=U32(1),
-            transaction_version=U32(1),
-            genesis_hash=genesis,
-            birth_hash=genesis,
-        )
-        signed = sign_extrinsic(
-            call.encode(), KeyPair.from_suri(suri), nonce, 0, Era.immortal(), implicit
-        )
+        signed = sign_call(call.encode(), KeyPair.from_suri(suri), nonce, genesis)
         found: str = self.ask(name, "author_submitExtrinsic", "0x" + signed.hex())
         self.nonces[suri] = nonce + 1
         return found

@@ -15,10 +15,9 @@ from node.genesis import genesis_state
 from node.runtime import CessRuntime, runtime_at
 from node.txpool.pool import Transaction
 from primitives.crypto.keys import KeyPair
-from primitives.era import Era
-from primitives.extrinsic import Implicit, MultiAddressId, extrinsic_hash, sign_extrinsic
-from primitives.scale import U32
+from primitives.extrinsic import MultiAddressId, extrinsic_hash
 from primitives.types import Balance
+from tests.node.net import sign_call
 from tests.simulation import tiny
 
 FIRST_SLOT = 299_000_000
@@ -96,12 +95,6 @@ class RealSubstance:
         best = chain.database.best()
         runtime = chain.runtime(best.hash)
         genesis = chain.database.genesis_hash
-        implicit = Implicit(
-            spec_version=U32(1),
-            transaction_version=U32(1),
-            genesis_hash=genesis,
-            birth_hash=genesis,
-        )
         found = []
         for sender in self._senders[: draw.randrange(3)]:
             nonce = int(runtime.system.account[sender.account_id].nonce)
@@ -111,8 +104,7 @@ class RealSubstance:
                 dest=MultiAddressId(value=self._senders[-1].account_id),
                 value=Balance(draw.randrange(1, 10**15)),
             )
-            data = sign_extrinsic(call.encode(), sender, nonce, 0, Era.immortal(), implicit)
-            found.append(offered(data))
+            found.append(offered(sign_call(call.encode(), sender, nonce, genesis)))
         return found
 
     def issuance(self, state: Any) -> int:

@@ -23,9 +23,6 @@ from node.sync.shell import Synchroniser
 from pallets.session import SessionKeys, prove_possession
 from primitives.crypto.keys import KeyPair
 from primitives.digest import AuthorityKey
-from primitives.era import Era
-from primitives.extrinsic import Implicit, sign_extrinsic
-from primitives.scale import U32
 from tests.node.net import ALICE, ALICE_GRANDPA, Net, dev_state, new_net
 
 VOTERS = tuple(KeyPair.from_suri(f"//Alice//{at}", "ed25519") for at in range(8))
@@ -38,16 +35,9 @@ def rotate(net: Net, pair: KeyPair) -> bytes:
     keys = SessionKeys(babe=AuthorityKey(ALICE.public), grandpa=AuthorityKey(pair.public))
     proof = prove_possession(STASH.account_id, ALICE, pair)
     call = CessRuntime.calls().make("Session", "set_keys", keys=keys, proof=proof)
-    genesis = net.chain.database.genesis_hash
     nonce = net.nonces.get(STASH.public, 0)
     net.nonces[STASH.public] = nonce + 1
-    implicit = Implicit(
-        spec_version=U32(1),
-        transaction_version=U32(1),
-        genesis_hash=genesis,
-        birth_hash=genesis,
-    )
-    return sign_extrinsic(call.encode(), STASH, nonce, 0, Era.immortal(), implicit)
+    return net.signed(call.encode(), nonce=nonce, pair=STASH)
 
 
 @cache

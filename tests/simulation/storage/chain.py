@@ -25,12 +25,12 @@ from pallets.frame.inherent import InherentData
 from pallets.frame.validity import ExhaustsResources, TransactionInvalid
 from primitives.crypto.keys import KeyPair
 from primitives.digest import BABE_ENGINE, BabePreDigest, Digest, PreRuntime
-from primitives.era import Era
-from primitives.extrinsic import Implicit, extrinsic_hash, sign_extrinsic
+from primitives.extrinsic import extrinsic_hash
 from primitives.hashing import blake2_256
 from primitives.header import Header
-from primitives.scale import U32, encode
+from primitives.scale import encode
 from primitives.types import BlockNumber, Hash
+from tests.node.net import sign_call
 from tests.simulation.storage.substance import SLOT_MS, genesis_config
 from tests.simulation.storage.tasks import Clock, Future
 
@@ -159,18 +159,10 @@ class SimChain:
     def _fill(
         self, runtime: CessRuntime, executive: Executive
     ) -> list[tuple[Callable[[Exception | None], None], Exception | None]]:
-        implicit = Implicit(
-            spec_version=U32(1),
-            transaction_version=U32(1),
-            genesis_hash=self.genesis_hash,
-            birth_hash=self.genesis_hash,
-        )
         answers, left = [], []
         for waiting in self._pool:
             nonce = int(runtime.system.account[waiting.signer.account_id].nonce)
-            signed = sign_extrinsic(
-                waiting.call.encoded, waiting.signer, nonce, 0, Era.immortal(), implicit
-            )
+            signed = sign_call(waiting.call.encoded, waiting.signer, nonce, self.genesis_hash)
             error: Exception | None = None
             try:
                 outcome = executive.apply_extrinsic(signed)
