@@ -16,6 +16,7 @@ from typing import Any, Final
 from primitives.errors import CessError
 from primitives.keystore import Keystore, generate_node_key, load_node_key, node_public_key
 from primitives.peer_id import peer_id_of
+from primitives.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE
 
 __all__ = [
     "VALIDATORS_MAX",
@@ -34,8 +35,6 @@ RPC_CONNECTIONS: Final = 2000
 SPEC_BYTES_MAX: Final = 64 << 20
 
 _NAMES: Final = ("Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie")
-_BABE: Final = b"babe"
-_GRANDPA: Final = b"gran"
 _NODE_KEY: Final = "secret_ed25519"
 
 
@@ -86,10 +85,10 @@ def take_seat(index: int, base: Path, chain_id: str, *, rpc_port: int, p2p_port:
     directory = base / name
     chain = directory / "chains" / chain_id
     keystore = Keystore(chain / "keystore")
-    if not keystore.public_keys(_BABE):
-        keystore.insert(_BABE, validator_suri(index), "sr25519")
-    if not keystore.public_keys(_GRANDPA):
-        keystore.insert(_GRANDPA, validator_suri(index), "ed25519")
+    if not keystore.public_keys(BABE_KEY_TYPE):
+        keystore.insert(BABE_KEY_TYPE, validator_suri(index), "sr25519")
+    if not keystore.public_keys(GRANDPA_KEY_TYPE):
+        keystore.insert(GRANDPA_KEY_TYPE, validator_suri(index), "ed25519")
     node_key = chain / "network" / _NODE_KEY
     if not node_key.exists():
         node_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -18,11 +18,9 @@ from primitives.crypto.keys import KeyPair
 from primitives.header import Header
 from primitives.justification import make_justification
 from primitives.keystore import Keystore
-from primitives.types import Hash
+from primitives.types import GRANDPA_KEY_TYPE, Hash
 
-__all__ = ["GRANDPA_KEY_TYPE", "SOLE_ROUNDS", "FinalityKeys", "VoterSet"]
-
-GRANDPA_KEY_TYPE: Final = b"gran"
+__all__ = ["SOLE_ROUNDS", "FinalityKeys", "VoterSet"]
 
 SOLE_ROUNDS: Final = 1 << 32
 """Rounds from here on are of finality by one node; voters count from 1."""

@@ -36,10 +36,9 @@ from primitives.digest import Primary
 from primitives.errors import CessError, StorageCorrupt
 from primitives.header import Header
 from primitives.keystore import Keystore
-from primitives.types import Hash
+from primitives.types import BABE_KEY_TYPE, Hash
 
 __all__ = [
-    "BABE_KEY_TYPE",
     "AuthoringKeys",
     "ChainWriter",
     "Conditions",
@@ -51,8 +50,6 @@ __all__ = [
 log = structlog.get_logger("babe")
 
 T = TypeVar("T")
-
-BABE_KEY_TYPE: Final = b"babe"
 
 FINALITY_PAUSE_S: Final = 0.25
 """From telling of a block to telling that it is final.

@@ -4,8 +4,6 @@ from typing import Final
 
 import trio
 
-from node.consensus.finality import GRANDPA_KEY_TYPE
-from node.consensus.shell import BABE_KEY_TYPE
 from node.rpc.context import RpcContext
 from node.rpc.dispatch import Sink
 from node.rpc.jsonrpc import Json, invalid_params
@@ -16,7 +14,7 @@ from primitives.crypto.keys import KeyPair, Scheme
 from primitives.errors import CessError, InvalidKey, RpcError
 from primitives.extrinsic import extrinsic_hash
 from primitives.keystore import Keystore
-from primitives.types import AccountId, Hash
+from primitives.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE, AccountId, Hash
 
 __all__: list[str] = []
 
