@@ -357,8 +357,10 @@ class Dispatcher:
             return None
         if method.unsafe and self._deny_unsafe:
             return None
-        params = orjson.dumps(asked.params) if method.stable else b""
-        kept = self._answers.get(self._moment(), method.name, params) if method.stable else None
+        params = _encoded_params(asked) if method.stable else None
+        kept = None
+        if params is not None:
+            kept = self._answers.get(self._moment(), method.name, params)
         if kept is None and not self._is_quick(method, asked):
             return None
         counted, begun_s = self._begin(asked, session), trio.current_time()
@@ -368,7 +370,7 @@ class Dispatcher:
                 rate.check(begun_s)
             if kept is None:
                 kept = self._read(method, method.arguments(asked.params))
-                if method.stable:
+                if params is not None:
                     self._keep(method, params, self._moment(), kept)
             answer = jsonrpc.success_encoded(asked.id, kept, self.limits)
             outcome = Outcome.DONE
@@ -427,8 +429,9 @@ class Dispatcher:
             return await self._context.read(self._read, method, arguments)
         moment = self._moment()
         answer = await self._context.read(self._read, method, arguments)
-        if moment == self._moment():
-            self._keep(method, orjson.dumps(asked.params), moment, answer)
+        params = _encoded_params(asked)
+        if params is not None and moment == self._moment():
+            self._keep(method, params, moment, answer)
         return answer
 
     def _document(self) -> Json:
@@ -467,6 +470,14 @@ class Dispatcher:
             sink.refuse(unexpected(method.name, error))
         finally:
             sink.end()
+
+
+def _encoded_params(asked: Request) -> bytes | None:
+    """What an answer is kept by; None for parameters nested deeper than can be encoded."""
+    try:
+        return orjson.dumps(asked.params)
+    except TypeError:
+        return None
 
 
 def _outcome(error: RpcError) -> Outcome:

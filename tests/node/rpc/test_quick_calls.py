@@ -65,6 +65,13 @@ def stable(ctx: Any, value: object = None) -> Json:
     return value  # type: ignore[return-value]
 
 
+@rpc_method("t_length", stable=True)
+def length(_ctx: Any, value: object) -> Json:
+    """Of a list: kept, too."""
+    assert isinstance(value, list)
+    return len(value)
+
+
 @rpc_method("t_even", quick=lambda value: value % 2 == 0)
 def even(ctx: Any, value: int) -> Json:
     """Quick for some arguments."""
@@ -79,7 +86,7 @@ def secret(_ctx: Any) -> Json:
 
 
 MODULE = types.ModuleType("quick")
-MODULE.__dict__.update(quick=quick, stable=stable, even=even, secret=secret)
+MODULE.__dict__.update(quick=quick, stable=stable, length=length, even=even, secret=secret)
 
 
 def node_of(server: Any) -> Node:
@@ -137,6 +144,21 @@ def test_a_stable_answer_is_read_once_until_the_chain_moves() -> None:
             node.head = TWO
             await post(server, call("t_stable", {"a": 1}))
             assert node.read_count == 3
+
+    run(main)
+
+
+def test_parameters_that_are_too_deep_to_be_kept_are_answered_like_others() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            node_of(server)
+            socket = await Socket.open(server)
+            deep = "[" * 600 + "]" * 600
+            text = f'{{"jsonrpc":"2.0","id":1,"method":"t_length","params":[{deep}]}}'
+            await socket.send(TextMessage(data=text))
+            assert (await socket.message())["result"] == 1
+            await socket.ask("t_quick", 5)
+            assert (await socket.message())["result"] == 5
 
     run(main)
 
