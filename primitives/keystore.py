@@ -22,7 +22,8 @@ A key file is for accounts that hold money. All integers are little-endian::
 A node key, which makes a node's peer id, is an ed25519 seed in a file of 32 bytes, or of 64
 hexadecimal digits, as this module writes it.
 
-A file is written beside its place, synced and renamed: a crash leaves the old one or the new one.
+A file is written beside its place, synced and renamed: a crash leaves the old one or the new one;
+of a key file or node key, whose name is taken first, it may leave an empty one, which is refused.
 The scheme of a keystore's key is not written down: it is the one that yields the public key.
 
 This is the only module of the layer that touches files and asks the system for randomness.
@@ -82,6 +83,7 @@ _BODY_AT = 42
 _CHECKSUM_BYTES = 16
 _PADDED_TO = 256
 _AES_KEY_BYTES = 32
+_TAKEN = "{} exists and is not overwritten: choose another name"
 
 
 def generate_phrase(words: int = 12) -> str:
@@ -220,9 +222,12 @@ def save_keyfile(
         raise InvalidKey("a key file needs a password: an empty one protects nothing")
     if not SCRYPT_LOG_N_MIN <= scrypt_log_n <= SCRYPT_LOG_N_MAX:
         raise InvalidKey(f"scrypt's cost is from {SCRYPT_LOG_N_MIN} to {SCRYPT_LOG_N_MAX}")
+    if os.path.lexists(target):
+        raise InvalidKey(_TAKEN.format(target))
+    sealed = _sealed_keyfile(suri, password, scheme, scrypt_log_n)
     _reserve(target)
     try:
-        _write(target, _sealed_keyfile(suri, password, scheme, scrypt_log_n))
+        _write(target, sealed)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -234,7 +239,7 @@ def _reserve(target: Path) -> None:
     try:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        raise InvalidKey(f"{target} exists and is not overwritten: choose another name") from None
+        raise InvalidKey(_TAKEN.format(target)) from None
     except OSError as error:
         raise InvalidKey(_cannot("write", target, error)) from None
 
