@@ -17,7 +17,7 @@ from node.network.protobuf import encode_varint
 from node.network.protocols import KAD, NOTIFICATION_BYTES_MAX, protocol_name
 from node.network.reputation import BANNED_BELOW
 from node.network.streams import BadStream, StreamEnded, frame, read_frame
-from node.network.transport import Channel, Cost, RequestKind, Roles
+from node.network.transport import Channel, ChannelClosed, Cost, RequestKind, Roles
 from primitives.types import Hash
 from tests.node.network.nodes import (
     GENESIS,
@@ -109,13 +109,13 @@ async def test_a_length_of_2_to_the_62_is_refused_on_every_protocol_and_costs_no
 
 
 async def test_an_oversized_notification_is_not_read_and_the_peer_loses_the_channel() -> None:
-    async with node(1) as a, peer_of(a) as (it, votes):
+    async with node(1) as a, peer_of(a) as (_it, votes):
         limit = NOTIFICATION_BYTES_MAX[Channel.GRANDPA]
         with a.listen([Channel.GRANDPA]) as events, trio.fail_after(PATIENCE_S):
             await events.receive()
             await votes.write(encode_varint(limit + 1))
             closed = await events.receive()
-        assert closed.peer == it.connection.peer or closed.peer == key(900).peer_id
+        assert closed == ChannelClosed(key(900).peer_id, Channel.GRANDPA)
         assert reputation(a) <= Cost.BAD_MESSAGE.change / 2
 
 

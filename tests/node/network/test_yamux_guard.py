@@ -94,16 +94,17 @@ def test_what_was_read_may_be_sent_again() -> None:
 def test_window_updates_wait_until_they_matter_and_none_is_lost() -> None:
     it = guard()
     it.received(head(UPDATE, SYN, 1, 0), 0)
-    told = sent = 0
+    told = sent = frames = 0
     for _ in range(5000):
         it.received(data(1, 100), 0)
         sent += 100
         frame = it.sent(head(UPDATE, 0, 1, 100))
         if frame is not None:
+            frames += 1
             told += struct.unpack("!BBHII", frame)[4]
             assert told == sent
     assert sent - told <= WINDOW >> 1
-    assert 2 <= 5000 * 100 // (WINDOW >> 1) <= 4
+    assert 2 <= frames <= 4
 
 
 def test_the_multiplexer_cannot_grant_more_than_the_limit() -> None:
