@@ -8,16 +8,13 @@ from pathlib import Path
 import pytest
 
 from node.runtime import CessRuntime
-from primitives.crypto.keys import KeyPair
-from primitives.era import Era
-from primitives.extrinsic import Implicit, MultiAddressId, sign_extrinsic
-from primitives.scale import U32
+from primitives.extrinsic import MultiAddressId
 from primitives.types import Balance, Hash
-from tests.conformance.live import LiveNode, running
+from tests.conformance.live import START_S, LiveNode, running
+from tests.node.net import ALICE, BOB, sign_call
 
 pytestmark = pytest.mark.integration
 
-ALICE, BOB = KeyPair.from_suri("//Alice"), KeyPair.from_suri("//Bob")
 ROUNDS = 8
 
 
@@ -26,6 +23,7 @@ class Spammer:
 
     def __init__(self, node: LiveNode) -> None:
         self.seen: dict[int, str] = {}
+        self.has_seen = threading.Event()
         self._node = node
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -35,12 +33,6 @@ class Spammer:
         node = self._node
         try:
             genesis = Hash(bytes.fromhex(node.ask("chain_getBlockHash", 0)[2:]))
-            implicit = Implicit(
-                spec_version=U32(1),
-                transaction_version=U32(1),
-                genesis_hash=genesis,
-                birth_hash=genesis,
-            )
             call = CessRuntime.calls().make(
                 "Balances",
                 "transfer_keep_alive",
@@ -50,12 +42,13 @@ class Spammer:
             nonce = node.ask("system_accountNextIndex", f"0x{ALICE.account_id.hex()}")
             while not self._stop.is_set():
                 for _ in range(10):
-                    data = sign_extrinsic(call.encode(), ALICE, nonce, 0, Era.immortal(), implicit)
+                    data = sign_call(call.encode(), ALICE, nonce, genesis)
                     node.ask("author_submitExtrinsic", f"0x{data.hex()}")
                     nonce += 1
                 head = node.ask("chain_getFinalizedHead")
                 header = node.ask("chain_getHeader", head)
                 self.seen[int(header["number"], 16)] = head
+                self.has_seen.set()
         except Exception:  # noqa: BLE001 - the node was killed in the middle of a call
             return
 
@@ -74,12 +67,12 @@ def test_kill_9_loses_no_block_that_anybody_saw(tmp_path: Path) -> None:
                 assert hashes[number] == hash_, f"block {number} changed after a crash"
             spammer = Spammer(node)
             node.wait_height(len(hashes) + 1)
+            assert spammer.has_seen.wait(START_S), node.log_path.read_text()[-5000:]
             # Each round ends at another moment of a slot.
             time.sleep(round_ / ROUNDS)
         finally:
             node.kill()
         spammer.end()
-        assert spammer.seen
         known |= spammer.seen
     with running(tmp_path) as node:
         height = node.height
