@@ -7,13 +7,13 @@ import pytest
 from chain_spec.constants import CONSTANTS_KEY
 from chain_spec.errors import ChainSpecError
 from chain_spec.presets import dev, local, with_validators
-from node.runtime import CODE_KEY, VERSION, build_state, runtime_at
+from node.runtime import CODE_KEY, VERSION, CessRuntime, build_state, runtime_at
 from node.runtime.genesis import RUNTIME_ACCOUNTS
-from pallets.balances import BOND
+from pallets.balances import BOND, HoldReason
 from pallets.frame import DictState
 from pallets.frame.code import code_version
 from primitives import trie
-from primitives.scale import U32
+from primitives.scale import U32, encode
 from tests.node.runtime.chain import genesis_state, pair
 
 
@@ -68,6 +68,11 @@ def test_every_authority_is_a_bonded_validator_of_era_0(count: int) -> None:
     active = staking.active_era.get()
     assert active is not None
     assert active.index == staking.current_era.get() == 0
+
+
+def test_a_reason_to_hold_money_has_the_index_of_the_pallet_that_holds_it() -> None:
+    call = CessRuntime.calls().make("Staking", "chill").encode()
+    assert encode(HoldReason, BOND)[0] == call[0]
 
 
 def test_an_account_of_the_runtime_may_be_given_more() -> None:
