@@ -208,8 +208,8 @@ def _problems(it: ChainConstants) -> Iterator[tuple[str, str]]:
 def _staking_problems(it: ChainConstants) -> Iterator[tuple[str, str]]:
     if it.slash_defer_eras + 1 >= it.bonding_eras:
         yield "slash_defer_eras", "must be at least 2 less than bonding_eras: stake would be gone"
-    if not it.bonding_eras <= it.history_eras <= HISTORY_ERAS_MAX:
-        bounds = f"from bonding_eras (stakes that can be slashed) to {HISTORY_ERAS_MAX}"
+    if not it.bonding_eras < it.history_eras <= HISTORY_ERAS_MAX:
+        bounds = f"more than bonding_eras (stakes that can be slashed), at most {HISTORY_ERAS_MAX}"
         yield "history_eras", f"must be {bounds}"
     if int(it.bonding_eras) * int(it.epochs_per_era) > BLOCKS_MAX:
         yield "bonding_eras", f"bonds stay at most {BLOCKS_MAX} epochs"

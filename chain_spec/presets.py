@@ -134,8 +134,9 @@ LIVE_CONSTANTS: Final = ChainConstants(
     # CESS's documents: 28 days to unbond (its code has 168) and 7 to object to a slash.
     bonding_eras=U32(112),
     slash_defer_eras=U32(28),
-    # As long as stake is liable: a slash needs to know who stood behind whom.
-    history_eras=U32(112),
+    # Two days longer than stake is liable: a slash, which may wait for others before it, needs to
+    # know who stood behind whom.
+    history_eras=U32(120),
     # An era, as in CESS.
     credit_period_blocks=BlockNumber(6 * _HOUR),
     fragment_bytes=U64(8 * MIB),

@@ -457,7 +457,7 @@ class Staking(Pallet):
         assert config.sessions_per_era > 0, "because an era must end"
         assert config.eras_per_year > 0, "because a year is divided by it"
         assert config.slash_defer_duration + 1 < config.bonding_duration, "or stake is gone"
-        assert config.bonding_duration <= config.history_depth, "or stakes are forgotten"
+        assert config.bonding_duration < config.history_depth, "or stakes are forgotten"
         assert config.max_exposure_page_size == EXPOSURE_PAGE_MAX, "because pages are bounded"
         assert config.max_unlocking_chunks == UNLOCKING_MAX, "because chunks are bounded"
 

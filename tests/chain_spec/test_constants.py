@@ -177,13 +177,13 @@ def test_a_slash_comes_before_the_stake_is_gone() -> None:
 
 
 def test_stakes_are_remembered_while_they_can_be_slashed() -> None:
-    check_constants(changed(bonding_eras=10, history_eras=10))
-    refused("history_eras", changed(bonding_eras=10, history_eras=9))
+    check_constants(changed(bonding_eras=10, history_eras=11))
+    refused("history_eras", changed(bonding_eras=10, history_eras=10))
     check_constants(changed(history_eras=HISTORY_ERAS_MAX))
     refused("history_eras", changed(history_eras=HISTORY_ERAS_MAX + 1))
 
 
 def test_sessions_whose_offences_can_be_proved_can_be_counted() -> None:
-    long = changed(epoch_slots=1, bonding_eras=1024, history_eras=1024, epochs_per_era=2**21)
+    long = changed(epoch_slots=1, bonding_eras=512, history_eras=1024, epochs_per_era=2**22)
     check_constants(long)
-    refused("bonding_eras", replace(long, epochs_per_era=U32(2**21 + 1)))
+    refused("bonding_eras", replace(long, epochs_per_era=U32(2**22 + 1)))
