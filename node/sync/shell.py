@@ -328,7 +328,9 @@ class Synchroniser:
         except Exception as error:
             failure = failure_of(error, block, self._database.finalized().number)
             if not isinstance(error, CessError):
-                log.error("the import of a block failed", block=f"0x{block.hash.hex()}", exc_info=error)
+                log.error(
+                    "the import of a block failed", block=f"0x{block.hash.hex()}", exc_info=error
+                )
             elif failure is Failure.BAD:
                 log.warning("a block breaks a rule", reason=str(error))
             else:
