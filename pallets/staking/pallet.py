@@ -698,7 +698,10 @@ class Staking(Pallet):
         """Plan an era with every session. *Origin*: root. *Events*: ForceEra."""
         self._force(origin, Forcing.ForceAlways)
 
-    @call(index=17, weight=lambda _era, indices: Weight(reads=1, writes=len(indices)))
+    @call(
+        index=17,
+        weight=lambda _era, indices: Weight(reads=1 + len(indices), writes=len(indices)),
+    )
     def cancel_deferred_slash(
         self, origin: Origin, era: U32, slash_indices: tuple[U32, ...]
     ) -> None:
@@ -763,7 +766,7 @@ class Staking(Pallet):
     def kick(self, origin: Origin, who: tuple[MultiAddress, ...]) -> None:
         """Turn nominators away; blocked or not, they may come again unless ``blocked`` is set.
 
-        *Origin*: signed by the stash of a candidate. *Errors*: NotController. *Events*: Kicked.
+        *Origin*: signed by a bonded stash. *Errors*: NotController. *Events*: Kicked.
         """
         stash = ensure_signed(origin)
         self._ledger_of(stash)
