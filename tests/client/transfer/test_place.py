@@ -59,6 +59,13 @@ async def test_every_holder_gets_its_fragment_and_a_signature(
         assert list(network.held[position]) == [part.hex()]
 
 
+async def blocks_go_on(network: Any) -> None:
+    """New blocks until cancelled, so that a sender that begins to listen late hears of a draw."""
+    while True:
+        network.chain.advance()
+        await anyio.sleep(0.1)
+
+
 async def test_it_waits_for_the_draw(network: Any, small_file: Any) -> None:
     network.declare(small_file, first=None)
 
@@ -66,11 +73,12 @@ async def test_it_waits_for_the_draw(network: Any, small_file: Any) -> None:
         await anyio.sleep(0.05)
         assert network.log == []
         network.declare(small_file)
-        network.chain.advance()
+        await blocks_go_on(network)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(draw)
         await placed(network, small_file)
+        tasks.cancel_scope.cancel()
 
 
 async def test_a_holder_that_committed_to_other_bytes_is_never_signed_for(
@@ -92,11 +100,12 @@ async def test_a_holder_that_committed_to_other_bytes_is_never_signed_for(
             await anyio.sleep(0.01)
         await anyio.sleep(0.3)
         network.redraw(small_file, 0, 3, 15)
-        network.chain.advance()
+        await blocks_go_on(network)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(draw_again)
         await placed(network, small_file)
+        tasks.cancel_scope.cancel()
     assert signed_by(network) == set(range(12)) - {3} | {15}
 
 
@@ -143,11 +152,12 @@ async def test_nonsense_for_an_opening_is_refused(
         while len(signed_by(network)) < 11:
             await anyio.sleep(0.01)
         network.redraw(small_file, 0, 0, 14)
-        network.chain.advance()
+        await blocks_go_on(network)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(draw_again)
         await placed(network, small_file)
+        tasks.cancel_scope.cancel()
     assert 0 not in signed_by(network)
 
 
@@ -179,9 +189,7 @@ async def test_a_dead_holder_is_replaced_by_the_chains_next_draw(
     async def draw_again() -> None:
         await anyio.sleep(0.5)
         network.redraw(small_file, 0, 7, 19)
-        while True:  # blocks go on, so a sender that begins to listen late hears of the draw too
-            network.chain.advance()
-            await anyio.sleep(0.1)
+        await blocks_go_on(network)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(draw_again)
