@@ -33,7 +33,7 @@ from node.consensus.set_changes import set_change_blocks, set_change_note, set_e
 from node.consensus.signature_workers import SignatureWorkers
 from node.consensus.signed_slots import SignedSlots
 from node.consensus.slots import Epoch, SlotClaim
-from node.consensus.verification import check_header, is_primary, slot_of
+from node.consensus.verification import check_header, slot_of
 from node.database import (
     BlockId,
     BlockRefused,
@@ -175,7 +175,6 @@ class Chain:
         forks.add(
             hash_,
             header.parent_hash,
-            is_primary=is_primary(header),
             changes_set=change is not None and not change.is_forced,
             forces_set=change is not None and change.is_forced,
         )
@@ -356,7 +355,7 @@ class Chain:
     ) -> Imported:
         hash_, parent = header.hash(), header.parent_hash
         before = self.forks.best.hash
-        leads = self.forks.would_lead(parent, is_primary=is_primary(header))
+        leads = self.forks.would_lead(parent)
         waits = self.forks.first_change(parent) is not None
         if leads and not waits and self._finalizes and justification is None:
             voters = self.voters_for(parent)

@@ -1,17 +1,18 @@
 """Which chain to build on: the core of fork choice, over the blocks that are not final yet.
 
-The best chain is the one with the most primary slots since it parted from the others; of equals the
-higher one, then the one seen first. Only chains through the final block are in the tree at all, so
-nothing chosen here can undo finality. The core also knows the line of the best chain, by which
-questions about ancestors are answered without walking it, the blocks whose finality changes the set
-of voters, and for a while where the blocks hung that finality left: votes for them still count for
-what is below.
+The best chain is the highest; of equals the one seen first. Only chains through the final block are
+in the tree at all, so nothing chosen here can undo finality. The core also knows the line of the
+best chain, by which questions about ancestors are answered without walking it, the blocks whose
+finality changes the set of voters, and for a while where the blocks hung that finality left: votes
+for them still count for what is below.
 
 Drive it: ``add`` each imported block after its parent, ``finalize`` what became final. It reads no
 database and no clock. Bounds: one entry of 100 bytes for each block that is not final, of which the
 database refuses too many at one height; steps are linear in the length of a fork.
 
-Source: BABE's chain selection rule as in Substrate's ``sc-consensus-babe``.
+Source: the longest chain of Substrate's ``sc-consensus``. BABE's own rule, most primary slots
+first, is refused in docs/adr/0022: it lets an author leave out blocks whose random output it
+dislikes.
 """
 
 from collections import OrderedDict
@@ -39,14 +40,12 @@ class Route:
 class _Entry:
     parent: Hash
     number: int
-    primaries: int
-    """Primary slots on the way from the first root to this block."""
     order: int
 
     @property
-    def rank(self) -> tuple[int, int, int]:
+    def rank(self) -> tuple[int, int]:
         """The better of two heads has the higher one."""
-        return self.primaries, self.number, -self.order
+        return self.number, -self.order
 
 
 class ForkChoice:
@@ -55,7 +54,7 @@ class ForkChoice:
     def __init__(self, root: BlockId) -> None:
         self.root = root
         self._order = 0
-        self._entries: dict[Hash, _Entry] = {root.hash: _Entry(Hash(bytes(32)), root.number, 0, 0)}
+        self._entries: dict[Hash, _Entry] = {root.hash: _Entry(Hash(bytes(32)), root.number, 0)}
         self._best = root.hash
         self._line: list[Hash] = [root.hash]
         """The best chain from the root on; the block at height ``root.number + index``."""
@@ -145,28 +144,23 @@ class ForkChoice:
 
     # Changing.
 
-    def would_lead(self, parent: Hash, *, is_primary: bool) -> bool:
+    def would_lead(self, parent: Hash) -> bool:
         """Whether a new block upon ``parent``, which is here, becomes the best one."""
-        entry, best = self._entries[parent], self._entries[self._best]
-        offered = entry.primaries + is_primary, entry.number + 1
-        return offered > (best.primaries, best.number)
+        return self._entries[parent].number >= self._entries[self._best].number
 
     def add(
         self,
         hash_: Hash,
         parent: Hash,
         *,
-        is_primary: bool,
         changes_set: bool = False,
         forces_set: bool = False,
     ) -> bool:
         """Take a block whose parent is here; whether it is the best one now."""
         below = self._entries[parent]
-        leads = self.would_lead(parent, is_primary=is_primary)
+        leads = self.would_lead(parent)
         self._order += 1
-        self._entries[hash_] = _Entry(
-            parent, below.number + 1, below.primaries + is_primary, self._order
-        )
+        self._entries[hash_] = _Entry(parent, below.number + 1, self._order)
         if changes_set:
             self._changes.append(hash_)
         if forces_set:

@@ -13,7 +13,7 @@ from node.consensus.slots import Epoch, slot_at
 from pallets.babe.slots import check_claim, check_right
 from primitives.crypto.keys import verify
 from primitives.crypto.vrf import RandomPoint
-from primitives.digest import BABE_ENGINE, BabePreDigest, PreRuntime, Primary, Seal
+from primitives.digest import BABE_ENGINE, BabePreDigest, PreRuntime, Seal
 from primitives.equivocation import HEADER_LOGS_MAX
 from primitives.errors import DecodeError, InvalidBlock
 from primitives.header import Header
@@ -25,7 +25,6 @@ __all__ = [
     "FutureBlock",
     "SealedHeader",
     "check_header",
-    "is_primary",
     "slot_of",
     "unseal",
 ]
@@ -80,11 +79,6 @@ def _pre_digest(header: Header) -> BabePreDigest:
 def slot_of(header: Header) -> int:
     """The slot of a block; before the first one, for genesis, 0."""
     return 0 if header.number == 0 else _pre_digest(header).claimed_slot
-
-
-def is_primary(header: Header) -> bool:
-    """Whether the block's slot was won by its author, and not given to it."""
-    return header.number != 0 and isinstance(_pre_digest(header), Primary)
 
 
 def unseal(header: Header) -> SealedHeader:

@@ -20,7 +20,6 @@ ROOT = BlockId(hash_of(1000), 10)
 class Made:
     parent: Hash
     number: int
-    primary: bool
     changes: bool
     order: int
 
@@ -39,11 +38,10 @@ class Model:
             hash_ = self.blocks[hash_].parent
         return [*reversed(found)]
 
-    def rank(self, hash_: Hash) -> tuple[int, int, int]:
+    def rank(self, hash_: Hash) -> tuple[int, int]:
         path = self.path(hash_)
-        primaries = sum(self.blocks[each].primary for each in path)
         order = self.blocks[hash_].order if hash_ in self.blocks else 0
-        return primaries, len(path), -order
+        return len(path), -order
 
     def alive(self) -> list[Hash]:
         above = (each for each in self.blocks if each != self.root.hash and self.lives(each))
@@ -71,15 +69,14 @@ def test_it_agrees_with_the_model(seed: int) -> None:
         block = Made(
             parent,
             (model.blocks[parent].number if parent in model.blocks else ROOT.number) + 1,
-            random_.random() < 0.3,
             random_.random() < 0.1,
             at,
         )
         hash_ = hash_of(at)
         model.blocks[hash_] = block
-        led = core.would_lead(parent, is_primary=block.primary)
+        led = core.would_lead(parent)
         before = core.best.hash
-        assert led == core.add(hash_, parent, is_primary=block.primary, changes_set=block.changes)
+        assert led == core.add(hash_, parent, changes_set=block.changes)
         assert core.best.hash == (hash_ if led else before)
         assert core.best.hash == model.best(model.root.hash)
         one, other = random_.choice(model.alive()), random_.choice(model.alive())
@@ -104,21 +101,21 @@ def test_it_agrees_with_the_model(seed: int) -> None:
             assert len(core) == len(model.alive())
 
 
-def test_primaries_come_before_length_and_length_before_the_first_seen() -> None:
+def test_length_comes_before_the_first_seen() -> None:
     core = ForkChoice(ROOT)
-    assert core.add(hash_of(1), ROOT.hash, is_primary=False)
-    assert not core.add(hash_of(2), ROOT.hash, is_primary=False)  # seen later
-    assert core.add(hash_of(3), hash_of(2), is_primary=False)  # longer
-    assert core.add(hash_of(4), ROOT.hash, is_primary=True)  # heavier
-    assert core.best == BlockId(hash_of(4), 11)
+    assert core.add(hash_of(1), ROOT.hash)
+    assert not core.add(hash_of(2), ROOT.hash)  # seen later
+    assert core.add(hash_of(3), hash_of(2))  # longer
+    assert not core.add(hash_of(4), hash_of(1))
+    assert core.best == BlockId(hash_of(3), 12)
 
 
 def test_forks_that_finality_left_are_remembered_within_a_bound() -> None:
     core = ForkChoice(ROOT)
-    core.add(hash_of(1), ROOT.hash, is_primary=False)
+    core.add(hash_of(1), ROOT.hash)
     parent = ROOT.hash
     for at in range(2, LOST_MAX + 12):
-        core.add(hash_of(at), parent, is_primary=False)
+        core.add(hash_of(at), parent)
         parent = hash_of(at)
     core.finalize(hash_of(1))
     assert len(core) == 1
@@ -129,9 +126,9 @@ def test_forks_that_finality_left_are_remembered_within_a_bound() -> None:
 
 def test_the_last_block_that_forces_voters_counts_until_it_is_final() -> None:
     core = ForkChoice(ROOT)
-    core.add(hash_of(1), ROOT.hash, is_primary=False, forces_set=True)
-    core.add(hash_of(2), hash_of(1), is_primary=False)
-    core.add(hash_of(3), ROOT.hash, is_primary=False)
+    core.add(hash_of(1), ROOT.hash, forces_set=True)
+    core.add(hash_of(2), hash_of(1))
+    core.add(hash_of(3), ROOT.hash)
     assert core.last_forced(hash_of(2)) == BlockId(hash_of(1), 11)
     assert core.last_forced(hash_of(3)) is None
     assert core.first_change(hash_of(2)) is None

@@ -516,7 +516,7 @@ def test_syncing_is_major_until_what_was_fetched_is_imported() -> None:
 
 
 def test_higher_blocks_of_forks_that_are_here_are_nothing_to_wait_for() -> None:
-    # A fork with fewer primary slots may be higher; after a partition all nodes have both.
+    # Finality may have chosen the lower fork; after a partition all nodes have both.
     chain = line(GENESIS, 20)
     rig = Rig(*chain)
     for name in ("a", "b", "c"):
