@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import random
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
-from primitives.crypto.merlin import Transcript, keccak_f1600
+from primitives.crypto.merlin import Transcript
+from tests.primitives.strobe import RATE, Strobe, keccak_f1600
 
 VECTORS = json.loads(
     (Path(__file__).parents[1] / "vectors" / "merlin" / "transcripts.json").read_text()
@@ -14,7 +17,7 @@ VECTORS = json.loads(
 
 
 def sponge(message: bytes, rate: int, suffix: int, length: int) -> bytes:
-    """FIPS 202 upon our permutation."""
+    """FIPS 202 upon the permutation that the reference has."""
     padded = bytearray(message) + bytes([suffix])
     padded += bytes(-len(padded) % rate)
     padded[-1] |= 0x80
@@ -30,15 +33,54 @@ def sponge(message: bytes, rate: int, suffix: int, length: int) -> bytes:
     return bytes(out[:length])
 
 
-def test_the_permutation_of_zeros_is_the_published_one() -> None:
+def test_the_reference_permutation_of_zeros_is_the_published_one() -> None:
     assert keccak_f1600(bytes(200))[:8] == bytes.fromhex("e7dde140798f25f1")
 
 
 @pytest.mark.parametrize("length", [0, 1, 135, 136, 137, 500])
-def test_the_permutation_makes_sha3_and_shake(length: int) -> None:
+def test_the_reference_permutation_makes_sha3_and_shake(length: int) -> None:
     message = bytes(at * 7 & 0xFF for at in range(length))
     assert sponge(message, 136, 0x06, 32) == hashlib.sha3_256(message).digest()
     assert sponge(message, 168, 0x1F, 400) == hashlib.shake_128(message).digest(400)
+
+
+EDGES = (0, 1, 32, 64, RATE - 2, RATE - 1, RATE, RATE + 1, RATE + 2, 2 * RATE, 2 * RATE + 3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_operations_give_what_strobe_by_the_book_gives(seed: int) -> None:
+    rng = random.Random(seed)
+    ours, book = Transcript.of(b"p"), Strobe(b"Merlin v1.0")
+    absorb(book, b"dom-sep", b"p")
+    for _ in range(8):
+        label, message = rng.randbytes(rng.randrange(9)), rng.randbytes(rng.choice(EDGES))
+        match rng.randrange(3):
+            case 0:
+                ours.append(label, message)
+                absorb(book, label, message)
+            case 1:
+                length = rng.choice(EDGES[1:])
+                assert ours.challenge(label, length) == draw(book, label, length)
+            case 2:
+                entropy, copy = rng.randbytes(32), deepcopy(book)
+                copy.meta_ad(label + len(message).to_bytes(4, "little"))
+                copy.key(message)
+                copy.meta_ad(b"rng")
+                copy.key(entropy)
+                copy.meta_ad((64).to_bytes(4, "little"))
+                assert ours.witness(label, (message,), entropy) == copy.prf(64)
+        ours = ours.clone()
+    assert ours.challenge(b"", 32) == draw(book, b"", 32)
+
+
+def absorb(book: Strobe, label: bytes, message: bytes) -> None:
+    book.meta_ad(label + len(message).to_bytes(4, "little"))
+    book.ad(message)
+
+
+def draw(book: Strobe, label: bytes, length: int) -> bytes:
+    book.meta_ad(label + length.to_bytes(4, "little"))
+    return book.prf(length)
 
 
 def test_transcripts_give_the_challenges_of_merlin() -> None:
