@@ -73,6 +73,11 @@ class Address:
         tail = ("/ws" if self.is_websocket else "") + (f"/p2p/{self.peer}" if self.peer else "")
         return f"/{self.kind}/{self.host}/tcp/{self.port}{tail}"
 
+    @property
+    def is_name(self) -> bool:
+        """Whether the host is a name, which may lead elsewhere tomorrow."""
+        return self.kind.startswith("dns")
+
     def without_peer(self) -> "Address":
         """The address alone."""
         return replace(self, peer=None)

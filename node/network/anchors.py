@@ -3,6 +3,9 @@
 The file holds one address in a line, each with its peer id. It is written beside its place and
 renamed. A file that is damaged is worth its good lines: it is a help, not a record.
 
+Who told of a name is not in the file, and what it leads to may be another by now: none of them may
+lead into a private network. Names that the operator gives are known without the file.
+
 Bounds: ``ANCHORS_MAX`` addresses, ``FILE_BYTES_MAX`` read.
 """
 
@@ -34,7 +37,7 @@ def load_anchors(path: Path) -> tuple[Address, ...]:
         except InvalidAddress:
             continue
         if address.peer is not None:
-            found.append(address)
+            found.append(address.from_outside() if address.is_name else address)
     return tuple(found[:ANCHORS_MAX])
 
 

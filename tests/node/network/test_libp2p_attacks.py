@@ -4,13 +4,16 @@ import random
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import psutil
 import pytest
 import trio
 
+from node.config import NetworkConfig
 from node.network import libp2p, libp2p_channels, libp2p_peer, yamux_guard
 from node.network.addresses import Address
+from node.network.anchors import save_anchors
 from node.network.libp2p import Libp2pNetwork
 from node.network.libp2p_connection import GONE, Substream
 from node.network.protobuf import encode_varint
@@ -27,6 +30,7 @@ from tests.node.network.nodes import (
     key,
     node,
     opened,
+    status,
     stranger,
     until,
 )
@@ -478,3 +482,22 @@ async def test_a_name_told_from_outside_does_not_lead_into_our_own_network() -> 
         assert not b._pending
         a.reserve(str(inside))  # the operator may name it
         await until(lambda: a.connection_count == 1, 15)
+
+
+async def test_a_name_of_the_last_run_does_not_lead_into_our_own_network(tmp_path: Path) -> None:
+    """Somebody outside told of it, it led to the internet then, and its owner changes that."""
+    anchors = tmp_path / "peers"
+    async with node(2) as b:
+        inside = Address("dns4", "localhost", b.port, peer=b.local_peer)
+        save_anchors(anchors, [inside.from_outside()])
+        for boot, is_met in (((), False), ((str(inside),), True)):
+            config = NetworkConfig(port=0, port_is_given=True, is_local=True, bootnodes=boot)
+            async with libp2p.open_network(
+                config, key=key(1), genesis_hash=GENESIS, status=status(1), anchors=anchors
+            ) as a:
+                if is_met:  # the operator may name it
+                    await until(lambda a=a: a.connection_count == 1, 15)  # type: ignore[misc]
+                else:
+                    await until(lambda a=a: a.counters.dials_failed > 0)  # type: ignore[misc]
+                    assert b.counters.connections_opened == 0
+                    assert not b._pending
