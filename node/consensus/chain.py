@@ -189,7 +189,7 @@ class Chain:
         """The header of a block that must be known."""
         found = self.database.header(hash_)
         if found is None:
-            raise UnknownBlock(f"block 0x{hash_.hex()} is not in the database")
+            raise UnknownBlock(f"block 0x{hash_.hex()} is not in the database", hash_)
         return found
 
     def best_header(self) -> Header:

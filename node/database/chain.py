@@ -396,10 +396,11 @@ class ChainDatabase:
         if state is not None:
             return state
         if not self.is_known(block):
-            raise UnknownBlock(f"no block {block.hex()} is known here")
+            raise UnknownBlock(f"no block {block.hex()} is known here", block)
         raise StateDiscarded(
             f"the state of block {block.hex()} was pruned; ask a later block, or a node with "
-            "--state-pruning=archive"
+            "--state-pruning=archive",
+            block,
         )
 
     # Writing.
@@ -461,7 +462,9 @@ class ChainDatabase:
                     f"block {block.hash.hex()} at {block.number} forks off below the last "
                     "finalized block"
                 )
-            raise UnknownBlock(f"the parent {header.parent_hash.hex()} is not known here")
+            raise UnknownBlock(
+                f"the parent {header.parent_hash.hex()} is not known here", header.parent_hash
+            )
         if block.number != parent + 1:
             raise BlockRefused(f"block {block.hash.hex()} says {block.number} on top of {parent}")
         if self._tree.number(block.hash) is not None:
@@ -493,7 +496,9 @@ class ChainDatabase:
         with self._lock:
             number = self._tree.number(block)
             if number is None:
-                raise UnknownBlock(f"no block {block.hex()} above the finalized one is known here")
+                raise UnknownBlock(
+                    f"no block {block.hex()} above the finalized one is known here", block
+                )
             batch = Batch()
             self._lead(batch, BlockId(block, number), self._tree.parent(block))
             self._commit(batch, _with(self._at(), best=block, best_number=number))
@@ -502,7 +507,7 @@ class ChainDatabase:
         """Store the proof of finality of ``block``. Raises: UnknownBlock."""
         with self._lock:
             if not self.is_known(block):
-                raise UnknownBlock(f"no block {block.hex()} is known here")
+                raise UnknownBlock(f"no block {block.hex()} is known here", block)
             batch = Batch()
             _put_justification(batch, block, justification)
             self._kv.write(batch, sync=True)
@@ -541,7 +546,7 @@ class ChainDatabase:
             if number is None:
                 if self.is_known(block):
                     raise BlockRefused(f"block {block.hex()} is below the finalized block")
-                raise UnknownBlock(f"no block {block.hex()} is known here")
+                raise UnknownBlock(f"no block {block.hex()} is known here", block)
             batch = Batch()
             if justification is not None:
                 _put_justification(batch, block, justification)

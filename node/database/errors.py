@@ -5,6 +5,7 @@
 from typing import Final
 
 from primitives.errors import CessError, StateUnreadable, StorageCorrupt
+from primitives.types import Hash
 
 __all__ = [
     "ADVICE",
@@ -56,9 +57,17 @@ class PruningMismatch(CessError):
 class UnknownBlock(CessError):
     """No block with this hash is known; it may have been on a fork that lost."""
 
+    def __init__(self, why: str, block: Hash) -> None:
+        super().__init__(why)
+        self.block = block
+
 
 class StateDiscarded(StateUnreadable):
     """The state of this block was pruned; an archive node has it."""
+
+    def __init__(self, why: str, block: Hash) -> None:
+        super().__init__(why)
+        self.block = block
 
 
 class BlockRefused(CessError):

@@ -45,7 +45,8 @@ class _Reader:
             raise corrupt(f"trie node {ref.id} of the state of block {self._block.hex()} is gone")
         raise StateDiscarded(
             f"the state of block {self._block.hex()} was pruned while it was read; ask a later "
-            "block, or a node with --state-pruning=archive"
+            "block, or a node with --state-pruning=archive",
+            self._block,
         )
 
 
