@@ -2,6 +2,13 @@
 
 from client.chain.calls import PreparedCall, prepare
 from client.chain.client import BlockHead, ChainClient
+from client.chain.endpoints import (
+    ENDPOINTS_MAX,
+    EndpointReport,
+    InvalidEndpoints,
+    Standing,
+    parse_endpoints,
+)
 from client.chain.errors import (
     CallFailed,
     ChainError,
@@ -19,6 +26,7 @@ from client.chain.limits import ChainLimits
 from client.chain.submit import Receipt
 
 __all__ = [
+    "ENDPOINTS_MAX",
     "BlockHead",
     "CallFailed",
     "ChainClient",
@@ -26,14 +34,18 @@ __all__ = [
     "ChainLimits",
     "ChainMismatch",
     "ChainUnreachable",
+    "EndpointReport",
     "EventRecord",
+    "InvalidEndpoints",
     "MetadataMismatch",
     "PreparedCall",
     "Receipt",
     "RpcFailed",
+    "Standing",
     "SubmitTimeout",
     "TransactionLost",
     "TransactionRefused",
     "UnknownBlock",
+    "parse_endpoints",
     "prepare",
 ]

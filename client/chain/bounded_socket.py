@@ -3,6 +3,8 @@
 websocket-client has no such bound of its own: a node could fill the memory of its clients.
 """
 
+import socket
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from websocket import ABNF, WebSocket, WebSocketPayloadException
@@ -24,6 +26,13 @@ class BoundedWebSocket(WebSocket):
         self._received = 0
         found: tuple[int, ABNF] = super().recv_data_frame(control_frame)
         return found
+
+    def cut(self) -> None:
+        """End the connection at once; whoever waits for it in another thread is told."""
+        transport = self.sock
+        if transport is not None:
+            with suppress(OSError):
+                transport.shutdown(socket.SHUT_RDWR)
 
     def _recv(self, bufsize: int) -> bytes:
         data: bytes = super()._recv(bufsize)  # type: ignore[no-untyped-call]

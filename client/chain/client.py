@@ -25,11 +25,13 @@ from client.chain.blocks import (
 )
 from client.chain.calls import PreparedCall, prepare
 from client.chain.connections import Connections
-from client.chain.errors import ChainMismatch, MetadataMismatch, UnknownBlock
+from client.chain.endpoints import EndpointReport, parse_endpoints
+from client.chain.errors import MetadataMismatch, UnknownBlock
 from client.chain.events import EventRecord, read_events
 from client.chain.heads import Heads
 from client.chain.limits import ChainLimits
 from client.chain.submit import Receipt, Submitter, Wait
+from client.tasks import one_failure_group
 from pallets.frame.storage import StorageDoubleMap, StorageEntry, StorageMap, StorageValue
 from primitives.crypto.keys import Signer
 from primitives.errors import DecodeError
@@ -49,7 +51,10 @@ SUBSCRIPTIONS_MAX = 16
 
 
 class ChainClient:
-    """One chain, by one node. Safe to share among tasks. Made by ``ChainClient.open``."""
+    """One chain, by one of its nodes at a time. Safe to share among tasks.
+
+    Made by ``ChainClient.open``. Which node is used is decided in `endpoints`.
+    """
 
     def __init__(self, connections: Connections, limits: ChainLimits, genesis: Hash) -> None:
         self._connections = connections
@@ -62,32 +67,41 @@ class ChainClient:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, *, limits: ChainLimits | None = None, genesis: Hash | None = None
+        cls,
+        url: str | Sequence[str],
+        *,
+        limits: ChainLimits | None = None,
+        genesis: Hash | None = None,
     ) -> AsyncIterator["ChainClient"]:
-        """A client of the node at ``url``, closed at the end.
+        """A client of the nodes at ``url``, the preferred one first; closed at the end.
 
-        Raises: ChainUnreachable; ChainMismatch when ``genesis`` is given and is another chain's.
+        Raises: InvalidEndpoints; ChainUnreachable; ChainMismatch when all nodes follow another
+        chain than ``genesis``, if that is given.
         """
         limits = limits if limits is not None else ChainLimits()
-        connections = Connections(url, limits)
-        try:
-            text = await connections.request(
-                "chain_getBlockHash", [0], timeout_s=limits.connect_timeout_s
-            )
-            found = hash_of_json(text)
-            if genesis is not None and found != genesis:
-                raise ChainMismatch(
-                    f"the node at {url} follows the chain {found}, not {genesis}; "
-                    "give the address of a node of your chain with --rpc"
-                )
-            yield cls(connections, limits, found)
-        finally:
-            connections.close()
+        connections = Connections(parse_endpoints(url), limits, genesis)
+        async with one_failure_group() as tasks:
+            tasks.start_soon(connections.watch)
+            try:
+                found = await connections.ready(limits.connect_timeout_s)
+                yield cls(connections, limits, found)
+            finally:
+                tasks.cancel_scope.cancel()
+                connections.close()
 
     @property
     def url(self) -> str:
-        """The node's address."""
+        """The address of the node in use, or all addresses while there is none."""
         return self._connections.url
+
+    def endpoints(self) -> tuple[EndpointReport, ...]:
+        """What is known of each node, in the order of preference. Reads memory only."""
+        return self._connections.endpoints.reports()
+
+    async def look_at_endpoints(self) -> tuple[EndpointReport, ...]:
+        """The same after a look at each node."""
+        await self._connections.look_now()
+        return self.endpoints()
 
     # Raw state and blocks.
 
@@ -133,8 +147,8 @@ class ChainClient:
         return answer
 
     async def finalized_head(self) -> Hash:
-        """The hash of the last finalized block."""
-        return hash_of_json(await self.rpc("chain_getFinalizedHead"))
+        """The hash of the last finalized block, never of one below another that was told before."""
+        return (await self._connections.finalized())[1]
 
     async def best_head(self) -> Hash:
         """The hash of the best block."""
@@ -251,8 +265,11 @@ class ChainClient:
         return self._constants[pallet, name]
 
     def heads(self, *, finalized: bool = False) -> Heads:
-        """An endless iterator of heads, the newest first; it reconnects by itself."""
-        return Heads(self.url, self._limits, self._subscribing, finalized=finalized)
+        """An endless iterator of heads that reconnects by itself.
+
+        Of best blocks the newest, of final ones each, in their order.
+        """
+        return Heads(self._connections, self._subscribing, finalized=finalized)
 
     # Calls.
 

@@ -20,10 +20,31 @@ class ChainLimits:
     """A subscription that brings nothing for so long is made anew."""
 
     outage_s: float = math.inf
-    """How long a subscription tries to reconnect before it gives up."""
+    """How long a subscription, or a look after a transaction, waits for a node."""
 
     reconnect_delay_min_s: float = 0.2
     reconnect_delay_max_s: float = 10.0
+
+    lag_blocks_max: int = 10
+    """A node whose head is further behind those of the others is not used."""
+
+    look_every_s: float = 10.0
+    """Between two looks at all nodes, when there are several."""
+
+    look_timeout_s: float = 8.0
+    """A node that has not answered a look by then is unreachable."""
+
+    quick_look_s: float = 2.0
+    """Heights of nodes that answered so soon are compared with one another."""
+
+    settle_s: float = 30.0
+    """A node that failed counts as well again, and is returned to, after so long."""
+
+    catch_up_s: float = 30.0
+    """So long no node is used that lacks the best block which was seen, when no other is left."""
+
+    catch_up_poll_s: float = 0.5
+    """Between two looks while the nodes that are left catch up."""
 
     connections_max: int = 4
     """Requests under way at once."""

@@ -7,6 +7,8 @@ Rules:
   nonce) is tried with the next one; that happens when other programs use the account.
 - A connection that fails while sending leaves it open whether the node took the transaction. Then
   the same bytes are sent again, and refusals that an included transaction also gets are no news.
+- When another node is used, those bytes are sent to it too, before anything else of that account
+  is signed: the former node may have kept them to itself, and its pool counted the nonces.
 - A transaction is found by its hash in the blocks from its birth on; once the chain has finalized
   the end of its era without it, it is lost for certain.
 """
@@ -21,11 +23,11 @@ from client.chain.blocks import (
     SeenBlock,
     SeenBlocks,
     hash_of_json,
-    header_of_json,
     sensible,
 )
 from client.chain.calls import PreparedCall
 from client.chain.connections import Connections
+from client.chain.endpoints import BestSeen
 from client.chain.errors import (
     ChainUnreachable,
     MetadataMismatch,
@@ -96,6 +98,12 @@ class _Account:
     taken: int = -1
     """The highest nonce that the node said is taken without counting it itself."""
 
+    watched: dict[Hash, _Signed] = field(default_factory=dict)
+    """Sent, and waited for by somebody."""
+
+    changes: int = 0
+    """How often the node had changed when the pool of the one in use was told of ``watched``."""
+
 
 class _SignerKey(Keypair):  # type: ignore[misc]
     """Lets substrate-interface sign with a `Signer`, whose secret it never sees."""
@@ -135,18 +143,25 @@ class Submitter:
         """See ``ChainClient.submit``."""
         if signer.scheme not in _CRYPTO:
             raise TransactionRefused(0, f"{signer.scheme} keys cannot submit; use sr25519")
-        signed = await self._send_signed(call, signer, tip)
+        account = self._accounts.setdefault(signer.account_id, _Account())
+        signed = await self._send_signed(call, signer, account, tip)
         if wait is None:
             return Receipt(extrinsic_hash=signed.hash)
-        with anyio.move_on_after(timeout_s):
-            return await self._watch(signed, wait)
+        account.watched[signed.hash] = signed
+        try:
+            with anyio.move_on_after(timeout_s):
+                return await self._watch(signed, wait)
+        finally:
+            del account.watched[signed.hash]
         raise SubmitTimeout(signed.hash, timeout_s or 0.0)
 
-    async def _send_signed(self, call: PreparedCall, signer: Signer, tip: int) -> _Signed:
-        account = self._accounts.setdefault(signer.account_id, _Account())
+    async def _send_signed(
+        self, call: PreparedCall, signer: Signer, account: _Account, tip: int
+    ) -> _Signed:
         address = ss58_encode(signer.account_id)
         async with account.lock:
             for attempt in range(self._limits.nonce_retries):
+                await self._tell_new_node(account)
                 known = await self._connections.request("system_accountNextIndex", [address])
                 with sensible("a nonce"):
                     nonce = max(int(known), account.taken + 1)
@@ -162,10 +177,15 @@ class Submitter:
                 return signed
         raise AssertionError("because the last attempt returns or raises")
 
+    async def _tell_new_node(self, account: _Account) -> None:
+        """Send again what is watched, in the order of the nonces, when the node has changed."""
+        while account.changes != self._connections.changes:
+            account.changes = self._connections.changes
+            for signed in tuple(account.watched.values()):
+                await self._send_again(signed)
+
     async def _sign(self, call: PreparedCall, signer: Signer, nonce: int, tip: int) -> _Signed:
-        finalized = await self._connections.request("chain_getFinalizedHead", [])
-        header = header_of_json(await self._connections.request("chain_getHeader", [finalized]))
-        current = max(int(header.number) - BIRTH_LAG_BLOCKS, 0)
+        current = max((await self._connections.finalized())[0] - BIRTH_LAG_BLOCKS, 0)
         period = self._limits.era_blocks
         key = _SignerKey(signer)
 
@@ -211,11 +231,22 @@ class Submitter:
 
     async def _watch(self, signed: _Signed, wait: Wait) -> Receipt:
         polls = 1
+        told = self._connections.changes
+        heard = anyio.current_time()
         while True:
+            changes = self._connections.changes
+            resend = polls % _RESEND_POLLS == 0 or changes != told
+            receipt = None
             try:
-                receipt = await self._look(signed, wait, resend=polls % _RESEND_POLLS == 0)
+                receipt = await self._look(signed, wait, resend=resend)
             except UnknownBlock:
-                receipt = None  # the node gave up a fork while it was read
+                heard = anyio.current_time()  # the node gave up a fork while it was read
+            except ChainUnreachable:
+                # It may be executed meanwhile, so what became of it is worth waiting for.
+                if anyio.current_time() - heard > self._limits.outage_s:
+                    raise
+            else:
+                told, heard = changes, anyio.current_time()
             if receipt is not None:
                 return receipt
             polls += 1
@@ -224,6 +255,7 @@ class Submitter:
     async def _look(self, signed: _Signed, wait: Wait, *, resend: bool) -> Receipt | None:
         """The receipt, once the transaction is where it is waited for. Raises: TransactionLost."""
         best = hash_of_json(await self._connections.request("chain_getBlockHash", []))
+        self._connections.tell(BestSeen((await self._block(best)).number))
         found = await self._find(signed, best)
         if found is not None:
             if wait == "included" or await self._is_final(found):
@@ -258,21 +290,17 @@ class Submitter:
 
     async def _is_final(self, found: tuple[Hash, SeenBlock]) -> bool:
         block, seen = found
-        if await self._finalized_number() < seen.number:
+        if (await self._connections.finalized())[0] < seen.number:
             return False
         canonical = await self._connections.request("chain_getBlockHash", [seen.number])
         return canonical is not None and hash_of_json(canonical) == block
 
     async def _is_dead(self, signed: _Signed) -> bool:
         """Whether the era's end is final; the transaction was not in the chain below it."""
-        finalized = hash_of_json(await self._connections.request("chain_getFinalizedHead", []))
-        if (await self._block(finalized)).number < signed.death:
+        number, finalized = await self._connections.finalized()
+        if number < signed.death:
             return False
         return await self._find(signed, finalized) is None
-
-    async def _finalized_number(self) -> int:
-        finalized = await self._connections.request("chain_getFinalizedHead", [])
-        return (await self._block(hash_of_json(finalized))).number
 
     async def _send_again(self, signed: _Signed) -> None:
         try:

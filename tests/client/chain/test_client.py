@@ -111,9 +111,9 @@ async def test_a_node_that_is_gone_is_named_within_the_deadline(node: Any) -> No
 
 async def test_a_silent_node_does_not_hold_the_client(node: Any) -> None:
     released = threading.Event()
-    node.on["chain_getFinalizedHead"] = lambda _params: released.wait(60)
     quick = ChainLimits(request_timeout_s=1.0)
     async with ChainClient.open(node.url, limits=quick) as chain:
+        node.on["chain_getFinalizedHead"] = lambda _params: released.wait(60)
         with pytest.raises(ChainUnreachable):
             await chain.finalized_head()
         released.set()
