@@ -18,7 +18,7 @@ a node failed.
 
 Bounds: ENDPOINTS_MAX nodes, of each one record. A node that fails again and again is looked at
 after delays that double up to ``reconnect_delay_max_s``; its record is clean after ``settle_s``
-without failure. Each state of affairs is told of once in TELL_EVERY_S.
+without failure. A state of affairs is told of when it begins, at most once in TELL_EVERY_S.
 """
 
 import math
@@ -211,6 +211,7 @@ class _Node:
     steady_since: float = math.inf
     is_level: bool = False
     """Whether it had all that we have seen, at the last look."""
+    told: Standing | None = None
     told_at: float = -math.inf
 
     @property
@@ -390,7 +391,7 @@ class Endpoints:
             node.steady_since = now
         elif now - node.steady_since >= self._limits.settle_s:
             node.failures = 0
-        node.standing, node.why = Standing.good, ""
+        node.standing, node.why, node.told = Standing.good, "", None
         node.is_level = item.finalized >= item.look.mark and (
             item.best >= item.look.best or self._is_need_long(now)
         )
@@ -465,8 +466,8 @@ class Endpoints:
         self._effects.append(NobodyUsable(self._reasons()))
 
     def _tell_refused(self, node: _Node, now: float) -> None:
-        if now - node.told_at >= TELL_EVERY_S:
-            node.told_at = now
+        if node.standing is not node.told and now - node.told_at >= TELL_EVERY_S:
+            node.told, node.told_at = node.standing, now
             self._effects.append(Refused(node.url, node.standing, node.why))
 
     def _reasons(self) -> str:
