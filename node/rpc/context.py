@@ -10,7 +10,7 @@ from chain_spec.spec import CHAIN_TYPES, ChainSpec
 from node.consensus.announcements import Announcements
 from node.consensus.chain import Chain
 from node.consensus.grandpa.voter import Statistics
-from node.database import BlockId, ChainDatabase, StateSnapshot
+from node.database import BlockId, ChainDatabase, StateDiscarded, StateSnapshot, UnknownBlock
 from node.network.transport import PeerInfo
 from node.rpc.jsonrpc import Json
 from node.runtime import CessRuntime
@@ -21,7 +21,15 @@ from primitives.header import Header
 from primitives.keystore import Keystore
 from primitives.types import Hash
 
-__all__ = ["READERS_MAX", "NetworkView", "RpcContext", "SyncView", "client_error"]
+__all__ = [
+    "READERS_MAX",
+    "NetworkView",
+    "RpcContext",
+    "SyncView",
+    "absence",
+    "client_error",
+    "unknown_to_api",
+]
 
 T = TypeVar("T")
 
@@ -38,6 +46,18 @@ STATE_CLIENT_ERROR = 4003
 def client_error(why: str) -> RpcError:
     """The error of the state module for a block or a state that is not here."""
     return RpcError(STATE_CLIENT_ERROR, f"Client error: {why}")
+
+
+def absence(error: UnknownBlock | StateDiscarded) -> str:
+    """Substrate's sentence for it. Clients know by it when to ask a node that keeps all states."""
+    if isinstance(error, StateDiscarded):
+        return f"State already discarded for 0x{error.block.hex()}"
+    return f"Header was not found in the database: 0x{error.block.hex()}"
+
+
+def unknown_to_api(error: UnknownBlock | StateDiscarded) -> str:
+    """The same where the runtime was to be asked."""
+    return f"Api called for an unknown Block: {absence(error)}"
 
 
 class NetworkView(Protocol):

@@ -19,13 +19,14 @@ from node.database import StateDiscarded, UnknownBlock
 from node.rpc import jsonrpc
 from node.rpc.answers import Answers, Moment
 from node.rpc.call_counters import CallCounters, Calls, Outcome, Protocol
-from node.rpc.context import RpcContext, client_error
+from node.rpc.context import RpcContext, absence, client_error
 from node.rpc.discovery import openrpc
 from node.rpc.follow import Follow
 from node.rpc.jsonrpc import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
     SERVER_BUSY,
+    SERVER_IS_BUSY,
     TOO_MANY_SUBSCRIPTIONS,
     Batch,
     Json,
@@ -35,7 +36,7 @@ from node.rpc.jsonrpc import (
 )
 from node.rpc.rate_limit import RATE_LIMITED, RateLimit
 from node.rpc.receiving import Receiving
-from node.rpc.registry import Method, Registry, Subscription
+from node.rpc.registry import Method, Registry, Subscription, unsafe_call
 from node.rpc.subscriptions import REPLY_BYTES_MAX, TOO_MANY, Outbox, SubscriptionClosed
 from pallets.frame.dispatch import RuntimePanic
 from pallets.frame.runtime_api import UnknownRuntimeApi
@@ -79,8 +80,9 @@ class Sink:
         """Take a place among the connection's subscriptions; the id. Raises ``RpcError``."""
         method, limit = self._method, self._method.count_max
         if limit is not None and self.session.outbox.count(method.event) >= limit:
-            code, why = method.too_many or (TOO_MANY_SUBSCRIPTIONS, TOO_MANY)
-            raise RpcError(code, why, f"Exceeded max limit of {limit}")
+            if method.too_many is not None:
+                raise RpcError(*method.too_many)
+            raise RpcError(TOO_MANY_SUBSCRIPTIONS, TOO_MANY, f"Exceeded max limit of {limit}")
         self.name = self.session.outbox.open(method.event, method.farewell)
         self.session.scopes[self.name] = self.scope
         return self.name
@@ -242,7 +244,7 @@ class Dispatcher:
         asked = jsonrpc.parse(data, self.limits)  # only to name the request; freed at once
         identifier = asked.id if isinstance(asked, Request) else None
         why = "too many large requests at a time"
-        return jsonrpc.failure(identifier, RpcError(SERVER_BUSY, "Server is busy", why))
+        return jsonrpc.failure(identifier, RpcError(SERVER_BUSY, SERVER_IS_BUSY, why))
 
     async def _answer(
         self,
@@ -416,6 +418,8 @@ class Dispatcher:
         method = self._registry.find(asked, deny_unsafe=self._deny_unsafe)
         arguments = method.arguments(asked.params)
         if isinstance(method, Subscription):
+            if self._deny_unsafe and method.unsafe_if is not None and method.unsafe_if(*arguments):
+                raise unsafe_call()
             return orjson.dumps(await self._subscribe(method, arguments, session, released))
         if method.per_connection:
             caller = Caller(_needed(session), released)
@@ -485,7 +489,7 @@ def _outcome(error: RpcError) -> Outcome:
 
 
 def _unread() -> RpcError:
-    return RpcError(SERVER_BUSY, "Server is busy", "read the answers that wait, then ask again")
+    return RpcError(SERVER_BUSY, SERVER_IS_BUSY, "read the answers that wait, then ask again")
 
 
 def _needed(session: Session | None) -> Session:
@@ -497,8 +501,10 @@ def _needed(session: Session | None) -> Session:
 def unexpected(method: str, error: Exception) -> RpcError:
     """The answer to a failure that the method did not foresee; ours are logged in full."""
     if isinstance(error, UnknownBlock | StateDiscarded):
-        return client_error(f"UnknownBlock: {error}")
-    if isinstance(error, DecodeError | UnknownRuntimeApi | RuntimePanic):
+        return client_error(f"UnknownBlock: {absence(error)}")
+    if isinstance(error, UnknownRuntimeApi):
+        return client_error(f"Execution failed: Other: {error}")
+    if isinstance(error, DecodeError | RuntimePanic):
         return client_error(f"Execution failed: {error}")
     if isinstance(error, StorageCorrupt):
         log.error("the database is damaged", method=method, reason=str(error))

@@ -49,6 +49,11 @@ NOT_WAITING: Final = -32803
 DUPLICATE_HASHES: Final = -32804
 
 TOO_MANY_FOLLOWS: Final = (-32800, "Maximum number of chainHead_follow has been reached")
+WITHOUT_RUNTIME: Final = (
+    "The `chainHead_follow` subscription was started with `withRuntime` set to `false`"
+)
+REPEATED: Final = "Received duplicate hashes for the `chainHead_unpin` method"
+NO_CONTINUE: Final = "Wait for continue event was not generated for the subscription"
 STOP: Final[dict[str, Json]] = {"event": "stop"}
 
 
@@ -56,7 +61,7 @@ class BlockUnpinned(RpcError):  # noqa: N818  a fact
     """The block was never reported to this subscription, or was unpinned."""
 
     def __init__(self) -> None:
-        super().__init__(BLOCK_UNPINNED, "Invalid block hash", "it is not pinned")
+        super().__init__(BLOCK_UNPINNED, "Invalid block hash")
 
 
 class Cancellable(Protocol):
@@ -193,7 +198,7 @@ class Follow:
     def unpin(self, hashes: Sequence[Hash]) -> None:
         """Unpin all of these, or none. Raises ``RpcError``."""
         if len(set(hashes)) != len(hashes):
-            raise RpcError(DUPLICATE_HASHES, "Received duplicate hashes")
+            raise RpcError(DUPLICATE_HASHES, REPEATED)
         for hash_ in hashes:
             self.check_pinned(hash_)
         for hash_ in hashes:
@@ -204,7 +209,7 @@ class Follow:
     def check_runtime(self) -> None:
         """Raise ``RpcError`` where the subscription was opened without the runtime."""
         if not self.with_runtime:
-            raise RpcError(NO_RUNTIME, "The runtime was not requested", "follow with the runtime")
+            raise RpcError(NO_RUNTIME, WITHOUT_RUNTIME)
 
     def start(self, wanted: int) -> tuple[Operation, int] | None:
         """A place for up to ``wanted`` items, and how many of them; None without any."""
@@ -233,7 +238,7 @@ class Follow:
         if operation is None:
             return
         if operation.proceed is None:
-            raise RpcError(NOT_WAITING, "Wait for the operationWaitingForContinue event")
+            raise RpcError(NOT_WAITING, NO_CONTINUE)
         proceed, operation.proceed = operation.proceed, None
         proceed()
 

@@ -19,6 +19,7 @@ from primitives.errors import RpcError
 
 __all__ = [
     "BATCHES_DISABLED",
+    "BATCH_RESPONSE_TOO_LARGE",
     "BATCH_TOO_LARGE",
     "INTERNAL_ERROR",
     "INVALID_PARAMS",
@@ -28,6 +29,7 @@ __all__ = [
     "REQUEST_TOO_BIG",
     "RESPONSE_TOO_BIG",
     "SERVER_BUSY",
+    "SERVER_IS_BUSY",
     "TOO_MANY_SUBSCRIPTIONS",
     "Batch",
     "Identifier",
@@ -56,6 +58,9 @@ REQUEST_TOO_BIG: Final = -32007
 RESPONSE_TOO_BIG: Final = -32008
 SERVER_BUSY: Final = -32009
 BATCH_TOO_LARGE: Final = -32010
+BATCH_RESPONSE_TOO_LARGE: Final = -32011
+
+SERVER_IS_BUSY: Final = "Server is busy, try again later"
 
 MIB: Final = 1 << 20
 
@@ -125,7 +130,7 @@ def parse(data: bytes | bytearray | memoryview, limits: Limits) -> Request | Rej
     except orjson.JSONDecodeError:
         return Rejected(None, RpcError(PARSE_ERROR, "Parse error"))
     if not isinstance(value, list):
-        return _request(value)
+        return _single(value)
     if not value:
         return Rejected(None, RpcError(INVALID_REQUEST, "Invalid request"))
     if limits.batch_count == 0:
@@ -143,6 +148,15 @@ def parse(data: bytes | bytearray | memoryview, limits: Limits) -> Request | Rej
             ),
         )
     return Batch(tuple(_request(entry) for entry in value))
+
+
+def _single(value: object) -> Request | Rejected:
+    """A message that is no batch: of what names no request, Substrate's server says less."""
+    found = _request(value)
+    is_named = isinstance(value, dict) and "id" in value and _is_identifier(value["id"])
+    if isinstance(found, Rejected) and not is_named:
+        return Rejected(None, RpcError(PARSE_ERROR, "Parse error"))
+    return found
 
 
 def _request(value: object) -> Request | Rejected:
@@ -211,8 +225,8 @@ def batch(answers: Sequence[bytes], limits: Limits) -> bytes | None:
         return failure(
             None,
             RpcError(
-                RESPONSE_TOO_BIG,
-                "Response is too big",
+                BATCH_RESPONSE_TOO_LARGE,
+                "The batch response was too large",
                 f"Exceeded max limit of {limits.response_bytes}",
             ),
         )

@@ -39,6 +39,7 @@ __all__ = [
     "rpc_method",
     "rpc_subscription",
     "to_hex",
+    "unsafe_call",
 ]
 
 Parser = Callable[[object], Any]
@@ -48,6 +49,11 @@ HASH_BYTES: Final = 32
 SERVED_BY_DISPATCHER: Final = ("rpc_discover", "rpc_methods")
 """Methods about the methods."""
 _NUMBER_MAX: Final = (1 << 64) - 1
+
+
+def unsafe_call() -> RpcError:
+    """The error for a call that only the operator may make."""
+    return RpcError(METHOD_NOT_FOUND, "RPC call is unsafe to be called externally")
 
 
 def to_hex(data: bytes) -> str:
@@ -196,10 +202,7 @@ class Method:
             if not params.keys() <= known:
                 raise invalid_params(f"{self.name} takes {', '.join(sorted(known)) or 'nothing'}")
             return [parameter.take(params.get(parameter.name)) for parameter in self.parameters]
-        surplus = params[len(self.parameters) :]
-        if any(entry is not None for entry in surplus):
-            raise invalid_params(f"{self.name} takes at most {len(self.parameters)} parameters")
-        return [
+        return [  # what comes after the last one is left alone, as Substrate's server does
             parameter.take(params[at] if at < len(params) else None)
             for at, parameter in enumerate(self.parameters)
         ]
@@ -211,7 +214,8 @@ class Subscription(Method):
 
     ``ends_silently``: its unsubscribing answers null, not whether there was one. One connection
     has at most ``count_max`` of them; ``too_many`` is code and text of the error for one more.
-    ``farewell`` is the last event for a reader that is too slow.
+    ``farewell`` is the last event for a reader that is too slow. ``unsafe_if`` tells which
+    arguments are refused on public ports.
     """
 
     event: str = ""
@@ -220,6 +224,7 @@ class Subscription(Method):
     count_max: int | None = None
     too_many: tuple[int, str] | None = None
     farewell: Json = None
+    unsafe_if: Callable[..., bool] | None = None
 
 
 def camel_case(name: str) -> str:
@@ -282,6 +287,7 @@ def rpc_subscription(
     count_max: int | None = None,
     too_many: tuple[int, str] | None = None,
     farewell: Json = None,
+    unsafe_if: Callable[..., bool] | None = None,
 ) -> Callable[[Callable[..., Any]], Subscription]:
     """Make an async function of context, sink and parameters the subscription ``name``.
 
@@ -303,6 +309,7 @@ def rpc_subscription(
             count_max=count_max,
             too_many=too_many,
             farewell=farewell,
+            unsafe_if=unsafe_if,
         )
 
     return make
@@ -347,5 +354,5 @@ class Registry:
         if method is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")
         if method.unsafe and deny_unsafe:
-            raise RpcError(METHOD_NOT_FOUND, "RPC call is unsafe to be called externally")
+            raise unsafe_call()
         return method

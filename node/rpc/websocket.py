@@ -3,7 +3,8 @@
 Guarantees: an answer or an error for each call; events of a subscription only after its answer; a
 socket that takes nothing for ``SEND_S``, is silent and does not answer a ping, or does not end a
 message within ``MESSAGE_S``, is closed.
-Bounds: a message is refused as soon as it is longer than the request limit (close code 1009);
+Bounds: a message is refused, and the rest of it passed over, as soon as it is longer than the
+request limit;
 ``CALLS_MAX`` calls at a time, then nothing more is read; see ``subscriptions`` for what waits.
 No extension is accepted, so nothing is decompressed.
 """
@@ -26,9 +27,9 @@ from wsproto.events import (
     TextMessage,
 )
 from wsproto.events import Request as Handshake
-from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from node.rpc import jsonrpc
 from node.rpc.dispatch import Dispatcher, Session
 from node.rpc.rate_limit import RateLimit
 from node.rpc.receiving import Reception
@@ -103,6 +104,8 @@ class _Socket:
         self._reception: Reception | None = None
         """Of a message that has begun and not ended."""
         self._begun = 0.0
+        self._is_skipping = False
+        """The message was refused already."""
         self._unyielded = 0
         self._heard = trio.current_time()
 
@@ -139,7 +142,7 @@ class _Socket:
             case Handshake():
                 await self._send(AcceptConnection())
             case TextMessage() | BytesMessage():
-                return await self._take_part(event)
+                await self._take_part(event)
             case Ping():
                 await self._send(event.response())
             case CloseConnection():
@@ -151,28 +154,47 @@ class _Socket:
                 pass
         return True
 
-    async def _take_part(self, part: TextMessage | BytesMessage) -> bool:
+    async def _take_part(self, part: TextMessage | BytesMessage) -> None:
         data = part.data.encode() if isinstance(part.data, str) else part.data
-        if len(self._message) + len(data) > self._dispatcher.limits.request_bytes:
-            await self._send(
-                CloseConnection(code=CloseReason.MESSAGE_TOO_BIG, reason="Request is too big")
-            )
-            return False
+        if self._is_skipping:
+            if part.message_finished:
+                self._end_message()
+            return
+        limits = self._dispatcher.limits
+        if len(self._message) + len(data) > limits.request_bytes:
+            self._skip_message()
+            if part.message_finished:
+                self._end_message()
+            await self._places.acquire()
+            self._session.outbox.push_reply(jsonrpc.failure(None, jsonrpc.oversized(limits)))
+            await self._flush_little()
+            return
         if part.message_finished:
             message = self._message + data if self._message else data
             self._end_message()
             await self._answer(message)
-            return True
-        if self._reception is None:
-            self._begun = trio.current_time()
-            cancel = self._session.nursery.cancel_scope.cancel
-            self._reception = self._dispatcher.receiving.begin(cancel)
+            return
+        reception = self._reception or self._begin_message()
         self._message += data
-        self._reception.take(len(data))
-        return True
+        reception.take(len(data))
+
+    def _begin_message(self) -> Reception:
+        cancel = self._session.nursery.cancel_scope.cancel
+        self._begun = trio.current_time()
+        self._reception = self._dispatcher.receiving.begin(cancel)
+        return self._reception
+
+    def _skip_message(self) -> None:
+        """Let go of what came of a message, and of what comes; its time goes on."""
+        begun = self._begun if self._reception is not None else trio.current_time()
+        self._end_message()
+        self._begin_message()
+        self._begun = begun
+        self._is_skipping = True
 
     def _end_message(self) -> None:
         """No message has begun now."""
+        self._is_skipping = False
         if self._reception is not None:
             self._reception.end()
             self._reception = None

@@ -118,7 +118,11 @@ def dropped() -> RpcError:
 
 def no_tags() -> RpcError:
     """It provides nothing, so nothing would stop it from being included for ever."""
-    return RpcError(NO_TAGS, "Transaction does not provide any tags, so the pool can't identify it")
+    return RpcError(
+        NO_TAGS,
+        "No tags provided",
+        "Transaction does not provide any tags, so the pool can't identify it",
+    )
 
 
 def no_future() -> RpcError:

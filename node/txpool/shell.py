@@ -19,7 +19,7 @@ import trio
 
 from node.consensus.announcements import Announcements, Finalized
 from node.consensus.chain import Imported
-from node.rpc.jsonrpc import SERVER_BUSY, Json
+from node.rpc.jsonrpc import SERVER_BUSY, SERVER_IS_BUSY, Json
 from node.txpool import errors
 from node.txpool.pool import Limits, Pool, Status, Transaction
 from node.txpool.validation import Judged, Validator, check_envelope
@@ -56,7 +56,7 @@ class _Asked:
 
 
 def _busy() -> RpcError:
-    return RpcError(SERVER_BUSY, "Server is busy, try again later", "too many transactions arrive")
+    return RpcError(SERVER_BUSY, SERVER_IS_BUSY, "too many transactions arrive")
 
 
 class TransactionPool:

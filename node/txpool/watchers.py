@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from node.rpc.jsonrpc import Json
+from node.rpc.jsonrpc import SERVER_BUSY, SERVER_IS_BUSY, Json
 from node.txpool.pool import PoolEvent, Status
 from primitives.errors import RpcError
 from primitives.types import Hash
@@ -48,7 +48,7 @@ class Watchers:
     def watch(self, hash_: Hash) -> int:
         """Begin to watch; the watcher's number."""
         if len(self._hash_of) >= WATCHED_MAX:
-            raise RpcError(-32009, "Server is busy, try again later", "too many watched extrinsics")
+            raise RpcError(SERVER_BUSY, SERVER_IS_BUSY, "too many watched extrinsics")
         self._next += 1
         self._by_hash.setdefault(hash_, {})[self._next] = None
         self._hash_of[self._next] = hash_

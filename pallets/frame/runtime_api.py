@@ -156,7 +156,7 @@ class RuntimeApis(Generic[R]):
         spec = self._specs.get(name)
         found = None if spec is None else spec.methods.get(function)
         if spec is None or found is None:
-            raise UnknownRuntimeApi(f"the runtime has no function {method[:100]!r}")
+            raise UnknownRuntimeApi(f"Exported method {method[:100]} is not found")
         make: Callable[[R], object] = spec.kind
         return found.call(make(self._runtime), params)
 

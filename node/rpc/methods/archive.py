@@ -15,7 +15,7 @@ import trio
 
 from node.rpc.context import RpcContext, client_error
 from node.rpc.dispatch import Sink, unexpected
-from node.rpc.jsonrpc import SERVER_BUSY, Json, invalid_params
+from node.rpc.jsonrpc import SERVER_BUSY, SERVER_IS_BUSY, Json, invalid_params
 from node.rpc.registry import PARSERS, rpc_method, rpc_subscription, to_hex
 from node.rpc.storage_items import ITEMS_MAX, PAGE_ITEMS, parse_items, read_page
 from node.rpc.subscriptions import SubscriptionClosed
@@ -32,7 +32,7 @@ DIFFERENCES_MAX: Final = 4
 ANCESTORS_MAX: Final = 4096
 """Blocks between the two ends of a difference."""
 
-TOO_MANY: Final = (SERVER_BUSY, "Server is busy, try again later")
+TOO_MANY: Final = (SERVER_BUSY, SERVER_IS_BUSY)
 HEIGHT_MAX: Final = (1 << 32) - 1
 
 

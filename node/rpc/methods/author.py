@@ -26,8 +26,9 @@ KEY_SCHEMES: Final[dict[bytes, Scheme]] = {
 
 ACCOUNT_BYTES: Final = 32
 
-BAD_KEY: Final = 1003
-NO_KEYSTORE: Final = 1004
+REFUSED: Final = 1040
+"""What Substrate's author module says of keys."""
+KEY_TYPE_BYTES: Final = 4
 
 
 @rpc_method("author_submitExtrinsic")
@@ -63,7 +64,7 @@ def _all_hex(found: list[bytes]) -> Json:
 
 @rpc_method("author_removeExtrinsic", unsafe=True)
 async def remove_extrinsic(ctx: RpcContext, bytes_or_hash: list[object]) -> Json:
-    """Drop transactions, named as ``{"hash": …}`` or ``{"extrinsic": …}``, and what needs them."""
+    """Drop and ban transactions, named as ``{"hash": …}`` or ``{"extrinsic": …}``."""
     await trio.lowlevel.checkpoint()
     hashes: list[Hash] = []
     for entry in bytes_or_hash:
@@ -84,15 +85,18 @@ async def remove_extrinsic(ctx: RpcContext, bytes_or_hash: list[object]) -> Json
 
 def _keystore(ctx: RpcContext) -> Keystore:
     if ctx.keystore is None:
-        raise RpcError(NO_KEYSTORE, "this node has no keystore: start it with --base-path")
+        raise _unavailable("this node has no keystore: start it with --base-path")
     return ctx.keystore
+
+
+def _unavailable(why: str) -> RpcError:
+    return RpcError(REFUSED, "The key store is unavailable", why)
 
 
 def _key_type(text: str) -> bytes:
     key_type = text.encode()
-    if key_type not in KEY_SCHEMES:
-        known = ", ".join(key.decode() for key in KEY_SCHEMES)
-        raise invalid_params(f"key types of this node are {known}")
+    if len(key_type) != KEY_TYPE_BYTES:
+        raise RpcError(REFUSED, "Invalid key type ID format (should be of length four)")
     return key_type
 
 
@@ -100,12 +104,15 @@ def _key_type(text: str) -> bytes:
 def insert_key(ctx: RpcContext, key_type: str, suri: str, public_key: bytes) -> Json:
     """Keep a key; the public key must be that of the secret URI."""
     kind = _key_type(key_type)
+    if kind not in KEY_SCHEMES:
+        known = ", ".join(key.decode() for key in KEY_SCHEMES)
+        raise _unavailable(f"key types of this node are {known}")
     try:
         if KeyPair.from_suri(suri, KEY_SCHEMES[kind]).public != public_key:
-            raise RpcError(BAD_KEY, "the public key is not that of the secret URI")
+            raise _unavailable("the public key is not that of the secret URI")
         _keystore(ctx).insert(kind, suri, KEY_SCHEMES[kind])
     except InvalidKey as error:
-        raise RpcError(BAD_KEY, str(error)) from error
+        raise _unavailable(str(error)) from error
     return None
 
 
@@ -120,7 +127,7 @@ def has_session_keys(ctx: RpcContext, session_keys: bytes) -> Json:
     """Whether the keystore has all keys of a session."""
     size = 32
     if len(session_keys) != size * len(KEY_SCHEMES):
-        raise invalid_params(f"session keys have {size * len(KEY_SCHEMES)} bytes")
+        raise RpcError(REFUSED, "Session keys are not encoded correctly")
     keystore = _keystore(ctx)
     return all(
         session_keys[at * size : (at + 1) * size] in keystore.public_keys(kind)
@@ -158,5 +165,5 @@ def _made_keys(ctx: RpcContext) -> list[KeyPair]:
     except RpcError:
         raise
     except CessError as error:
-        raise RpcError(BAD_KEY, str(error)) from error
+        raise _unavailable(str(error)) from error
     return made

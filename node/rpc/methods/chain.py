@@ -8,6 +8,7 @@ from node.rpc.dispatch import Sink
 from node.rpc.jsonrpc import Json, invalid_params
 from node.rpc.registry import PARSERS, rpc_method, rpc_subscription, to_hex
 from primitives.digest import GRANDPA_ENGINE, DigestItem
+from primitives.errors import RpcError
 from primitives.header import Header
 from primitives.scale import encode
 from primitives.types import Hash
@@ -18,6 +19,7 @@ NUMBERS_MAX: Final = 1000
 """Heights in one ``chain_getBlockHash``."""
 
 NUMBER_MAX: Final = (1 << 32) - 1
+NUMBER_TOO_LARGE: Final = 3001
 
 
 def header_json(header: Header) -> dict[str, Json]:
@@ -34,7 +36,9 @@ def header_json(header: Header) -> dict[str, Json]:
 def _hash_at(ctx: RpcContext, number: object) -> str | None:
     height = PARSERS[int](number)
     if height > NUMBER_MAX:
-        raise invalid_params(f"{height} exceeds the largest block number")
+        kind = "Hex" if isinstance(number, str) else "Number"
+        why = f"`{kind}({height})` > u32::MAX, the max block number is u32."
+        raise RpcError(NUMBER_TOO_LARGE, why)
     found = ctx.database.canonical_hash(height)
     return None if found is None else to_hex(found)
 

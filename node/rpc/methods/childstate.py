@@ -22,7 +22,7 @@ def _check(ctx: RpcContext, child_key: bytes, hash_: Hash | None) -> None:
     ctx.state(hash_)
 
 
-@rpc_method("childstate_getKeys", unsafe=True)
+@rpc_method("childstate_getKeys")
 def get_keys(
     ctx: RpcContext,
     child_key: bytes,

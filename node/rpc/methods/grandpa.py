@@ -24,8 +24,7 @@ from primitives.types import Hash
 __all__: list[str] = []
 
 NOT_READY: Final = 1
-NOT_FINAL: Final = 1
-NO_PROOF: Final = 2
+NO_PROOF: Final = 4
 SLOTS_MAX: Final = 2_400
 """Slots that ``babe_epochAuthorship`` looks at: 2 s of work for each authoring key."""
 
@@ -69,8 +68,9 @@ def prove_finality(ctx: RpcContext, block: int) -> Json:
     finalized = ctx.database.finalized()
     if block > finalized.number:
         raise RpcError(
-            NOT_FINAL,
-            f"Block {block} is not finalized yet; the last final one is {finalized.number}",
+            NO_PROOF,
+            "GRANDPA prove finality rpc failed: Block not yet finalized",
+            f"the last final block is {finalized.number}",
         )
     headers: list[Header] = []
     for number in range(block, min(finalized.number, block + SLOTS_MAX) + 1):
@@ -84,7 +84,11 @@ def prove_finality(ctx: RpcContext, block: int) -> Json:
             return to_hex(
                 encode(FinalityProof, FinalityProof(hash_, justification, tuple(headers)))
             )
-    raise RpcError(NO_PROOF, f"no justification is kept for block {block} or one after it")
+    raise RpcError(
+        NO_PROOF,
+        "GRANDPA prove finality rpc failed: Block not covered by authority set changes",
+        f"no justification is kept for block {block} or one after it",
+    )
 
 
 @rpc_subscription(

@@ -1,21 +1,24 @@
 """``state_*``: storage, metadata, runtime calls and proofs.
 
-Bounds: ``KEYS_MAX`` keys in a page or a query, ``BLOCKS_MAX`` blocks in a range, ``WATCHED_MAX``
-keys in all storage subscriptions of a connection. Methods that read without a bound are unsafe.
+Bounds: ``KEYS_MAX`` keys in a page or a query, ``LISTED_MAX`` keys in a list, ``BLOCKS_MAX`` blocks
+in a range, ``WATCHED_MAX`` keys in all storage subscriptions of a connection, ``CHANGES_MAX``
+changes of a block in one that has no keys. Methods that read more are unsafe.
 """
 
 from typing import Final
 
 from node.consensus.announcements import Finalized
-from node.rpc.context import RpcContext, client_error
+from node.database import StateDiscarded, UnknownBlock
+from node.rpc.context import RpcContext, absence, client_error, unknown_to_api
 from node.rpc.dispatch import Sink
 from node.rpc.jsonrpc import TOO_MANY_SUBSCRIPTIONS, Json
 from node.rpc.registry import rpc_method, rpc_subscription, to_hex
-from node.rpc.subscriptions import TOO_MANY
-from node.runtime import apis
+from node.rpc.subscriptions import TOO_MANY, SubscriptionClosed
+from node.runtime import CessRuntime, apis
 from pallets.frame.version import RuntimeVersion
 from primitives.errors import RpcError
 from primitives.hashing import blake2_256
+from primitives.header import Header
 from primitives.types import Hash
 
 __all__ = ["version_json"]
@@ -24,6 +27,9 @@ KEYS_MAX: Final = 1000
 PAIRS_MAX: Final = 100_000
 SIZES_MAX: Final = 10_000
 """Values whose lengths anybody may have added up."""
+LISTED_MAX: Final = 10_000
+"""Keys that anybody may have listed at once; pages have no end."""
+CHANGES_MAX: Final = 100_000
 BLOCKS_MAX: Final = 128
 WATCHED_MAX: Final = 4096
 """Each is read again after every block."""
@@ -71,13 +77,21 @@ def version_json(version: RuntimeVersion) -> dict[str, Json]:
 )
 def get_runtime_version(ctx: RpcContext, hash_: Hash | None = None) -> Json:
     """Name and numbers of the runtime."""
-    return version_json(ctx.runtime(hash_).system.config.version)
+    return version_json(_runtime(ctx, hash_).system.config.version)
+
+
+def _runtime(ctx: RpcContext, hash_: Hash | None) -> CessRuntime:
+    """The runtime of a block; raises ``RpcError`` where it is not here."""
+    try:
+        return ctx.runtime(hash_)
+    except (UnknownBlock, StateDiscarded) as error:
+        raise client_error(unknown_to_api(error)) from error
 
 
 @rpc_method("state_getMetadata", stable=True)
 def get_metadata(ctx: RpcContext, hash_: Hash | None = None) -> Json:
     """The metadata, version 14, without a length before it."""
-    wrapped = apis(ctx.runtime(hash_)).call("Metadata_metadata", b"")
+    wrapped = apis(_runtime(ctx, hash_)).call("Metadata_metadata", b"")
     return to_hex(_unwrap(wrapped))
 
 
@@ -172,11 +186,11 @@ def get_keys_paged(
     return [to_hex(key) for key in found]
 
 
-@rpc_method("state_getKeys", unsafe=True)
+@rpc_method("state_getKeys")
 def get_keys(ctx: RpcContext, prefix: bytes, hash_: Hash | None = None) -> Json:
     """All keys below a prefix."""
-    found = ctx.state(hash_).keys(prefix, PAIRS_MAX + 1)
-    _check_count(len(found), PAIRS_MAX)
+    found = ctx.state(hash_).keys(prefix, LISTED_MAX + 1)
+    _check_count(len(found), LISTED_MAX)
     return [to_hex(key) for key in found]
 
 
@@ -207,7 +221,21 @@ def _changes(
 def query_storage_at(ctx: RpcContext, keys: list[bytes], at: Hash | None = None) -> Json:
     """The values under several keys at one block."""
     _check_count(len(keys))
-    return [_changes(ctx, keys, ctx.at(at), None)[0]]
+    block = ctx.at(at)
+    if ctx.header(block) is None:
+        raise _bad_range(to_hex(block), f"Some({to_hex(block)})", _no_header(block))
+    shown = _changes(ctx, keys, block, None)[0]
+    return [shown] if shown["changes"] else []
+
+
+def _bad_range(first: str, last: str, why: str) -> RpcError:
+    return RpcError(
+        INVALID_RANGE, f'Cannot resolve a block range [\'"{first}"\' ... \'"{last}"]. {why}'
+    )
+
+
+def _no_header(block: Hash) -> str:
+    return f"UnknownBlock: {absence(UnknownBlock('no header', block))}"
 
 
 @rpc_method("state_queryStorage", unsafe=True)
@@ -216,37 +244,50 @@ def query_storage(
 ) -> Json:
     """The values under several keys at one block, and their changes up to another."""
     _check_count(len(keys))
-    first, last = ctx.header(from_block), ctx.header(to_block)
-    if first is None or last is None:
-        raise client_error("UnknownBlock: the range begins or ends with an unknown block")
-    count = int(last.number) - int(first.number) + 1
-    if not 1 <= count <= BLOCKS_MAX:
-        raise RpcError(
-            INVALID_RANGE, f"Cannot resolve a block range of {count} blocks, max: {BLOCKS_MAX}"
-        )
-    path = [last.hash()]
-    while len(path) < count:
-        header = ctx.chain.header(path[-1])
-        path.append(header.parent_hash)
-    if path[-1] != from_block:
-        raise RpcError(INVALID_RANGE, "Cannot resolve a block range across forks")
     found: list[Json] = []
     before: dict[bytes, bytes | None] | None = None
-    for hash_ in reversed(path):
+    for hash_ in _blocks(ctx, from_block, ctx.at(to_block)):
         shown, before_next = _changes(ctx, keys, hash_, before)
-        if before is None or shown["changes"]:
+        if shown["changes"]:
             found.append(shown)
         before = before_next
     return found
+
+
+def _blocks(ctx: RpcContext, first: Hash, last: Hash) -> list[Hash]:
+    """The blocks from ``first`` to ``last``, both included. Raises ``RpcError``."""
+    begin, end = ctx.header(first), ctx.header(last)
+    if begin is None or end is None:
+        missing = first if begin is None else last
+        raise _bad_range(to_hex(first), f"Some({to_hex(last)})", _no_header(missing))
+    ends = [f"{int(one.number)} ({to_hex(one.hash())})" for one in (begin, end)]
+    count = int(end.number) - int(begin.number) + 1
+    if count < 1:
+        raise _bad_range(ends[0], ends[1], "from number > to number")
+    if count > BLOCKS_MAX:
+        raise _bad_range(ends[0], ends[1], f"{count} blocks, max: {BLOCKS_MAX}")
+    path = [last]
+    while len(path) < count:
+        path.append(ctx.chain.header(path[-1]).parent_hash)
+    if path[-1] != first:
+        raise _bad_range(ends[0], ends[1], "from and to are on different forks")
+    return path[::-1]
 
 
 @rpc_subscription(
     "state_subscribeStorage",
     event="state_storage",
     unsubscribe="state_unsubscribeStorage",
+    unsafe_if=lambda keys: keys is None,
 )
-async def subscribe_storage(ctx: RpcContext, sink: Sink, keys: list[bytes]) -> None:
-    """The values under several keys, and whenever the best block changes one of them."""
+async def subscribe_storage(ctx: RpcContext, sink: Sink, keys: list[bytes] | None = None) -> None:
+    """The values under keys, and whenever a best block changes one; without keys, of any (unsafe).
+
+    Without keys only changes are shown.
+    """
+    if keys is None:
+        await _watch_all(ctx, sink)
+        return
     _check_count(len(keys))
     session = sink.session
     if session.watched_count + len(keys) > WATCHED_MAX:
@@ -264,13 +305,35 @@ async def _watch(ctx: RpcContext, sink: Sink, keys: list[bytes]) -> None:
     with ctx.announcements.listen() as events:
         await sink.accept()
         shown, before = await ctx.read(_changes, ctx, keys, ctx.at(None), None)
-        sink.send(shown)
+        if keys:
+            sink.send(shown)
         async for event in events:
             if isinstance(event, Finalized) or not event.is_best:
                 continue
             shown, before = await ctx.read(_changes, ctx, keys, event.hash, before)
             if shown["changes"]:
                 sink.send(shown)
+
+
+async def _watch_all(ctx: RpcContext, sink: Sink) -> None:
+    with ctx.announcements.listen() as events:
+        await sink.accept()
+        async for event in events:
+            if isinstance(event, Finalized) or not event.is_best:
+                continue
+            shown = await ctx.read(_changes_of, ctx, event.header, event.hash)
+            if shown["changes"]:
+                sink.send(shown)
+
+
+def _changes_of(ctx: RpcContext, header: Header, hash_: Hash) -> dict[str, Json]:
+    """All that a block changed. Raises: SubscriptionClosed where it is too much for an event."""
+    shown: list[Json] = []
+    for key, _, value in ctx.state(hash_).changes_since(ctx.state(header.parent_hash)):
+        if len(shown) == CHANGES_MAX:
+            raise SubscriptionClosed(f"block {to_hex(hash_)} changed more than {CHANGES_MAX} keys")
+        shown.append([to_hex(key), _hex_or_none(value)])
+    return {"block": to_hex(hash_), "changes": shown}
 
 
 # Proofs.

@@ -2,22 +2,28 @@
 
 import trio
 
+from node.database import StateDiscarded, UnknownBlock
 from node.logging import add_filters, reset_filters
 from node.network.transport import Roles
-from node.rpc.context import NetworkView, RpcContext
+from node.rpc.context import NetworkView, RpcContext, unknown_to_api
 from node.rpc.jsonrpc import Json
 from node.rpc.registry import rpc_method, to_hex
 from node.runtime.apis import ApplyExtrinsicResult, DispatchOutcome
 from pallets.frame import TransactionInvalid, TransactionUnknown
+from pallets.frame.dispatch import RuntimePanic
 from pallets.frame.executive import Executive
 from pallets.frame.validity import TransactionValidityError
-from primitives.errors import CessError, RpcError
+from primitives.errors import CessError, DecodeError, RpcError
 from primitives.scale import Err, Ok, codec
 from primitives.types import AccountId, Hash
 
 __all__: list[str] = []
 
 SERVER_ERROR = -32000
+BAD_PEER = 2002
+RUNTIME_ERROR = 1
+DECODE_ERROR = 2
+NO_DRY_RUN = "Unable to dry run extrinsic."
 
 
 @rpc_method("system_name", quick=True)
@@ -103,10 +109,11 @@ def local_listen_addresses(ctx: RpcContext) -> Json:
 async def add_reserved_peer(ctx: RpcContext, address: str) -> Json:
     """Keep a connection with the node at an address that ends with its peer id."""
     await trio.lowlevel.checkpoint()
+    network = _network(ctx)
     try:
-        _network(ctx).reserve(address)
+        network.reserve(address)
     except CessError as error:
-        raise RpcError(SERVER_ERROR, "Server error", str(error)) from error
+        raise RpcError(BAD_PEER, str(error)) from error
     return None
 
 
@@ -186,6 +193,12 @@ def dry_run(ctx: RpcContext, extrinsic: bytes, hash_: Hash | None = None) -> Jso
         outcome = Executive(ctx.runtime(at), verifier=ctx.chain.verifier).dry_run(extrinsic, at)
     except (TransactionInvalid, TransactionUnknown) as error:
         result = Err(error.wire())
+    except (UnknownBlock, StateDiscarded) as error:
+        raise RpcError(RUNTIME_ERROR, NO_DRY_RUN, unknown_to_api(error)) from error
+    except RuntimePanic as error:
+        raise RpcError(RUNTIME_ERROR, NO_DRY_RUN, str(error)) from error
+    except DecodeError as error:
+        raise RpcError(DECODE_ERROR, NO_DRY_RUN.removesuffix("."), str(error)) from error
     else:
         result = Ok(Ok(None) if outcome.error is None else Err(outcome.error))
     return to_hex(codec(ApplyExtrinsicResult).encode(result))

@@ -15,7 +15,7 @@ import trio
 from node.consensus.announcements import Finalized
 from node.rpc.context import RpcContext
 from node.rpc.dispatch import Caller, Sink
-from node.rpc.jsonrpc import Json, invalid_params
+from node.rpc.jsonrpc import INVALID_PARAMS, SERVER_BUSY, Json
 from node.rpc.registry import rpc_method, rpc_subscription
 from node.txpool.shell import TransactionPool
 from pallets.frame.validity import TransactionSource
@@ -31,14 +31,14 @@ BROADCAST_BYTES_MAX: Final = 8 << 20
 
 OPERATION_BYTES: Final = 8
 
-IMMEDIATELY_DROPPED: Final = 1016
-VERIFICATION: Final = 1002
+_DROPPED: Final = frozenset({1016, SERVER_BUSY})
+"""Refusals that say nothing of the transaction: it may be sent again."""
 
 _GONE: Final[dict[str, tuple[str, str]]] = {
-    "usurped": ("invalid", "another transaction of the account took its place"),
-    "dropped": ("dropped", "the pool is full and had to let it go"),
-    "invalid": ("invalid", "it became invalid"),
-    "finalityTimeout": ("dropped", "its block was not final in time"),
+    "usurped": ("invalid", "Extrinsic was rendered invalid by another extrinsic"),
+    "dropped": ("dropped", "Extrinsic dropped from the pool due to exceeding limits"),
+    "invalid": ("invalid", "Extrinsic marked as invalid"),
+    "finalityTimeout": ("dropped", "Maximum number of finality watchers has been reached"),
 }
 
 
@@ -98,7 +98,7 @@ async def stop(_ctx: RpcContext, caller: Caller, operation_id: str) -> Json:
     scope = caller.session.broadcasts.pop(operation_id, None)
     caller.session.broadcast_bytes.pop(operation_id, None)
     if scope is None:
-        raise invalid_params("no broadcast of this connection has this operation id")
+        raise RpcError(INVALID_PARAMS, "Invalid operation id")
     scope.cancel()
     return None
 
@@ -129,13 +129,12 @@ async def submit_and_watch(ctx: RpcContext, sink: Sink, transaction: bytes) -> N
 
 
 def _refusal(error: RpcError) -> dict[str, Json]:
-    event = {IMMEDIATELY_DROPPED: "dropped", VERIFICATION: "error"}.get(error.code, "invalid")
-    return {"event": event, "error": str(error)}
+    return {"event": "dropped" if error.code in _DROPPED else "invalid", "error": str(error)}
 
 
 async def _event(ctx: RpcContext, hash_: Hash, status: Json) -> dict[str, Json] | None:
     """The event for a status of the pool; None where the specification has none."""
-    if status == "ready":
+    if status in ("ready", "future"):
         return {"event": "validated"}
     kind = next(iter(status)) if isinstance(status, Mapping) else status
     if not isinstance(kind, str):

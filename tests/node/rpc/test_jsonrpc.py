@@ -60,7 +60,7 @@ def test_ids_are_echoed_as_they_came(identifier: object) -> None:
 def test_other_ids_are_refused(identifier: object) -> None:
     found = parse(call(id=identifier))
     assert isinstance(found, Rejected)
-    assert (found.id, found.error.code) == (None, -32600)
+    assert (found.id, found.error.code) == (None, -32700)
 
 
 @pytest.mark.parametrize("params", [None, [], {}])
@@ -77,12 +77,25 @@ def test_params_must_be_a_list_or_an_object() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [1, "x", None, call(jsonrpc="1.0"), call(method=3), call(method="m" * 257), {"id": 1}]
+    "value", [call(jsonrpc="1.0"), call(method=3), call(method="m" * 257), {"id": 1}]
 )
-def test_what_is_no_request_is_refused(value: object) -> None:
+def test_what_is_no_request_is_refused_by_its_id(value: object) -> None:
     found = parse(value)
     assert isinstance(found, Rejected)
-    assert found.error.code == -32600
+    assert (found.id, found.error.code, found.error.message) == (1, -32600, "Invalid request")
+
+
+@pytest.mark.parametrize("value", [1, "x", None, True, {}, {"jsonrpc": "2.0", "method": 3}])
+def test_what_has_no_id_and_is_no_request_does_not_parse(value: object) -> None:
+    """As with Substrate's server; in a batch it is an invalid request."""
+    found = parse(value)
+    assert isinstance(found, Rejected)
+    assert (found.id, found.error.code, found.error.message) == (None, -32700, "Parse error")
+    inside = parse([value])
+    assert isinstance(inside, Batch)
+    (entry,) = inside.entries
+    assert isinstance(entry, Rejected)
+    assert entry.error.code == -32600
 
 
 def test_a_request_without_id_wants_no_answer() -> None:
@@ -135,7 +148,11 @@ def test_an_answer_above_the_limit_becomes_an_error() -> None:
 def test_the_answers_of_a_batch_are_limited_together() -> None:
     one = jsonrpc.success(1, "x" * 100, LIMITS)
     assert orjson.loads(jsonrpc.batch([one], LIMITS) or b"") == [orjson.loads(one)]
-    assert orjson.loads(jsonrpc.batch([one, one], LIMITS) or b"")["error"]["code"] == -32008
+    assert orjson.loads(jsonrpc.batch([one, one], LIMITS) or b"")["error"] == {
+        "code": -32011,
+        "message": "The batch response was too large",
+        "data": "Exceeded max limit of 256",
+    }
     assert jsonrpc.batch([], LIMITS) is None
 
 

@@ -69,6 +69,12 @@ def test_null_stands_for_a_parameter_left_out() -> None:
     assert everything.arguments(["0x", None, None, None, None, None, None])[0] == b""
 
 
+def test_what_comes_after_the_last_parameter_is_left_alone() -> None:
+    """As with Substrate's server: some clients send more than a method takes."""
+    given: list[Json] = ["0x", None, 1, None, False, None, 1, {"any": [1]}]
+    assert everything.arguments(given) == [b"", None, 1, None, False, None]
+
+
 @pytest.mark.parametrize("text", ["12", "0xc", 12])
 def test_numbers_come_in_three_forms(text: object) -> None:
     assert everything.arguments(["0x", None, text])[2] == 12
@@ -93,7 +99,6 @@ def test_numbers_come_in_three_forms(text: object) -> None:
         ["0x", None, 1, "0x"],
         ["0x", None, 1, [1]],
         ["0x", None, 1, None, 1],
-        ["0x", None, 1, None, False, None, 1],
         {"data": "0x", "other": 1},
     ],
 )

@@ -212,7 +212,7 @@ def test_a_batch_of_large_answers_stops_at_the_limit() -> None:
             entry = call("t_large", LIMIT * 2 // 5).decode()
             status, found = await post(server, f"[{','.join([entry] * 5)}]".encode())
             assert status == 200
-            assert found["error"]["code"] == -32008
+            assert found["error"]["code"] == -32011
             assert server.dispatcher.counters.ended_count == 3  # the third is one too many
 
     run(test)
@@ -558,31 +558,54 @@ def test_a_slow_reader_loses_events_not_the_node() -> None:
     run(main)
 
 
-def test_a_message_above_the_limit_closes_the_socket() -> None:
+TOO_BIG = {
+    "code": -32007,
+    "message": "Request is too big",
+    "data": f"Exceeded max limit of {LIMIT}",
+}
+
+
+@pytest.mark.parametrize("parts", [1, 9, 40])
+def test_a_message_above_the_limit_is_refused_and_the_socket_goes_on(parts: int) -> None:
+    """As with Substrate's node: a client that is cut off would only come back and send it again."""
+
     async def main() -> None:
         async with serving() as server:
             socket = await Socket.open(server)
-            with trio.move_on_after(5):
-                with suppress(trio.BrokenResourceError):
-                    await socket.send(TextMessage(data=" " * (LIMIT + 1)))
-            event = await socket.event()
-            assert isinstance(event, CloseConnection)
-            assert event.code == 1009
+            for _ in range(2):
+                for part in range(parts):
+                    data = " " * (LIMIT + 1 if parts == 1 else LIMIT // 8)
+                    last = part == parts - 1
+                    await socket.send(TextMessage(data=data, message_finished=last))
+                refused = await socket.message()
+                assert (refused["id"], refused["error"]) == (None, TOO_BIG)
+                await socket.ask("t_echo", 1)
+                assert (await socket.message())["result"] == 1, "and it is refused once"
+            assert server.dispatcher.receiving.held_bytes == 0
 
     run(main)
 
 
-def test_fragments_of_one_message_are_limited_together() -> None:
+def test_what_is_left_of_a_refused_message_holds_nothing_and_has_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(websocket_module, "PING_S", 0.05)
+    monkeypatch.setattr(websocket_module, "MESSAGE_S", 0.3)
+
     async def main() -> None:
         async with serving() as server:
             socket = await Socket.open(server)
-            for _ in range(9):
-                try:
-                    await socket.send(TextMessage(data=" " * 8192, message_finished=False))
-                except trio.BrokenResourceError:
-                    break
-            event = await socket.event()
-            assert isinstance(event, CloseConnection)
+            await socket.send(TextMessage(data=" " * (LIMIT + 1), message_finished=False))
+            assert (await socket.message())["error"] == TOO_BIG
+
+            async def go_on() -> None:
+                while True:
+                    assert server.dispatcher.receiving.held_bytes == 0
+                    await socket.send(TextMessage(data=" " * LIMIT, message_finished=False))
+                    await trio.sleep(0.01)
+
+            with pytest.raises(trio.BrokenResourceError):
+                await go_on()
 
     run(main)
 

@@ -45,10 +45,8 @@ def test_values_at_any_kept_block(net: Net) -> None:
         ("state_getMetadata", [UNKNOWN]),
         ("state_getRuntimeVersion", [UNKNOWN]),
         ("state_getKeysPaged", ["0x", 1, None, UNKNOWN]),
-        ("state_queryStorageAt", [["0x00"], UNKNOWN]),
         ("state_call", ["Core_version", "0x", UNKNOWN]),
         ("state_getReadProof", [["0x00"], UNKNOWN]),
-        ("state_queryStorage", [["0x00"], UNKNOWN]),
         ("state_call", ["Nothing_here", "0x"]),
         ("state_call", ["AccountNonceApi_account_nonce", "0x00"]),
         ("state_call", ["Core_version", "0x00"]),
@@ -180,6 +178,61 @@ def test_a_subscription_shows_changed_values_only(net: Net) -> None:
     run(net, test)
 
 
+def test_a_subscription_without_keys_shows_all_that_blocks_change(net: Net) -> None:
+    async def test(bench: Bench) -> None:
+        for none in ([], [None]):
+            name = await bench.ask("state_subscribeStorage", *none)
+            parent = net.chain.database.best().hash
+            imported = await bench.author(net.transfer())
+            event = await bench.event()
+            assert event["block"] == hex_of(imported.hash)
+            before, after = (
+                dict(net.chain.database.state_at(block).items())
+                for block in (parent, imported.hash)
+            )
+            keys = sorted({*before, *after})
+            assert event["changes"] == [
+                [hex_of(key), hex_of(after[key]) if key in after else None]
+                for key in keys
+                if before.get(key) != after.get(key)
+            ]
+            assert await bench.ask("state_unsubscribeStorage", name) is True
+
+    run(net, test)
+
+
+def test_a_block_that_changes_too_much_for_an_event_ends_the_subscription(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.rpc.methods.state.CHANGES_MAX", 3)
+
+    async def test(bench: Bench) -> None:
+        await bench.ask("state_subscribeStorage")
+        await bench.author()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert (len(bench.session.outbox), bench.session.outbox.subscription_count) == (0, 0)
+
+    run(net, test)
+
+
+@pytest.mark.parametrize(("most", "fits"), [(-1, False), (0, True)])
+def test_a_list_of_keys_is_limited(
+    net: Net, monkeypatch: pytest.MonkeyPatch, most: int, fits: bool
+) -> None:
+    held = net.chain.database.state_at(net.chain.database.best().hash).keys(ACCOUNTS, 1000)
+    monkeypatch.setattr("node.rpc.methods.state.LISTED_MAX", len(held) + most)
+
+    async def test(bench: Bench) -> None:
+        if fits:
+            assert len(await bench.ask("state_getKeys", hex_of(ACCOUNTS))) == len(held)
+            return
+        with pytest.raises(RpcError, match="count exceeds") as caught:
+            await bench.ask("state_getKeys", hex_of(ACCOUNTS))
+        assert caught.value.code == 4002
+
+    run(net, test, deny_unsafe=True)
+
+
 def test_the_version_is_shown_once_while_it_does_not_change(net: Net) -> None:
     async def test(bench: Bench) -> None:
         await bench.ask("state_subscribeRuntimeVersion")
@@ -192,9 +245,11 @@ def test_the_version_is_shown_once_while_it_does_not_change(net: Net) -> None:
 
 def test_unbounded_reads_are_for_the_operator(net: Net) -> None:
     async def test(bench: Bench) -> None:
-        for method in ("state_getPairs", "state_getKeys", "state_queryStorage"):
+        for method in ("state_getPairs", "state_queryStorage", "state_subscribeStorage"):
+            params = [] if method == "state_subscribeStorage" else ["0x"]
             with pytest.raises(RpcError, match="unsafe"):
-                await bench.ask(method, "0x")
+                await bench.ask(method, *params)
+        assert await bench.ask("state_subscribeStorage", [])
 
     run(net, test, deny_unsafe=True)
 

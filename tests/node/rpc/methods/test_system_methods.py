@@ -125,9 +125,9 @@ def test_peers_are_reserved_while_the_node_runs(net: Net) -> None:
     async def test(bench: Bench) -> None:
         await bench.ask("system_addReservedPeer", "/ip4/10.0.0.1/tcp/30333/p2p/bob")
         assert await bench.ask("system_reservedPeers") == ["bob"]
-        with pytest.raises(RpcError, match="Server error") as refused:
+        with pytest.raises(RpcError, match="no address") as refused:
             await bench.ask("system_addReservedPeer", "bob")
-        assert "no address" in str(refused.value.data)
+        assert refused.value.code == 2002
         await bench.ask("system_removeReservedPeer", "bob")
         assert await bench.ask("system_reservedPeers") == []
 
@@ -237,7 +237,7 @@ def test_finality_is_proved_by_a_justification(net: Net) -> None:
         verify_justification(
             GrandpaJustification.decode(proof.justification), [ALICE_GRANDPA.public], 0
         )
-        with pytest.raises(RpcError, match="not finalized yet"):
+        with pytest.raises(RpcError, match="not yet finalized"):
             await bench.ask("grandpa_proveFinality", 3)
 
     run(net, test)

@@ -133,10 +133,22 @@ def test_a_transaction_that_is_refused_is_invalid(net: Net, make: str) -> None:
         }[make]
         await watch(bench, bad)
         event = await bench.event()
-        assert event["event"] == ("error" if make == "junk" else "invalid")
+        assert event["event"] == "invalid"
         assert event["error"]
         await settle()
         assert bench.session.outbox.subscription_count == 0
+
+    run(net, test)
+
+
+def test_a_transaction_that_waits_for_another_is_validated_like_those_that_do_not(
+    net: Net,
+) -> None:
+    async def test(bench: Bench) -> None:
+        await watch(bench, net.transfer(nonce=1))
+        assert await bench.event() == {"event": "validated"}
+        await bench.ask("author_submitExtrinsic", text(net.transfer(nonce=0)))
+        assert await bench.event() == {"event": "validated"}
 
     run(net, test)
 
