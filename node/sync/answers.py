@@ -8,6 +8,7 @@ an answer, the first block always; ``ANSWER_BYTES_MAX`` with everything else; ab
 ``STATE_BYTES_MAX`` of state; ``READ_KEYS_MAX`` keys of a light client.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from node.database import ChainDatabase, StateDiscarded, UnknownBlock
@@ -31,7 +32,7 @@ from node.network.wire import (
 from node.runtime.shim import shim_reads
 from node.sync.state import encode_compact_proof
 from primitives.digest import GRANDPA_ENGINE
-from primitives.errors import DecodeError
+from primitives.errors import DecodeError, StorageCorrupt
 from primitives.trie import prove_range
 from primitives.types import Hash
 
@@ -54,23 +55,37 @@ HEAP_PAGES_KEY: Final = b":heappages"
 
 
 def blocks(database: ChainDatabase, request: BlockRequest) -> BlockResponse:
-    """The blocks that are here of those that were asked for."""
-    count = min(request.max_blocks or BLOCKS_MAX, BLOCKS_MAX)
+    """The blocks that are here of those that were asked for.
+
+    A damaged record ends the answer, lest one block keep all others of its range from who asks.
+    Raises: StorageCorrupt, if the first block is damaged.
+    """
     found: list[BlockData] = []
+    try:
+        for block in _blocks(database, request):
+            found.append(block)  # noqa: PERF402  what came before the damage is kept
+    except StorageCorrupt:
+        if not found:
+            raise
+    return BlockResponse(tuple(found))
+
+
+def _blocks(database: ChainDatabase, request: BlockRequest) -> Iterator[BlockData]:
+    count = min(request.max_blocks or BLOCKS_MAX, BLOCKS_MAX)
     body_bytes = total_bytes = extrinsics = 0
     start = request.start
     hash_ = database.canonical_hash(start) if isinstance(start, int) else start
     below: Hash | None = None
-    while hash_ is not None and len(found) < count:
-        header = database.header(hash_)
-        if header is None or (below is not None and header.parent_hash != below):
-            break
+    for done in range(count):
+        header = None if hash_ is None else database.header(hash_)
+        if hash_ is None or header is None or (below is not None and header.parent_hash != below):
+            return
         raw = header.encode() if BlockFields.HEADER in request.fields else None
         body = None
         if BlockFields.BODY in request.fields:
             body = database.body(hash_)
             if body is None:
-                break
+                return
         proof = None
         if BlockFields.JUSTIFICATION in request.fields:
             proof = database.justification(hash_)
@@ -79,15 +94,14 @@ def blocks(database: ChainDatabase, request: BlockRequest) -> BlockResponse:
         total_bytes += len(raw or b"") + sum(map(len, body or ())) + len(proof or b"")
         extrinsics += len(body or ())
         is_long = body_bytes > BODY_BYTES_MAX or total_bytes > ANSWER_BYTES_MAX
-        if found and (is_long or extrinsics > BODIES_MAX):
-            break
-        found.append(BlockData(hash_, raw, body, proofs))
+        if done and (is_long or extrinsics > BODIES_MAX):
+            return
+        yield BlockData(hash_, raw, body, proofs)
         number = int(header.number)
         if request.direction is Direction.ASCENDING:
             below, hash_ = hash_, database.canonical_hash(number + 1)
         else:
             hash_ = header.parent_hash if number else None
-    return BlockResponse(tuple(found))
 
 
 def state(database: ChainDatabase, request: StateRequest) -> StateResponse:

@@ -136,11 +136,15 @@ class Wants:
     def failed(self, want: Want, peer: str) -> None:
         """This peer did not bring it; without others that have it, it is dropped."""
         want.asked.pop(peer, None)
-        if not want.sources and not want.asked and not want.is_ordered:
-            self.drop(want.block.hash)
+        if not want.is_ordered:
+            self._drop_if_hopeless(want)
 
     def reopen(self, want: Want) -> None:
         """What came was not imported: it is asked for again, if anybody else has it."""
         want.is_ordered = False
-        if not want.sources and not want.asked:
+        self._drop_if_hopeless(want)
+
+    def _drop_if_hopeless(self, want: Want) -> None:
+        # Another one for the same block, which came later, has peers of its own.
+        if not want.sources and not want.asked and self._wants.get(want.block.hash) is want:
             self.drop(want.block.hash)

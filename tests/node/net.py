@@ -143,9 +143,10 @@ def new_net(
     finalizes: bool = True,
     keys: Sequence[KeyPair] = (ALICE_GRANDPA,),
     authorities: tuple[KeyPair, ...] | None = None,
+    kv: MemoryKv | None = None,
 ) -> Net:
-    """A chain at block 0: the development chain, or one like it with other authors."""
+    """A chain at block 0, in ``kv``: the development chain, or one like it with other authors."""
     state = dev_state() if authorities is None else state_of(authorities)
-    database = ChainDatabase(MemoryKv(), state_pruning=256)
+    database = ChainDatabase(kv or MemoryKv(), state_pruning=256)
     database.initialise(genesis_header(genesis_state_root(state)), state)
     return Net(Chain(database, FinalityKeys(None, keys), finalizes=finalizes))

@@ -30,11 +30,12 @@ from node.sync.answers import HEAP_PAGES_KEY
 from node.sync.limits import WARP_COUNTS, PeerBudget
 from node.sync.serving import serve_requests
 from pallets.system import CODE_KEY, System
+from primitives.errors import StorageCorrupt
 from primitives.hashing import blake2_256
 from primitives.header import Header
 from primitives.trie import ordered_root, verify_proof
 from primitives.types import Hash
-from tests.node.net import ALICE, dev_state
+from tests.node.net import ALICE, dev_state, new_net
 from tests.node.sync.chains import long_chain
 
 LENGTH = 200
@@ -225,6 +226,28 @@ def test_a_damaged_record_is_refused_and_the_rest_is_served() -> None:
         assert node.reputation("asker") == 0
 
     trio.run(main)
+
+
+def test_a_damaged_block_keeps_no_other_of_its_range_from_peers() -> None:
+    kv = MemoryKv()
+    net = new_net(kv=kv)
+    for _ in range(5):
+        net.author()
+    damaged = net.chain.database.canonical_hash(3)
+    assert damaged is not None
+    batch = Batch()
+    batch.put(BODY + damaged, b"rotten")
+    kv.write(batch, sync=True)
+    database = ChainDatabase(kv)
+
+    def asked(start: int, direction: Direction) -> list[int]:
+        return numbers(answers.blocks(database, BlockRequest(ALL, start, direction, 9)))
+
+    assert asked(1, Direction.ASCENDING) == [1, 2]
+    assert asked(5, Direction.DESCENDING) == [5, 4]
+    assert asked(4, Direction.ASCENDING) == [4, 5]
+    with pytest.raises(StorageCorrupt):
+        asked(3, Direction.ASCENDING)
 
 
 # State.

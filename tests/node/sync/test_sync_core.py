@@ -180,6 +180,25 @@ def test_a_vote_for_an_unknown_block_fetches_it() -> None:
     assert rig.give(wanted) == []
 
 
+@pytest.mark.parametrize("late", ["nothing", "silence"])
+def test_a_late_failure_of_a_liar_does_not_undo_what_others_were_asked(late: str) -> None:
+    rig, block, junk = Rig(), child(GENESIS), child(GENESIS, BAD)
+    rig.join("liar", GENESIS)
+    asked = request_of(rig.announce("liar", junk))
+    rig.give(arrived(asked, junk))
+    wanted = BlockId(block.hash(), 1)
+    first = request_of(rig.give(FetchWanted("liar", wanted)))
+    assert costs(rig.give(ImportFailed(junk.hash(), Failure.BAD))) == [Cost.BAD_BLOCK]
+    rig.join("honest", GENESIS)
+    second = request_of(rig.give(FetchWanted("honest", wanted)))
+    if late == "nothing":
+        rig.give(BlocksArrived(first.request_id, ()))
+    else:
+        rig.give(RequestFailed(first.request_id, NotAsked.TIMED_OUT))
+    effects = rig.give(arrived(second, block))
+    assert [each.blocks[0].header for each in effects if isinstance(each, ImportBlocks)] == [block]
+
+
 @pytest.mark.parametrize(
     ("ahead", "cost"), [(FUTURE_SLOTS_KEPT + 1, Cost.UNKNOWN_ANCESTOR), (None, Cost.BAD_BLOCK)]
 )
