@@ -25,10 +25,10 @@ of the last completed one. A peer that does not know what is final gets our last
 *Hostile peers*: a message costs a lookup until its set, round, voter and novelty are right, and
 0.1 ms for each signature then. A peer that claims to be ahead and does not answer is asked less and
 less; one that asks gets an answer of some size twice in ``repeat_ms``. Kept are: the votes of three
-rounds (two of a kind for each voter, see ``waiting``), ``COMMITS_MAX`` commits for unknown blocks,
-``PEERS_MAX`` peers, and one commit for each of ``SETS_KEPT`` sets. Only what an honest voter would
-not have passed on is an ``Offence``. Equivocation, lateness, unknown blocks and stale sets are
-data, not errors.
+rounds (two of a kind for each voter, see ``waiting``), ``COMMITS_MAX`` commits and one state of a
+round for unknown blocks, ``PEERS_MAX`` peers, and one commit for each of ``SETS_KEPT`` sets. Only
+what an honest voter would not have passed on is an ``Offence``. Equivocation, lateness, unknown
+blocks and stale sets are data, not errors.
 """
 
 from collections import deque
@@ -150,6 +150,15 @@ class _Asked:
     until_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class _EarlyState:
+    """A state of a round that a peer sent, and the block for which it waits."""
+
+    peer: str
+    message: CatchUpMessage
+    block: bytes
+
+
 @dataclass(slots=True)
 class _Play:
     """A round that is being played, and our part in it."""
@@ -185,6 +194,7 @@ class Voter:
         self._finalized = finalized
         self._generation = 0
         self._asked: _Asked | None = None
+        self._early: _EarlyState | None = None
         self._repeat_at = now_ms
         self._repeated = 0
         self._take_set(authorities, set_id, finalized)
@@ -271,7 +281,7 @@ class Voter:
         self._voters = Voters.of(authorities)
         self._waiting = WaitingVotes()
         self._waiting_commits = WaitingCommits()
-        self._asked = None
+        self._asked = self._early = None
         self._last = _Play(Round.genesis(base, self._voters, self._chain), self._now)
         self._play = _Play(Round(1, base, self._voters, self._chain), self._now)
         for old in [old for old in self._commits if old + SETS_KEPT <= set_id]:
@@ -425,6 +435,9 @@ class Voter:
             self._place(number, signed, None, relay=True)
         for peer, message in self._waiting_commits.take_all():
             self._on_commit(peer, message)
+        early = self._early
+        if early is not None and early.block == hash_:
+            self._take_over(early.peer, early.message)
 
     def _on_commit(self, peer: str, message: CommitMessage) -> None:
         if int(message.commit.target_number) <= self._finalized.number:
@@ -490,6 +503,11 @@ class Voter:
         state.owes_answers -= 1
         state.ask_at_ms = 0
         self._asked = None
+        self._take_over(peer, message)
+
+    def _take_over(self, peer: str, message: CatchUpMessage) -> None:
+        """Go on after the round whose state this is, now or when its blocks are here."""
+        self._early = None
         if int(message.catch_up.round) < self._play.votes.number:
             return
         try:
@@ -504,6 +522,7 @@ class Voter:
             self._accuse(peer, Offence.BAD_CATCH_UP)
             return
         except UnknownBlocks as unknown:
+            self._early = _EarlyState(peer, message, unknown.block.hash)
             self._fetch(peer, unknown.block)
             return
         own = self._play.own if done.number == self._play.votes.number else {}

@@ -625,6 +625,31 @@ def test_a_peer_that_is_ahead_is_asked_and_its_answer_is_taken() -> None:
     assert desk.voter.statistics().round == 2
 
 
+def test_a_state_of_a_round_is_taken_over_as_soon_as_its_blocks_are_here() -> None:
+    desk = Desk(known=4)
+    answer = completed(desk, 1, desk.a[5])
+    desk.hear(neighbour(3, 0))
+    assert Fetch(PEER, desk.a[5]) in desk.hear(answer)
+    assert desk.voter.statistics().round == 1
+    assert finals(desk.import_block(desk.a[4])) == []
+    assert finals(desk.import_block(desk.a[5])) == [desk.a[5]]
+    assert desk.voter.statistics().round == 2
+
+
+def test_a_state_that_waited_in_vain_is_forgotten_when_another_comes() -> None:
+    desk = Desk(known=4)
+    early = completed(desk, 1, desk.a[5])
+    desk.hear(neighbour(3, 0))
+    desk.hear(early)
+    desk.tick(40 * T)
+    desk.hear(neighbour(3, 0), "other")
+    desk.hear(completed(desk, 1, desk.a[3]), "other")
+    assert desk.voter.statistics().round == 2
+    for block in desk.a[4:6]:
+        assert offences(desk.import_block(block)) == []
+    assert desk.voter.statistics().round == 2
+
+
 def test_a_peer_one_round_ahead_is_asked_only_when_we_are_stuck() -> None:
     desk = Desk()
     desk.tick(1)
