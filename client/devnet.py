@@ -8,7 +8,8 @@ The processes end with the one that called ``Devnet.start``, whatever happens to
 ``--detach`` a supervisor of its own holds them, see ``supervise``. Of several validators some may
 end, and the network goes on: whether it still makes blocks final is what one wants to see.
 
-Miners and clients use the first validator's RPC.
+Miners know the RPC of all validators, and each prefers another one; ``client.env`` names them all
+for the commands of owners.
 
 Bounds: ``VALIDATORS_MAX`` validators (see `client.validators`);
 ``MINERS_MAX`` miners, because that many accounts are endowed on the development chain;
@@ -22,7 +23,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -30,6 +31,7 @@ from typing import Any, Final
 
 import anyio
 
+from client.addresses import ENDPOINTS_MAX
 from client.chain import ChainClient, ChainError, ChainLimits
 from client.processes import (
     ProcessRecord,
@@ -70,6 +72,8 @@ STATE: Final = "devnet.json"
 SPEC: Final = "chain-spec.json"
 RESTART: Final = "restart"
 """Directory of requests: a file with the name of a validator asks for it to be started."""
+CLIENT_PROFILE: Final = "client.env"
+"""For a shell to read: the addresses of all validators, where commands look for them."""
 SUPERVISOR_LOG: Final = "supervisor.log"
 MINERS_MAX: Final = 32
 MINER_PORTS_FROM: Final = 30_000
@@ -181,6 +185,7 @@ class Devnet:
             self._start_validators(spec)
             for member in self._state.validators:
                 self._wait(f"{member.name}'s first final block", self._is_in_step, member.rpc)
+            self._write_profile()
             self._start_miners()
             self._wait("miners with certified space", self._has_idle_miners, self.rpc)
         except BaseException:
@@ -324,7 +329,13 @@ class Devnet:
         member.rpc, member.peer_id = seat.rpc, seat.peer_id
         return member
 
+    def _write_profile(self) -> None:
+        members = self._require_state().validators[:ENDPOINTS_MAX]
+        addresses = ",".join(member.rpc for member in members)
+        (self._base / CLIENT_PROFILE).write_text(f"export CESS_RPC={addresses}\n")
+
     def _start_miners(self) -> None:
+        nodes = [member.rpc for member in self._require_state().validators]
         port = MINER_PORTS_FROM
         for index in range(self.plan.miners):
             name = f"miner{index}"
@@ -333,7 +344,7 @@ class Devnet:
             directory = self._base / "miners" / name
             directory.mkdir(parents=True, exist_ok=True)
             config = directory / "miner.toml"
-            config.write_text(_miner_config(self.rpc, index, port, endpoint, self.plan.idle_plots))
+            config.write_text(_miner_config(nodes, index, port, endpoint, self.plan.idle_plots))
             arguments = [*_CESS, "miner", "run", "--config", str(config)]
             member = self._spawn(name, arguments, directory / "data", directory / "miner.log")
             member.endpoint = endpoint
@@ -640,11 +651,14 @@ def _miner_account(index: int) -> AccountId:
     return KeyPair.from_suri(f"//Miner{index}").account_id
 
 
-def _miner_config(rpc: str, index: int, port: int, endpoint: str, idle_plots: int) -> str:
+def _miner_config(
+    nodes: Sequence[str], index: int, port: int, endpoint: str, idle_plots: int
+) -> str:
+    first = index % len(nodes)
     return "".join(
         f"{name} = {json.dumps(value)}\n"
         for name, value in {
-            "rpc": rpc,
+            "rpc": [*nodes[first:], *nodes[:first]][:ENDPOINTS_MAX],
             "suri": f"//Miner{index}",
             "data_dir": "data",
             "space": SPACE,

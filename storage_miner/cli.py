@@ -22,7 +22,6 @@ PLANCK_DECIMALS = 18
 MONEY = {"balance", "collateral", "debt", "reward_total", "reward_paid"}
 
 _FLAGS: tuple[tuple[str, Any, str], ...] = (
-    ("--rpc", str, "WebSocket URL of a node."),
     ("--suri", str, "A development key such as //Alice; real keys lie in key files."),
     ("--keyfile", click.Path(path_type=Path), "Encrypted key file of the miner."),
     ("--password-file", click.Path(path_type=Path), "File with the key file's password."),
@@ -48,6 +47,11 @@ def _options(flags: tuple[tuple[str, Any, str], ...]) -> Callable[[Command], Com
     def decorate(command: Command) -> Command:
         for name, kind, text in reversed(flags):
             command = click.option(name, type=kind, default=None, help=text)(command)
+        command = click.option(
+            "--rpc",
+            multiple=True,
+            help="WebSocket URL of a node; several, preferred first, with commas or by repeating.",
+        )(command)
         command = click.option(
             "--config",
             "config_path",

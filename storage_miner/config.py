@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from client.addresses import parse_endpoints
 from primitives.errors import CessError
 
 from .errors import ConfigInvalid, KeyUnusable
@@ -64,7 +65,7 @@ T = TypeVar("T")
 class MinerConfig:
     """All settings, checked. Units: bytes where the name says so."""
 
-    rpc: str
+    rpc: tuple[str, ...]
     data_dir: Path
     space: int
     suri: str | None = None
@@ -131,7 +132,7 @@ KEYS = tuple(field.name for field in fields(MinerConfig))
 
 
 def load(path: Path | None, flags: Mapping[str, object], *, needs_disk: bool = True) -> MinerConfig:
-    """The settings of a file, with those of `flags` that are not None over them.
+    """The settings of a file, with those of `flags` that were given over them.
 
     Commands that only speak to the chain do not need `data_dir` and `space`.
     Raises: ConfigInvalid.
@@ -139,7 +140,7 @@ def load(path: Path | None, flags: Mapping[str, object], *, needs_disk: bool = T
     settings: dict[str, object] = {}
     if path is not None:
         settings = read_file(path)
-    settings.update({key: value for key, value in flags.items() if value is not None})
+    settings.update({key: value for key, value in flags.items() if value not in (None, ())})
     if not needs_disk and "volumes" not in settings:
         settings = {"data_dir": ".", "space": SPACE_BYTES_MIN, **settings}
     return from_mapping(settings, base=Path() if path is None else path.parent)
@@ -282,11 +283,13 @@ def _text(value: object) -> str:
     return value
 
 
-def _rpc(value: object) -> str:
-    url = _text(value)
-    if urlsplit(url).scheme not in ("ws", "wss") or not urlsplit(url).hostname:
-        raise ValueError(f"{url!r} is no WebSocket URL; it looks like ws://127.0.0.1:9944")
-    return url
+def _rpc(value: object) -> tuple[str, ...]:
+    """One address, several with commas between them, or a list; the preferred one first."""
+    return parse_endpoints([_text(item) for item in _items(value)])
+
+
+def _items(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _endpoint(value: object) -> str:

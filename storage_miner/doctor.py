@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from client.chain import ChainClient, ChainLimits
+from client.chain import ChainClient, ChainLimits, EndpointReport, Standing
 from primitives.crypto.ss58 import ss58_encode
 from primitives.errors import CessError
 from proofs.pois.params import plot_temp_bytes_max
@@ -50,8 +50,9 @@ async def examine_miner(config: MinerConfig) -> list[dict[str, Any]]:
         async with ChainClient.open(config.rpc, limits=LIMITS) as client:
             chain = ClientChain(client, key)
             facts = await chain.facts()
+            for report in await client.look_at_endpoints():
+                _check_node(report, found)
             header = await client.header()
-            found.add("node", True, f"{config.rpc} is at block {int(header.number)}")
             view = await chain.view(Head(int(header.number), header.hash()))
             if view.info is None:
                 units = config.declared_units or 1
@@ -73,6 +74,15 @@ async def examine_miner(config: MinerConfig) -> list[dict[str, Any]]:
         return found.checks
     await _check_speed(config, facts, block_ms, found)
     return found.checks
+
+
+def _check_node(report: EndpointReport, found: _Findings) -> None:
+    if report.standing is not Standing.good:
+        found.add("node", False, f"{report.url}: {report.why or report.standing.value}")
+        return
+    heights = f"is at block {report.best}, final {report.finalized}"
+    lag = f", {report.lag_blocks} behind the others" if report.lag_blocks else ""
+    found.add("node", True, f"{report.url} {heights}{lag}{'; in use' if report.is_in_use else ''}")
 
 
 def _check_disk(config: MinerConfig, found: _Findings) -> None:

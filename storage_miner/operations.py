@@ -21,6 +21,7 @@ from .errors import ConfigInvalid, MinerError
 from .facts import ChainFacts, Ended, MinerView, Outcome
 from .lifecycle import PHASES, Phase, collateral_for
 from .plots import Plots, pause_plotting, resume_plotting
+from .status_api import nodes_told
 from .store import AwayVolume, Volumes, open_volumes
 from .store.scrub import Finding, examine
 from .store.volumes import AWAY_GRACE_S
@@ -44,6 +45,7 @@ async def read_status(config: MinerConfig) -> dict[str, Any]:
         document = _on_chain(view, facts)
         document["account"] = ss58_encode(key.account_id)
         document["balance"] = str(int(await chain.free_balance()))
+        document["nodes"] = nodes_told(await client.look_at_endpoints())
         reward = await client.read(Sminer.reward_map, key.account_id)
         if reward is not None:
             document["reward_total"] = str(int(reward.total_reward))

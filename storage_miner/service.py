@@ -12,13 +12,14 @@ Bounds: INBOX_MAX facts wait; the cores bound the orders under way.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 import structlog
 import trio
 
+from client.chain import EndpointReport
 from primitives.errors import CessError
 from primitives.types import AccountId, Bytes48, FragmentHash
 
@@ -86,6 +87,7 @@ class Daemon:
         plots_max: int | None = None,
         restores: bool = True,
         rebuilder: Rebuilder | None = None,
+        nodes: Callable[[], Sequence[EndpointReport]] = tuple,
     ) -> None:
         self.account = account
         self._chain = chain
@@ -93,6 +95,7 @@ class Daemon:
         self._volumes = volumes
         self._pool = pool
         self._wish = wish
+        self._nodes = nodes
         self._restores = restores
         self._rebuilder = rebuilder or Rebuilder(facts.fragment_bytes)
         self._plots = Plots(volumes, facts.genesis, account, facts.plot_k)
@@ -163,6 +166,7 @@ class Daemon:
             custody=self.custody,
             restoral=self.restoral,
             pool=self._pool,
+            nodes=self._nodes(),
         )
 
     def _volume_reports(self) -> list[dict[str, Any]]:

@@ -5,20 +5,20 @@ or removed, and the volumes are unlocked. A second signal ends at once. A part o
 cannot be kept alive ends the process with an error.
 """
 
+import math
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 import trio
 
-from client.chain import ChainClient, ChainLimits, ChainUnreachable
+from client.chain import ChainClient, ChainLimits
 from primitives.crypto.keys import KeyPair
 from primitives.crypto.ss58 import ss58_encode
 
@@ -33,7 +33,6 @@ from .service import Daemon
 from .store import Volumes, open_volumes
 
 BACKLOG = 128
-CONNECT_RETRY_S = 2.0
 GRACE_S = 5.0
 STALL_TIMEOUT_MS = 30_000
 """A reader that takes nothing for so long loses its connection; the kernel sees to it, because the
@@ -41,7 +40,8 @@ server's sending cannot be interrupted."""
 
 EXIT_S = 15.0
 """So long after a signal the process ends whatever hangs; all that was promised is on the disk."""
-LIMITS = ChainLimits(connections_max=2)
+LIMITS = ChainLimits(connections_max=2, connect_timeout_s=math.inf)
+"""A miner waits for its nodes however long they are away."""
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,10 @@ async def _serve(
         log.info("unfinished files removed", count=volumes.swept)
     for item in volumes.away(int(time.time())):
         log.error("volume away", path=item.path, reason=item.reason)
-    async with connected(config.rpc) as client, open_pool(config.workers) as pool:
+    # With one node the volumes themselves say what to do when it follows another chain.
+    genesis = None if len(config.rpc) == 1 else volumes.genesis
+    opening = ChainClient.open(config.rpc, limits=LIMITS, genesis=genesis)
+    async with opening as client, open_pool(config.workers) as pool:
         chain = ClientChain(client, key)
         facts = await chain.facts()
         volumes.bind(facts.genesis, key.account_id)
@@ -98,6 +101,7 @@ async def _serve(
             scrub_rate=config.scrub_rate,
             plots_max=config.idle_plots,
             restores=config.restore,
+            nodes=client.endpoints,
         )
         async with trio.open_nursery() as nursery:
             server = HttpServer(
@@ -123,25 +127,6 @@ async def _serve(
                 while daemon.transfers.uploads:
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def connected(rpc: str) -> AsyncIterator[ChainClient]:
-    """A client of the node, as soon as there is one."""
-    while True:
-        manager = ChainClient.open(rpc, limits=LIMITS)
-        try:
-            client = await manager.__aenter__()
-        except ChainUnreachable as error:
-            log.warning("waiting for the node", error=str(error))
-            await trio.sleep(CONNECT_RETRY_S)
-        else:
-            break
-    try:
-        yield client
-    finally:
-        with trio.CancelScope(shield=True):
-            await manager.__aexit__(None, None, None)
 
 
 def listen(host: str, port: int) -> socket.socket:

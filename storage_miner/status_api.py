@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from client.chain import EndpointReport
 from pallets.sminer.types import MinerInfo
 from primitives.crypto.ss58 import ss58_encode
 
@@ -46,6 +47,7 @@ def report(
     custody: Custody,
     restoral: Restoral,
     pool: ProverPool,
+    nodes: Sequence[EndpointReport] = (),
 ) -> dict[str, Any]:
     """The whole document. Reads memory only."""
     deal, plot = deals.statistics(), idle.statistics()
@@ -60,6 +62,7 @@ def report(
         "reason": _silence(head_age_s) or lifecycle.reason or kept.reason,
         "block": None if view is None else view.number,
         "block_age_s": None if head_age_s is None else round(head_age_s, 1),
+        "nodes": nodes_told(nodes),
         **_registered(None if view is None else view.info),
         "fragments": fragments,
         "uploads": uploads,
@@ -115,6 +118,22 @@ def report(
             "failed": work.failed,
         },
     }
+
+
+def nodes_told(nodes: Sequence[EndpointReport]) -> list[dict[str, Any]]:
+    """Which nodes can be reached, how far behind the others each is, and which one is used."""
+    return [
+        {
+            "url": node.url,
+            "state": node.standing.value,
+            "reason": node.why,
+            "is_in_use": node.is_in_use,
+            "best": node.best,
+            "finalized": node.finalized,
+            "lag_blocks": node.lag_blocks,
+        }
+        for node in nodes
+    ]
 
 
 def _silence(head_age_s: float | None) -> str:

@@ -2,13 +2,7 @@
 
 from client.chain.calls import PreparedCall, prepare
 from client.chain.client import BlockHead, ChainClient
-from client.chain.endpoints import (
-    ENDPOINTS_MAX,
-    EndpointReport,
-    InvalidEndpoints,
-    Standing,
-    parse_endpoints,
-)
+from client.chain.endpoints import EndpointReport, Standing
 from client.chain.errors import (
     CallFailed,
     ChainError,
@@ -26,7 +20,6 @@ from client.chain.limits import ChainLimits
 from client.chain.submit import Receipt
 
 __all__ = [
-    "ENDPOINTS_MAX",
     "BlockHead",
     "CallFailed",
     "ChainClient",
@@ -36,7 +29,6 @@ __all__ = [
     "ChainUnreachable",
     "EndpointReport",
     "EventRecord",
-    "InvalidEndpoints",
     "MetadataMismatch",
     "PreparedCall",
     "Receipt",
@@ -46,6 +38,5 @@ __all__ = [
     "TransactionLost",
     "TransactionRefused",
     "UnknownBlock",
-    "parse_endpoints",
     "prepare",
 ]

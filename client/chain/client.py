@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast, overload
 import anyio
 from substrateinterface import SubstrateInterface
 
+from client.addresses import parse_endpoints
 from client.chain.blocks import (
     BlockHead,
     bytes_of_json,
@@ -25,7 +26,7 @@ from client.chain.blocks import (
 )
 from client.chain.calls import PreparedCall, prepare
 from client.chain.connections import Connections
-from client.chain.endpoints import EndpointReport, parse_endpoints
+from client.chain.endpoints import EndpointReport
 from client.chain.errors import MetadataMismatch, UnknownBlock
 from client.chain.events import EventRecord, read_events
 from client.chain.heads import Heads

@@ -28,10 +28,10 @@ from substrateinterface import SubstrateInterface
 from substrateinterface.exceptions import SubstrateRequestException
 from websocket import WebSocketException, WebSocketPayloadException
 
+from client.addresses import ENDPOINTS_MAX
 from client.chain.blocks import hash_of_json, header_of_json
 from client.chain.bounded_socket import BoundedWebSocket, bounded_class
 from client.chain.endpoints import (
-    ENDPOINTS_MAX,
     BestSeen,
     Changed,
     Endpoints,

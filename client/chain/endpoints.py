@@ -27,14 +27,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
-from urllib.parse import urlsplit
 
+from client.addresses import ENDPOINTS_MAX
 from client.chain.limits import ChainLimits
-from primitives.errors import CessError
 from primitives.types import Hash
 
 __all__ = [
-    "ENDPOINTS_MAX",
     "TELL_EVERY_S",
     "BestSeen",
     "Changed",
@@ -44,7 +42,6 @@ __all__ = [
     "Failed",
     "Final",
     "FinalSeen",
-    "InvalidEndpoints",
     "Look",
     "LookFailed",
     "Looked",
@@ -53,16 +50,10 @@ __all__ = [
     "Sighting",
     "Standing",
     "Unfit",
-    "parse_endpoints",
 ]
 
-ENDPOINTS_MAX: Final = 8
 TELL_EVERY_S: Final = 60.0
 _DOUBLINGS_MAX: Final = 16
-
-
-class InvalidEndpoints(CessError):
-    """What was given is no list of nodes' addresses."""
 
 
 class Standing(Enum):
@@ -474,25 +465,3 @@ class Endpoints:
         if len(self._nodes) == 1:
             return self._nodes[0].why or self._nodes[0].standing.value
         return "; ".join(f"{node.url}: {node.why or node.standing.value}" for node in self._nodes)
-
-
-def parse_endpoints(given: str | Sequence[str]) -> tuple[str, ...]:
-    """The addresses in one text, separated by commas, or in several. Raises: InvalidEndpoints."""
-    texts = [given] if isinstance(given, str) else list(given)
-    found = [part.strip() for text in texts for part in text.split(",")]
-    if not 1 <= len(found) <= ENDPOINTS_MAX:
-        raise InvalidEndpoints(f"give the addresses of 1 to {ENDPOINTS_MAX} nodes")
-    for url in found:
-        try:
-            parts = urlsplit(url)
-            is_url = parts.scheme in ("ws", "wss") and bool(parts.hostname)
-            is_url = is_url and (parts.port is None or parts.port > 0)
-        except ValueError:
-            is_url = False
-        if not is_url:
-            raise InvalidEndpoints(
-                f"{url!r} is no WebSocket URL; it looks like ws://127.0.0.1:9944"
-            )
-    if len(set(found)) != len(found):
-        raise InvalidEndpoints("the same address is given twice")
-    return tuple(found)

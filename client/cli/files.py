@@ -47,7 +47,7 @@ def put(
     suri: str | None,
     keyfile: Path | None,
     password_file: Path | None,
-    rpc: str,
+    rpc: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Encrypt PATH, cut it into fragments and store them; run it again to go on after a break."""
@@ -102,7 +102,7 @@ def get(
     suri: str | None,
     keyfile: Path | None,
     password_file: Path | None,
-    rpc: str,
+    rpc: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Read the file FID into OUT; any 4 of the 12 holders of each segment are enough."""
@@ -144,7 +144,7 @@ def ls(
     suri: str | None,
     keyfile: Path | None,
     password_file: Path | None,
-    rpc: str,
+    rpc: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """List the files of an account; sealed names are shown to their owner."""
@@ -180,7 +180,7 @@ def rm(
     suri: str | None,
     keyfile: Path | None,
     password_file: Path | None,
-    rpc: str,
+    rpc: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Give up the file FID; with its last owner the network forgets it. Cancels an open upload."""
@@ -213,7 +213,7 @@ def show_file(
     suri: str | None,
     keyfile: Path | None,
     password_file: Path | None,
-    rpc: str,
+    rpc: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Show each segment and fragment of FID: who holds it, where, and when it was audited."""

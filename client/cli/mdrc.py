@@ -63,7 +63,7 @@ def claim(
     suri: str | None,
     keyfile: Path | None,
     password_file: Path | None,
-    rpc: str,
+    rpc: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Claim to be the first owner of the work PATH, which you have stored before.
@@ -116,7 +116,7 @@ def claim(
 @click.argument("certificate")
 @chain_options
 @with_errors
-def show(certificate: str, rpc: str, as_json: bool) -> None:
+def show(certificate: str, rpc: tuple[str, ...], as_json: bool) -> None:
     """Show a certificate."""
     from client.works import show_certificate
     from primitives.types import Hash
@@ -135,7 +135,7 @@ def show(certificate: str, rpc: str, as_json: bool) -> None:
 @click.argument("path", type=WORK)
 @chain_options
 @with_errors
-def search(path: Path, rpc: str, as_json: bool) -> None:
+def search(path: Path, rpc: tuple[str, ...], as_json: bool) -> None:
     """Find certificates of the work PATH and of works near to it; only band numbers are asked."""
     from client.works import Search, certificate_document, fingerprint_file, search_works
 

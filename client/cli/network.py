@@ -12,7 +12,7 @@ __all__ = ["network"]
 @click.command()
 @chain_options
 @with_errors
-def network(rpc: str, as_json: bool) -> None:
+def network(rpc: tuple[str, ...], as_json: bool) -> None:
     """Show the best and the finalized block, and every registered miner."""
     from client.overview import network_document
 

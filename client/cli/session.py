@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import click
 
+from client.addresses import InvalidEndpoints, parse_endpoints
 from primitives.errors import CessError
 
 if TYPE_CHECKING:
@@ -82,12 +83,23 @@ def chain_options(command: F) -> F:
     )(command)
     command = click.option(
         "--rpc",
-        default=DEFAULT_RPC,
-        show_default=True,
+        multiple=True,
+        default=(DEFAULT_RPC,),
+        show_default=DEFAULT_RPC,
         envvar="CESS_RPC",
-        help="WebSocket address of a node.",
+        callback=_endpoints,
+        help="WebSocket address of a node; several, preferred first, with commas or by repeating.",
     )(command)
     return json_option(command)
+
+
+def _endpoints(
+    _context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    try:
+        return parse_endpoints(given)
+    except InvalidEndpoints as error:
+        raise click.BadParameter(str(error), param=parameter) from None
 
 
 def key_options(command: F) -> F:
@@ -207,8 +219,8 @@ def with_errors(command: F) -> F:
 
 
 @asynccontextmanager
-async def open_chain(rpc: str) -> "AsyncIterator[ChainClient]":
-    """A client of the node at ``rpc`` with a person's patience."""
+async def open_chain(rpc: tuple[str, ...]) -> "AsyncIterator[ChainClient]":
+    """A client of the nodes at ``rpc`` with a person's patience."""
     from client.chain import ChainClient
 
     async with ChainClient.open(rpc, limits=command_limits()) as chain:

@@ -103,7 +103,7 @@ def list_territories(
     suri: str | None,
     keyfile: Path | None,
     password_file: Path | None,
-    rpc: str,
+    rpc: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """List the territories of an account."""
@@ -132,7 +132,7 @@ def list_territories(
 @territory.command()
 @chain_options
 @with_errors
-def price(rpc: str, as_json: bool) -> None:
+def price(rpc: tuple[str, ...], as_json: bool) -> None:
     """Show the price of a unit of space and its size."""
     from pallets.storage_handler import StorageHandler
 

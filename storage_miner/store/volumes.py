@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
-from primitives.types import Bytes48, FragmentHash
+from primitives.types import Bytes48, FragmentHash, Hash
 
 from .errors import (
     AlreadyReceiving,
@@ -98,6 +98,12 @@ class Volumes:
             volume.bind(genesis, account)
 
     # What is there and what is not.
+
+    @property
+    def genesis(self) -> Hash | None:
+        """Of the chain that they serve; None before the first bind."""
+        bound = [volume.page.genesis for volume in self.volumes if volume.page.genesis is not None]
+        return Hash(bound[0]) if bound else None
 
     @property
     def swept(self) -> int:

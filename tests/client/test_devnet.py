@@ -14,7 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
+from client.addresses import parse_endpoints
 from client.devnet import (
+    CLIENT_PROFILE,
     SPEC,
     STATE,
     Devnet,
@@ -25,6 +27,7 @@ from client.devnet import (
     devnet_restart,
     devnet_status,
 )
+from client.validators import VALIDATORS_MAX
 
 PATIENCE_S = 300
 
@@ -52,9 +55,17 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 def test_miners_get_the_settings_that_they_know() -> None:
     from storage_miner.config import KEYS
 
-    settings = tomllib.loads(_miner_config("ws://h:1", 3, 30_003, "http://127.0.0.1:30003", 4))
+    nodes = ["ws://h:1", "ws://h:2"]
+    settings = tomllib.loads(_miner_config(nodes, 3, 30_003, "http://127.0.0.1:30003", 4))
     assert settings["suri"] == "//Miner3"
+    assert settings["rpc"] == ["ws://h:2", "ws://h:1"]
     assert set(settings) <= set(KEYS)
+
+
+def test_a_network_of_many_validators_gives_no_more_nodes_than_a_client_takes() -> None:
+    nodes = [f"ws://h:{port}" for port in range(1, VALIDATORS_MAX + 1)]
+    text = _miner_config(nodes, 9, 30_003, "http://127.0.0.1:30003", 4)
+    assert parse_endpoints(tomllib.loads(text)["rpc"])[0] == "ws://h:10"
 
 
 def test_without_a_network_status_fails_and_down_has_nothing_to_do(tmp_path: Path) -> None:
@@ -137,6 +148,8 @@ def test_four_validators_come_up_meet_and_lose_one(tmp_path: Path) -> None:
         assert [item["name"] for item in validators] == ["alice", "bob", "charlie", "dave"]
         assert set(validators[0]) == {"name", "pid", "base_path", "rpc", "peer_id"}
         assert document["rpc"] == validators[0]["rpc"]
+        profile = (base / CLIENT_PROFILE).read_text().strip()
+        assert profile == "export CESS_RPC=" + ",".join(item["rpc"] for item in validators)
         assert len({item["rpc"] for item in validators}) == 4
         # Whoever joins finds them all by the chain spec.
         nodes = json.loads(Path(document["chain_spec"]).read_text())["bootNodes"]

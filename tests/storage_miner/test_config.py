@@ -59,6 +59,9 @@ def test_what_is_no_size(text: str) -> None:
         ({"zzz": 1}, "known keys"),
         ({"rpc": "http://127.0.0.1"}, "`rpc`"),
         ({"rpc": 5}, "`rpc`"),
+        ({"rpc": []}, "`rpc`.*1 to 8"),
+        ({"rpc": ["ws://a:1", 5]}, "`rpc`"),
+        ({"rpc": ["ws://a:1", "ws://a:1"]}, "`rpc`.*twice"),
         ({"rpc": None}, "`rpc` is missing"),
         ({"data_dir": ""}, "`data_dir`"),
         ({"space": "1MiB"}, "`space`"),
@@ -99,7 +102,22 @@ def test_flags_win_over_the_file_and_paths_count_from_it(tmp_path: Path) -> None
         'rpc = "ws://a:1"\ndata_dir = "data"\nspace = "1GiB"\nsuri = "//Alice"\nport = 5\n'
     )
     config = load(path, {"port": 6, "rpc": None})
-    assert (config.port, config.rpc, config.data_dir) == (6, "ws://a:1", tmp_path / "data")
+    assert (config.port, config.rpc, config.data_dir) == (6, ("ws://a:1",), tmp_path / "data")
+
+
+def test_several_nodes_are_a_list_or_a_text_with_commas_and_flags_replace_them(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "miner.toml"
+    path.write_text(
+        'rpc = ["ws://a:1", "ws://b:1"]\ndata_dir = "data"\nspace = "1GiB"\nsuri = "//Alice"\n'
+    )
+    assert load(path, {"rpc": ()}).rpc == ("ws://a:1", "ws://b:1")
+    assert load(path, {"rpc": ("ws://c:1,ws://d:1", "ws://e:1")}).rpc == (
+        "ws://c:1",
+        "ws://d:1",
+        "ws://e:1",
+    )
 
 
 def test_volumes_are_tables_and_their_paths_count_from_the_file(tmp_path: Path) -> None:
@@ -162,7 +180,7 @@ def test_limits_have_limits(settings: dict[str, object]) -> None:
 
 
 def test_commands_without_a_disk_need_no_disk_settings() -> None:
-    assert load(None, {"rpc": "ws://a:1", "suri": "//Alice"}, needs_disk=False).rpc == "ws://a:1"
+    assert load(None, {"rpc": "ws://a:1", "suri": "//Alice"}, needs_disk=False).rpc == ("ws://a:1",)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +202,7 @@ def test_a_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
     path = tmp_path / "miner.toml"
     text = 'rpc = "ws://a:1"\ndata_dir = "data"\nspace = "1GiB"\nsuri = "//Alice"\n#'
     path.write_text(text.ljust(CONFIG_BYTES_MAX, "x"))
-    assert load(path, {}).rpc == "ws://a:1"
+    assert load(path, {}).rpc == ("ws://a:1",)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

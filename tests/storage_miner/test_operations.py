@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from client.chain import CallFailed
+from client.chain import CallFailed, EndpointReport, Standing
 from pallets.audit.types import Holding
 from primitives.digest import Digest
 from primitives.header import Header
@@ -50,6 +50,10 @@ class OneBlockClient(MemoryClient):
     async def finalized_head(self) -> Hash:
         return Hash(bytes(32))
 
+    async def look_at_endpoints(self) -> tuple[EndpointReport, ...]:
+        well = EndpointReport("ws://a:1", Standing.good, "", True, 9, 7, 0)
+        return well, EndpointReport("ws://b:1", Standing.behind, "late", False, 2, 1, 7)
+
     async def submit(self, call: Any, signer: Any, **options: Any) -> None:
         self.submitted.append(call)
         if self.failure is not None:
@@ -63,7 +67,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> OneBlockClient:
     class Opener:
         @staticmethod
         @asynccontextmanager
-        async def open(url: str) -> AsyncIterator[OneBlockClient]:
+        async def open(url: tuple[str, ...]) -> AsyncIterator[OneBlockClient]:
             yield made
 
     monkeypatch.setattr(operations, "ChainClient", Opener)
@@ -73,7 +77,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> OneBlockClient:
 @pytest.fixture
 def config(tmp_path: Path) -> MinerConfig:
     return MinerConfig(
-        rpc="ws://127.0.0.1:9",
+        rpc=("ws://127.0.0.1:9",),
         data_dir=tmp_path / "data",
         space=64 << 20,
         suri="//Miner1",
@@ -90,6 +94,15 @@ async def test_status_of_a_stranger_and_of_a_miner(
     found = await read_status(config)
     assert (found["state"], found["declared_units"], found["daemon"]) == ("working", 1, None)
     assert int(found["balance"]) > 0
+
+
+@pytest.mark.trio
+async def test_status_says_which_nodes_can_be_used_and_how_late_the_others_are(
+    client: OneBlockClient, config: MinerConfig
+) -> None:
+    first, second = (await read_status(config))["nodes"]
+    assert (first["url"], first["state"], first["is_in_use"]) == ("ws://a:1", "good", True)
+    assert (second["state"], second["lag_blocks"], second["reason"]) == ("behind", 7, "late")
 
 
 @pytest.mark.trio
@@ -188,7 +201,7 @@ def two(tmp_path: Path) -> MinerConfig:
     open_volumes(plans, 1).close()
     shutil.rmtree(tmp_path / "b")
     return MinerConfig(
-        rpc="ws://127.0.0.1:9",
+        rpc=("ws://127.0.0.1:9",),
         data_dir=tmp_path / "a",
         space=128 << 20,
         suri="//Miner1",

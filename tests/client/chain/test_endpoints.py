@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 
+from client.addresses import ENDPOINTS_MAX
 from client.chain.endpoints import (
-    ENDPOINTS_MAX,
     TELL_EVERY_S,
     BestSeen,
     Changed,
     Endpoints,
     Failed,
     FinalSeen,
-    InvalidEndpoints,
     Look,
     Looked,
     LookFailed,
@@ -22,7 +21,6 @@ from client.chain.endpoints import (
     Sighting,
     Standing,
     Unfit,
-    parse_endpoints,
 )
 from client.chain.limits import ChainLimits
 from primitives.types import Hash
@@ -383,38 +381,6 @@ def test_reports_say_who_is_used_and_how_far_behind_each_is() -> None:
         "refused",
         None,
     )
-
-
-# Addresses.
-
-
-def test_addresses_come_in_one_text_or_in_several() -> None:
-    assert parse_endpoints("ws://a:1") == ("ws://a:1",)
-    assert parse_endpoints("ws://a:1, wss://b") == ("ws://a:1", "wss://b")
-    assert parse_endpoints(("ws://a:1,ws://b:1", "ws://c:1")) == (
-        "ws://a:1",
-        "ws://b:1",
-        "ws://c:1",
-    )
-    assert len(parse_endpoints(URLS)) == ENDPOINTS_MAX
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        "",
-        "ws://a:1,",
-        "http://a:1",
-        "ws://",
-        "ws://a:x",
-        "ws://a:1,ws://a:1",
-        [],
-        (*URLS, "ws://z:1"),
-    ],
-)
-def test_what_is_no_list_of_nodes_is_refused(given: Any) -> None:
-    with pytest.raises(InvalidEndpoints):
-        parse_endpoints(given)
 
 
 def test_limits_can_be_changed() -> None:
