@@ -10,13 +10,15 @@ hour* is an hour of virtual time of one whole cluster, of four validators or mor
 
 import argparse
 import gc
+import os
 import random
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from node.consensus.grandpa import Timing
 from node.consensus.grandpa.shell import timing_for
@@ -26,9 +28,11 @@ from tests.simulation.ideal import ideal_crypto
 from tests.simulation.network import FAIR, Weather
 from tests.simulation.storage import campaign as storage
 from tests.simulation.tiny import SLOT_MS, Executions, tiny_runtime
+from tests.simulation.workers import outcomes
 from tests.simulation.world import Plan, World
 
 HOUR_MS = 3_600_000
+CORES = os.cpu_count() or 1
 HOURS_TO_A_STORAGE_WORLD = 10
 """After so many cluster-hours a storage network is lived through: a fifth of the time."""
 FAILURES_MAX = 50
@@ -172,6 +176,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=int, default=60, help="virtual minutes of one world")
     parser.add_argument("--seed", type=int, help="one seed only")
     parser.add_argument("--first", type=int, help="the first seed of a campaign; else it is drawn")
+    parser.add_argument("--workers", type=int, default=CORES, help="processes; else one a core")
     parser.add_argument("--shrink", action="store_true", help="drop faults that are not needed")
     options = parser.parse_args()
     length_ms = options.minutes * 60_000
@@ -184,46 +189,74 @@ def main() -> int:
             print("with the fewest faults:")
             print(shrink(outcome.plan, outcome.failure))
         return outcome.failure is not None
-    failures = campaign(options.hours, length_ms, options.first)
+    workers = max(options.workers, 1)
+    failures = campaign(options.hours, length_ms, options.first, workers)
     worlds = max(int(options.hours) // HOURS_TO_A_STORAGE_WORLD, 1)
-    return failures + storage.campaign(worlds, storage.BLOCKS, options.first)
+    return failures + storage.campaign(worlds, storage.BLOCKS, options.first, workers)
 
 
-def campaign(hours: float, length_ms: int, first: int | None) -> int:
+@dataclass
+class Tally:
+    """What a campaign has lived through."""
+
+    lived: float = 0.0
+    seconds: float = 0.0
+    worlds: int = 0
+    finalized: int = 0
+    failures: list[int] = field(default_factory=list)
+    heals: list[int] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """One more world."""
+        self.lived += outcome.hours
+        self.seconds += outcome.seconds
+        self.worlds += 1
+        self.finalized += outcome.finalized
+        self.heals += outcome.heals
+        for name, count in outcome.counts.items():
+            self.counts[name] = self.counts.get(name, 0) + count
+        if outcome.failure is not None:
+            self.failures.append(outcome.plan.seed)
+
+    def summary(self, wall_s: float) -> str:
+        """What a campaign prints in the end."""
+        heals = sorted(self.heals) or [0]
+        each_s, hourly = self.seconds / self.lived, self.lived / wall_s * 3600
+        middle, most = heals[len(heals) // 2], heals[len(heals) * 99 // 100]
+        lines = [
+            f"{self.lived:.1f} cluster-hours in {self.worlds} worlds, {self.finalized} final",
+            f"{each_s:.1f} s of processor time for each, {hourly:.0f} in an hour of the clock",
+            *(f"  {name}: {self.counts[name]}" for name in sorted(self.counts)),
+            f"healed {len(self.heals)} times within (median, 99 %, all) "
+            + ", ".join(f"{heal / 1000:.1f} s" for heal in (middle, most, heals[-1])),
+            f"violations: {len(self.failures)} {sorted(self.failures)}",
+        ]
+        return "\n".join(lines)
+
+
+def campaign(hours: float, length_ms: int, first: int | None, workers: int = 1) -> int:
     """Seeds until so many hours are lived; the count of violations."""
     seed = random.SystemRandom().randrange(1 << 40) if first is None else first
-    print(f"seeds from {seed} on, {length_ms // 60_000} minutes each, python {sys.version[:6]}")
-    lived, seconds, worlds, finalized = 0.0, 0.0, 0, 0
-    failures: list[int] = []
-    heals: list[int] = []
-    counts: dict[str, int] = {}
-    while lived < hours and len(failures) < FAILURES_MAX:
-        outcome = run_seed(seed, length_ms)
-        lived, seconds, worlds = lived + outcome.hours, seconds + outcome.seconds, worlds + 1
-        finalized += outcome.finalized
-        heals += outcome.heals
-        for name, count in outcome.counts.items():
-            counts[name] = counts.get(name, 0) + count
-        if outcome.failure is not None:
-            failures.append(seed)
-            print(report(outcome), flush=True)
-        seed += 1
-        if worlds % 100 == 0:
-            print(f"{lived:.0f} cluster-hours, {len(failures)} violations", flush=True)
-    heals.sort()
     print(
-        f"{lived:.1f} cluster-hours in {worlds} worlds, {finalized} blocks final; "
-        f"{lived / seconds * 60:.0f} cluster-hours per minute of one core"
+        f"seeds from {seed} on, {length_ms // 60_000} minutes each, {workers} at a time, "
+        f"python {sys.version[:6]}",
+        flush=True,
     )
-    for name in sorted(counts):
-        print(f"  {name}: {counts[name]}")
-    if heals:
-        print(
-            f"healed {len(heals)} times: median {heals[len(heals) // 2] / 1000:.1f} s, "
-            f"99 % {heals[len(heals) * 99 // 100] / 1000:.1f} s, most {heals[-1] / 1000:.1f} s"
-        )
-    print(f"violations: {len(failures)} {failures}")
-    return len(failures)
+    tally, began = Tally(), time.monotonic()
+    with closing(outcomes(partial(run_seed, length_ms=length_ms), seed, workers)) as found:
+        for outcome in found:
+            tally.add(outcome)
+            if outcome.failure is not None:
+                print(report(outcome), flush=True)
+            if tally.worlds % 100 == 0:
+                print(
+                    f"{tally.lived:.0f} cluster-hours, {len(tally.failures)} violations", flush=True
+                )
+            if tally.lived >= hours or len(tally.failures) >= FAILURES_MAX:
+                break
+    print(tally.summary(time.monotonic() - began))
+    return len(tally.failures)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ NOTICED_MS = 3000
 BULK_TIMEOUT_MS = int(BULK_TIMEOUT_S * 1000)
 SMALL_TIMEOUT_MS = int(SMALL_TIMEOUT_S * 1000)
 ASK_BYTES = 120
+REFUSAL_BYTES = 20
 ANNOUNCE_BYTES = 250
 BLOCK_BYTES = 300
 
@@ -72,7 +73,7 @@ class Synchroniser:
     def feed(self, what: Input) -> None:
         """Give the core an input and do what it orders."""
         core, world = self.core, self.node.world
-        core.receive(what, self.node.clock())
+        core.receive(what, world.now)
         while (effect := core.next_effect()) is not None:
             match effect:
                 case RequestBlocks(request_id=number, peer=peer, request=request):
@@ -88,7 +89,7 @@ class Synchroniser:
                     world.charged(self.node, int(peer), cost)
         due = core.next_deadline()
         if due is not None:
-            at = max(due - self.node.skew_ms, world.now + 1)
+            at = max(due, world.now + 1)
             if self.tick_at <= world.now or at < self.tick_at:
                 self.tick_at = at
                 world.at(at, self.node, self.on_tick, at)
@@ -127,7 +128,9 @@ class Synchroniser:
         try:
             answer = answers.blocks(node.database, request)
         except StorageCorrupt:
-            return  # as ``Server`` refuses: what rotted stops whoever needs it, not the node
+            # As ``Server`` refuses: what rotted stops whoever needs it, not the node.
+            node.send(peer, "answer", (number, None), REFUSAL_BYTES)
+            return
         for data in answer.blocks:
             header = node.database.header(data.hash)
             assert header is not None, "because it was just read"
@@ -137,12 +140,15 @@ class Synchroniser:
             found = node.traitor.answer(found)
         node.send(peer, "answer", (number, tuple(found)), BLOCK_BYTES * len(found) + 20)
 
-    def on_answer(self, peer: int, number: int, blocks: Pieces) -> None:
+    def on_answer(self, peer: int, number: int, blocks: Pieces | None) -> None:
+        """An answer of a peer, or that it refuses to give one."""
         asked = self.outstanding.get(number)
         if asked is None or asked[0] != str(peer):
             return
         del self.outstanding[number]
-        if asked[1] and not fits(blocks):
+        if blocks is None:
+            self.feed(RequestFailed(number, NotAsked.REFUSED))
+        elif asked[1] and not fits(blocks):
             self.feed(RequestFailed(number, NotAsked.MALFORMED))
         else:
             self.feed(BlocksArrived(number, blocks))

@@ -34,11 +34,13 @@ from node.consensus.grandpa import (
 )
 from node.consensus.grandpa.chain_view import ChainView
 from node.consensus.grandpa.store import VoteStore
+from node.consensus.shell import SECONDARY_DELAY
 from node.consensus.signed_slots import SignedSlots, SlotSigned
-from node.consensus.slots import SlotCore, SlotWait, claim_slot, slot_start
+from node.consensus.slots import SlotClaim, SlotCore, SlotWait, claim_slot, slot_start
 from node.consensus.verification import slot_of
 from node.database import BlockId, ChainDatabase
 from node.txpool.pool import Transaction
+from primitives.digest import Primary
 from primitives.grandpa import (
     Block,
     CatchUpMessage,
@@ -51,6 +53,7 @@ from primitives.header import Header
 from primitives.types import Hash
 from tests.simulation.disk import CrashNow, SimDisk
 from tests.simulation.syncing import ANNOUNCE_BYTES, Synchroniser
+from tests.simulation.tiny import SLOT_MS
 
 if TYPE_CHECKING:
     from tests.simulation.faults import Traitor
@@ -148,7 +151,7 @@ class Validator:
         self.disk.crash()
 
     def clock(self) -> int:
-        """The time as this node sees it."""
+        """The time of day as this node sees it; voter and synchroniser have a stopwatch instead."""
         return self.world.now + self.skew_ms
 
     # Peers.
@@ -162,7 +165,7 @@ class Validator:
         if kind == "vote":
             if isinstance(what, bytes):
                 what = decode_message(what)
-            if self.clock() < self.voter_at and ignores(self.voter, str(peer), what):
+            if self.world.now < self.voter_at and ignores(self.voter, str(peer), what):
                 return
             self.tell(Received(str(peer), what))
         elif kind == "announce":
@@ -196,9 +199,28 @@ class Validator:
         self.world.at(self.world.now + max(wait, 1), self, self.on_slot)
 
     def author(self, parent: Header, slot: int) -> None:
+        """Author in a slot of our own, as the shell does: whoever won it has time to come first."""
         claim = claim_slot(slot, self.chain.epoch_after(parent, slot), [self.babe])
         if claim is None:
             return
+        begin = slot_start(slot, SLOT_MS) + SLOT_MS * SECONDARY_DELAY[0] // SECONDARY_DELAY[1]
+        if self.clock() < begin and not isinstance(claim.pre_digest, Primary):
+            self.world.at(begin - self.skew_ms, self, self.author_second, slot)
+        else:
+            self.seal(parent, claim)
+
+    def author_second(self, slot: int) -> None:
+        """A secondary slot is ours if nobody came before."""
+        parent = self.chain.best_header()
+        if slot_of(parent) >= slot:
+            return
+        claim = claim_slot(slot, self.chain.epoch_after(parent, slot), [self.babe])
+        if claim is not None:
+            self.seal(parent, claim)
+
+    def seal(self, parent: Header, claim: SlotClaim) -> None:
+        """Make the block of a slot."""
+        slot = claim.slot
         try:
             _, imported = self.chain.build(
                 parent,
@@ -299,7 +321,7 @@ class Validator:
             voters.set_id,
             Block(base.hash, base.number),
             signer,
-            now_ms=self.clock(),
+            now_ms=self.world.now,
             timing=self.world.plan.timing,
             record=record,
         )
@@ -314,7 +336,7 @@ class Validator:
         self.is_draining = True
         try:
             while self.inbox:
-                self.voter.receive(self.inbox.popleft(), self.clock())
+                self.voter.receive(self.inbox.popleft(), self.world.now)
                 self.drain()
         finally:
             self.is_draining = False
@@ -356,8 +378,7 @@ class Validator:
                     self.world.misbehaved(self, int(peer), offence)
                 case Conflict():
                     self.world.conflict(self, effect)
-        self.voter_at = self.voter.next_deadline()
-        at = self.voter_at - self.skew_ms
+        self.voter_at = at = self.voter.next_deadline()
         if not self.tick_at or at < self.tick_at or self.tick_at <= self.world.now:
             self.tick_at = max(at, self.world.now + 1)
             self.world.at(self.tick_at, self, self.on_voter_deadline, self.tick_at)
