@@ -74,14 +74,14 @@ from node.database.layout import (
     decode_heads,
     decode_journal,
     decode_root,
+    delete_nodes,
     encode_body,
     encode_format,
     encode_heads,
     encode_journal,
-    encode_node_record,
     encode_root,
-    node_key,
     number_key,
+    put_nodes,
     seal,
     unseal,
 )
@@ -93,6 +93,7 @@ from primitives.errors import DecodeError
 from primitives.header import Header
 from primitives.scale import U8, U32, U64, codec
 from primitives.trie import EMPTY, Ref, Trie, TrieUpdate, root
+from primitives.trie.packed import numbers_of
 from primitives.types import Hash
 
 __all__ = [
@@ -260,8 +261,7 @@ class ChainDatabase:
             self._commit(batch, heads)
             self._tree = BlockTree(BlockId(genesis, 0))
             self._show_flat(heads)
-            for new in update.inserted:
-                self._nodes.hold(new)
+            self._nodes.hold(update)
 
     def _commit(self, batch: Batch, heads: Heads) -> None:
         """Write ``batch`` and the heads, and only then believe it."""
@@ -447,8 +447,7 @@ class ChainDatabase:
             self._commit(batch, heads)
             self._tree.add(block, header.parent_hash)
             self._flat.add(block.hash, header.parent_hash, changes)
-            for new in state.update.inserted:
-                self._nodes.hold(new)
+            self._nodes.hold(state.update)
 
     def _check_import(self, header: Header, block: BlockId, state: PreparedState) -> None:
         if self._fetched is not None:
@@ -598,8 +597,7 @@ class ChainDatabase:
         """Everything about an unfinalized block goes, with what it alone wrote."""
         number = self._tree.number(block)
         assert number is not None, "because it is in the tree"
-        for written in self._journal(block)[0]:
-            batch.delete(node_key(written))
+        delete_nodes(batch, self._journal(block)[0])
         for column in (HEADER, BODY, JUSTIFICATION, STATE, JOURNAL, CHANGES):
             batch.delete(column + block)
         batch.delete(number_key(UNFINALIZED, number) + block)
@@ -624,8 +622,7 @@ class ChainDatabase:
         oldest = int(heads.oldest_state)
         while oldest <= int(heads.finalized_number) - self._state_pruning:
             child = self._final_hash(oldest + 1, heads, chain)
-            for removed in self._journal(child)[1]:
-                batch.delete(node_key(removed))
+            delete_nodes(batch, self._journal(child)[1])
             batch.delete(JOURNAL + child)
             batch.delete(STATE + self._final_hash(oldest, heads, chain))
             oldest += 1
@@ -885,10 +882,9 @@ def _put_justification(batch: Batch, block: Hash, justification: bytes) -> None:
 
 
 def _put_state(batch: Batch, block: Hash, update: TrieUpdate) -> None:
-    for new in update.inserted:
-        batch.put(node_key(new.ref.id), encode_node_record(new))
+    put_nodes(batch, update.inserted)
     key = STATE + block
     batch.put(key, seal(key, encode_root(update.root)))
     journal = JOURNAL + block
-    numbers = tuple(new.ref.id for new in update.inserted)
-    batch.put(journal, seal(journal, encode_journal(numbers, update.removed)))
+    numbers = encode_journal(numbers_of(update.inserted), numbers_of(update.removed))
+    batch.put(journal, seal(journal, numbers))

@@ -13,12 +13,13 @@ from typing import Final
 from node.database.errors import corrupt
 from node.database.flat import put_values, records_of
 from node.database.kv import Batch
-from node.database.layout import NOTE, encode_node_record, node_key, seal
+from node.database.layout import NOTE, delete_nodes, put_nodes, seal
 from node.database.nodes import NodeStore
 from primitives.errors import DecodeError
 from primitives.header import Header
 from primitives.scale import U32, U64, FixedBytes, codec, struct
-from primitives.trie import Ref, Trie
+from primitives.trie import LEAF, Ref, Trie
+from primitives.trie.packed import numbers_of
 from primitives.types import Hash
 
 __all__ = [
@@ -89,12 +90,10 @@ def add_entries(
 ) -> FetchedState:
     """Put a piece's nodes into ``batch``; the new note, which the caller writes with them."""
     update = Trie(nodes, Ref(at.root)).update(dict(entries), nodes.allocate)
-    for new in update.inserted:
-        batch.put(node_key(new.ref.id), encode_node_record(new))
-        nodes.hold(new)
+    put_nodes(batch, update.inserted)
+    nodes.hold(update)
     put_values(batch, side, records_of(update))
-    for number in update.removed:
-        batch.delete(node_key(number))
+    delete_nodes(batch, numbers_of(update.removed))
     return FetchedState(
         target=at.target,
         target_hash=at.target_hash,
@@ -108,9 +107,9 @@ def add_entries(
 
 
 def drop_nodes(batch: Batch, first: int, end: int) -> None:
-    """Delete the nodes with these numbers."""
-    for number in range(first, end):
-        batch.delete(node_key(number))
+    """Delete the nodes with these numbers, branches and leaves."""
+    delete_nodes(batch, range(first, end))
+    delete_nodes(batch, range(first | LEAF, end | LEAF))
 
 
 def encode_gap(above: int, highest: Hash) -> bytes:

@@ -5,15 +5,18 @@ are BLAKE2b-64 of key and content, so that a flipped bit, or a value under anoth
 at the next read. Headers are checked against their own hash, trie nodes against their parent's.
 """
 
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from struct import pack, unpack
 from typing import Final
 
 from node.database.errors import DatabaseFailed, corrupt
+from node.database.kv import Batch
 from primitives.errors import DecodeError
 from primitives.scale import U8, U16, U32, U64, codec, struct
-from primitives.trie import NewNode, Node, Ref
-from primitives.trie.node import HASH_BYTES, NUMBER_BYTES, decode_node, hash_of
+from primitives.trie import Node, Ref
+from primitives.trie.node import HASH_BYTES, NUMBER_BYTES, hash_of
+from primitives.trie.packed import encoding_of, unpack_record
 from primitives.types import Hash
 
 __all__ = [
@@ -35,27 +38,30 @@ __all__ = [
     "VERSION",
     "Format",
     "Heads",
+    "check_node_record",
     "decode_body",
     "decode_format",
     "decode_heads",
     "decode_journal",
     "decode_node_record",
     "decode_root",
+    "delete_nodes",
     "encode_body",
     "encode_format",
     "encode_heads",
     "encode_journal",
-    "encode_node_record",
     "encode_root",
     "mark_key",
     "node_key",
+    "node_key_of",
     "number_key",
+    "put_nodes",
     "seal",
     "unseal",
 ]
 
 MAGIC: Final = b"CESSNODE"
-VERSION: Final = 2
+VERSION: Final = 3
 
 FORMAT_KEY: Final = b"mformat"
 HEADS_KEY: Final = b"mheads"
@@ -166,6 +172,24 @@ def node_key(number: int) -> bytes:
     return NODE + pack(">Q", number)
 
 
+def node_key_of(ref: bytes) -> bytes:
+    """The key of the trie node with this hash and number."""
+    return NODE + ref[: HASH_BYTES - 1 : -1]  # the number's bytes, turned round
+
+
+def put_nodes(batch: Batch, records: Mapping[bytes, bytes]) -> None:
+    """Keep trie nodes; ``records`` are by hash and number."""
+    put = batch.put
+    for ref, record in records.items():
+        put(node_key_of(ref), record)
+
+
+def delete_nodes(batch: Batch, numbers: Iterable[int]) -> None:
+    """Delete the trie nodes with these numbers."""
+    for number in numbers:
+        batch.delete(node_key(number))
+
+
 def mark_key(number: int) -> bytes:
     """The key of the mark that a batch with this number leaves."""
     return MARK + pack(">Q", number)
@@ -211,38 +235,17 @@ def decode_journal(content: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return numbers[:first], numbers[first:]
 
 
-def encode_node_record(new: NewNode) -> bytes:
-    """A trie node: length, encoding, the children's numbers, the value if it is kept by hash."""
-    node = new.node
-    numbers = [child[HASH_BYTES:] for child in node.children or () if type(child) is Ref]
-    value = b"" if node.value_hash is None or node.value is None else node.value
-    return b"".join((pack("<I", len(new.encoding)), new.encoding, *numbers, value))
+def check_node_record(ref: bytes, record: bytes) -> None:
+    """The record must be that of the node with this hash and number. Raises: StorageCorrupt."""
+    if hash_of(encoding_of(record)) != ref[:HASH_BYTES]:
+        named = Ref(ref)
+        raise corrupt(f"trie node {named.id} does not match its hash {named.merkle.hex()}")
 
 
-def decode_node_record(ref: Ref, record: bytes) -> Node:
-    """The node that ``ref`` names. Raises: StorageCorrupt."""
-    at = 4 + int.from_bytes(record[:4], "little")
-    encoding = record[4:at]
-    if hash_of(encoding) != ref[:HASH_BYTES]:
-        raise corrupt(f"trie node {ref.id} does not match its hash {ref.merkle.hex()}")
+def decode_node_record(ref: bytes, record: bytes) -> Node:
+    """The node of a record that was checked. Raises: StorageCorrupt."""
+    number = int.from_bytes(ref[HASH_BYTES:], "little")
     try:
-        node = decode_node(encoding, record[at : at + 16 * NUMBER_BYTES])
+        return unpack_record(record, number)
     except DecodeError as error:
-        raise corrupt(f"trie node {ref.id}: {error}") from error
-    if node is None:
-        raise corrupt(f"trie node {ref.id} is empty")
-    end = at
-    if node.children is not None:
-        # Absent children are None, and those inside the node are nodes.
-        end += NUMBER_BYTES * len([1 for child in node.children if type(child) is Ref])
-    if end > len(record):
-        raise corrupt(f"trie node {ref.id} is cut short")
-    node.id = ref.id
-    value = record[end:]
-    if node.value_hash is not None:
-        if hash_of(value) != node.value_hash:
-            raise corrupt(f"the value in trie node {ref.id} does not match its hash")
-        node.value = value
-    elif value:
-        raise corrupt(f"bytes follow trie node {ref.id}")
-    return node
+        raise corrupt(f"trie node {number}: {error}") from error

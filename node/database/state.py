@@ -12,6 +12,7 @@ from typing import Protocol
 from node.database.errors import StateDiscarded, corrupt
 from node.database.flat import FlatReader, FlatStates, Unknown
 from node.database.nodes import NodeStore
+from primitives.errors import CessError
 from primitives.trie import Node, Ref, Trie, TrieUpdate, differences
 from primitives.types import Hash
 
@@ -29,21 +30,35 @@ class StateKeeper(Protocol):
 class _Reader:
     """Nodes for the readers of one block's state."""
 
-    __slots__ = ("_block", "_find", "_keeper")
+    __slots__ = ("_block", "_find", "_find_record", "_keeper")
 
     def __init__(self, store: NodeStore, keeper: StateKeeper, block: Hash) -> None:
         self._find = store.find
+        self._find_record = store.find_record
         self._keeper = keeper
         self._block = block
 
     def node(self, ref: Ref) -> Node:
         """The node that ``ref`` names. Raises: StateDiscarded, StorageCorrupt."""
         node = self._find(ref)
-        if node is not None:
-            return node
+        if node is None:
+            raise self._gone(ref)
+        return node
+
+    def record(self, ref: bytes) -> bytes:
+        """The record of the branch with this hash and number.
+
+        Raises: StateDiscarded, StorageCorrupt.
+        """
+        record = self._find_record(ref)
+        if record is None:
+            raise self._gone(Ref(ref))
+        return record
+
+    def _gone(self, ref: Ref) -> CessError:
         if self._keeper.keeps_state(self._block):
-            raise corrupt(f"trie node {ref.id} of the state of block {self._block.hex()} is gone")
-        raise StateDiscarded(
+            return corrupt(f"trie node {ref.id} of the state of block {self._block.hex()} is gone")
+        return StateDiscarded(
             f"the state of block {self._block.hex()} was pruned while it was read; ask a later "
             "block, or a node with --state-pruning=archive",
             self._block,

@@ -6,7 +6,8 @@ Cost: proportional to the entries; nothing is reused here. Blocks use ``Trie.upd
 from collections.abc import Mapping, Sequence
 from itertools import count
 
-from primitives.trie.node import Layout, Node, Ref, encode_length
+from primitives.trie.node import HASH_BYTES, Layout, Node, Ref, encode_length
+from primitives.trie.packed import numbers_of, unpack_record
 from primitives.trie.trie import EMPTY, Trie, TrieUpdate
 from primitives.types import Hash
 
@@ -17,15 +18,19 @@ EMPTY_ROOT = Hash(EMPTY.merkle)
 
 
 class MemoryNodes:
-    """Keeps nodes in a dictionary: for tries that fit in memory."""
+    """Keeps nodes' records in a dictionary: for tries that fit in memory."""
 
     def __init__(self) -> None:
-        self.nodes: dict[int, Node] = {}
+        self.nodes: dict[int, bytes] = {}
         self._numbers = count(1)
 
     def node(self, ref: Ref) -> Node:
         """The node that ``ref`` names."""
-        return self.nodes[ref.id]
+        return unpack_record(self.nodes[ref.id], ref.id)
+
+    def record(self, ref: bytes) -> bytes:
+        """The record of the node with this hash and number."""
+        return self.nodes[int.from_bytes(ref[HASH_BYTES:], "little")]
 
     def allocate(self) -> int:
         """A number that was never given out."""
@@ -33,12 +38,11 @@ class MemoryNodes:
 
     def keep(self, update: TrieUpdate) -> None:
         """Keep what ``update`` inserted; what it removed stays readable."""
-        for new in update.inserted:
-            self.nodes[new.ref.id] = new.node
+        self.nodes.update(zip(numbers_of(update.inserted), update.inserted.values(), strict=True))
 
     def drop(self, update: TrieUpdate) -> None:
         """Delete what ``update`` removed: the root before it is given up."""
-        for number in update.removed:
+        for number in numbers_of(update.removed):
             del self.nodes[number]
 
 

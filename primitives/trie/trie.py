@@ -1,10 +1,11 @@
 """The trie itself: reads, ordered iteration, and all changes of a block in one pass.
 
-A ``Trie`` is one root over nodes that a ``NodeReader`` keeps; it never changes. ``update`` copies
-the nodes on the changed paths, once each, applies every change to the copies, and hashes them at
-the end, children first: the cost is that of the paths that change, whatever the state's size. It
-writes nothing: it returns the nodes to keep (each with a new number from ``allocate``) and the
-numbers of those that the new root no longer reaches.
+A ``Trie`` is one root over nodes that a ``NodeReader`` keeps; it never changes. ``update`` costs
+what the paths that change cost, whatever the state's size. New values of keys that are there, most
+of a block's changes, are patched into the branches' bytes (see ``packed``). For keys that come and
+go it copies the nodes on their paths, once each, applies every change to the copies, and hashes
+them at the end, children first. It writes nothing: it returns the nodes to keep (each with a new
+number from ``allocate``) and the numbers of those that the new root no longer reaches.
 
 Numbers make storage simple. A node is written once, by one update, and is never shared between two
 places or two unrelated roots, even where contents are equal. So a keeper may delete every removed
@@ -34,8 +35,16 @@ from primitives.trie.node import (
     encode_node,
     hash_of,
 )
+from primitives.trie.packed import (
+    LEAF,
+    Entry,
+    Overwritten,
+    overwrite,
+    pack_record,
+    unpack_record,
+)
 
-__all__ = ["EMPTY", "KEY_BYTES_MAX", "NewNode", "NodeReader", "Trie", "TrieUpdate"]
+__all__ = ["EMPTY", "KEY_BYTES_MAX", "NodeReader", "Trie", "TrieUpdate"]
 
 KEY_BYTES_MAX: Final = KEY_NIBBLES_MAX // 2
 EMPTY: Final = Ref.of(hash_of(EMPTY_NODE), 0)
@@ -52,27 +61,24 @@ class NodeReader(Protocol):
         """The node that ``ref`` names, with its value."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class NewNode:
-    """A node to keep under ``ref.id``: ``encoding`` hashes to ``ref.merkle``."""
-
-    ref: Ref
-    node: Node
-    encoding: bytes
+    def record(self, ref: bytes) -> bytes:
+        """The record of the node with this hash and number, which is a branch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class TrieUpdate:
     """What leads from one root to the next.
 
-    ``changed`` has the values that are others than before; ``placed`` the keys whose values are
-    kept by hash and whose node was written, with the node's number and the value.
+    ``inserted`` has records by hash and number, children before their parents, so the root comes
+    last; ``removed`` are hashes and numbers. ``changed`` has the values that are others than
+    before; ``placed`` the keys whose values are kept by hash and whose node was written, with the
+    node's number and the value.
     """
 
     root: Ref
-    inserted: tuple[NewNode, ...]
-    removed: tuple[int, ...]
+    inserted: Mapping[bytes, bytes]
+    removed: tuple[bytes, ...]
     changed: Mapping[bytes, bytes | None]
     placed: tuple[tuple[bytes, int, bytes], ...]
 
@@ -249,29 +255,73 @@ class Trie:
         ``get`` may be a cheaper way to read this trie's values.
         """
         before = self.get if get is None else get
-        # A key that is removed must be in the trie itself.
-        real = [
-            (key, value)
-            for key, value in sorted(changes.items())
-            if (self.get if value is None else before)(key) != value
-        ]
-        if not real:
-            return TrieUpdate(self.root, (), (), {}, ())
-        edit = _Edit(self._nodes, self._layout)
-        top = self._root_node()
-        root = None if top is None else edit.own(self.root)
-        for key, value in real:
+        real: dict[bytes, bytes | None] = {}
+        entries: list[Entry] = []
+        shaping: dict[bytes, bytes | None] = {}
+        for key, value in sorted(changes.items()):
             assert len(key) <= KEY_BYTES_MAX, "because pallets bound their keys"
-            path = key.hex()
-            if value is None:
-                assert root is not None, "because the key was found"
-                root = edit.remove(root, path)
+            # A key that is removed must be in the trie itself.
+            old = (self.get if value is None else before)(key)
+            if old == value:
+                continue
+            real[key] = value
+            if old is None or value is None:
+                shaping[key] = value
             else:
-                root = edit.put(root, path, value)
+                assert len(value) < VALUE_BYTES_LIMIT, "because pallets bound their values"
+                entries.append((key, old, value))
+        if not real:
+            return TrieUpdate(self.root, {}, (), {}, ())
+        done = overwrite(self._nodes.record, self.root, entries, allocate, self._layout)
+        shaping.update((key, value) for key, _, value in done.rest)
+        if not shaping:
+            return TrieUpdate(
+                done.root, done.inserted, tuple(done.removed), real, tuple(done.placed)
+            )
+        return self._reshape(done, shaping, real, allocate)
+
+    def _reshape(
+        self,
+        done: Overwritten,
+        changes: Mapping[bytes, bytes | None],
+        real: Mapping[bytes, bytes | None],
+        allocate: Callable[[], int],
+    ) -> TrieUpdate:
+        """Make ``changes`` of what ``overwrite`` left, and one update of both."""
+        ahead = _Ahead(self._nodes, done.inserted)
+        edit = _Edit(ahead, self._layout)
+        root = None if done.root == EMPTY else edit.own(done.root)
+        for key, value in changes.items():
+            if value is not None:
+                root = edit.put(root, key.hex(), value)
+            else:
+                assert root is not None, "because the key was found"
+                root = edit.remove(root, key.hex())
+        inserted, removed = done.inserted, done.removed
+        removed += [ref for ref in edit.removed if inserted.pop(ref, None) is None]
+        gone = {ref.id for ref in edit.removed}
+        placed = [place for place in done.placed if place[1] not in gone]
         if root is None:
-            return TrieUpdate(EMPTY, (), tuple(edit.removed), dict(real), ())
-        ref, inserted, placed = edit.seal(root, allocate)
-        return TrieUpdate(ref, tuple(inserted), tuple(edit.removed), dict(real), tuple(placed))
+            return TrieUpdate(EMPTY, {}, tuple(removed), real, ())
+        made = edit.seal(root, allocate)
+        inserted.update(made.inserted)
+        placed += made.placed
+        return TrieUpdate(made.root, inserted, tuple(removed), real, tuple(placed))
+
+
+class _Ahead:
+    """Nodes that an update has made already, before those that are kept."""
+
+    __slots__ = ("_made", "_nodes")
+
+    def __init__(self, nodes: NodeReader, made: Mapping[bytes, bytes]) -> None:
+        self._made = made
+        self._nodes = nodes
+
+    def node(self, ref: Ref) -> Node:
+        """The node that ``ref`` names, with its value."""
+        record = self._made.get(ref)
+        return self._nodes.node(ref) if record is None else unpack_record(record, ref.id)
 
 
 class _Edit:
@@ -279,16 +329,16 @@ class _Edit:
 
     __slots__ = ("_layout", "_nodes", "removed")
 
-    def __init__(self, nodes: NodeReader, layout: Layout) -> None:
+    def __init__(self, nodes: _Ahead, layout: Layout) -> None:
         self._nodes = nodes
         self._layout = layout
-        self.removed: list[int] = []
+        self.removed: list[Ref] = []
 
     def own(self, child: Node | Ref) -> Node:
         """A copy that may be changed; the kept node, if there is one, is given up."""
         if isinstance(child, Ref):
             node = self._nodes.node(child)
-            self.removed.append(child.id)
+            self.removed.append(child)
         elif child.id == _DIRTY:
             return child
         else:
@@ -387,9 +437,7 @@ class _Edit:
             node.value, node.value_hash = below.value, below.value_hash
             node.children = below.children
 
-    def seal(
-        self, root: Node, allocate: Callable[[], int]
-    ) -> tuple[Ref, list[NewNode], list[tuple[bytes, int, bytes]]]:
+    def seal(self, root: Node, allocate: Callable[[], int]) -> Overwritten:
         """Hash every changed node once, children before their parents."""
         order: list[tuple[Node, list[Child], int, str]] = [(root, [root], 0, root.partial)]
         for node, _, _, path in order:  # grows while it is read: parents come before children
@@ -400,17 +448,18 @@ class _Edit:
                     for slot, child in enumerate(children)
                     if type(child) is Node and child.id == _DIRTY
                 ]
-        inserted: list[NewNode] = []
+        ref = EMPTY
+        inserted: dict[bytes, bytes] = {}
         placed: list[tuple[bytes, int, bytes]] = []
         for node, children, slot, path in reversed(order):
             encoding = encode_node(node)
             if len(encoding) < HASH_BYTES and node is not root:
                 node.id, node.merkle = _INSIDE, encoding
                 continue
-            node.id = allocate()
+            node.id = allocate() if node.children is not None else allocate() | LEAF
             ref = Ref.of(hash_of(encoding), node.id)
             children[slot] = ref
-            inserted.append(NewNode(ref, node, encoding))
+            inserted[ref] = pack_record(encoding, node)
             if node.value_hash is not None and node.value is not None:
                 placed.append((bytes.fromhex(path), node.id, node.value))
-        return inserted[-1].ref, inserted, placed
+        return Overwritten(ref, inserted, [], placed, [])

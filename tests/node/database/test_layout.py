@@ -8,6 +8,7 @@ from node.database import DatabaseFailed, layout
 from node.database.layout import (
     FORMAT_KEY,
     Heads,
+    check_node_record,
     decode_body,
     decode_format,
     decode_heads,
@@ -18,7 +19,6 @@ from node.database.layout import (
     encode_format,
     encode_heads,
     encode_journal,
-    encode_node_record,
     encode_root,
     node_key,
     number_key,
@@ -27,7 +27,9 @@ from node.database.layout import (
 )
 from primitives.errors import StorageCorrupt
 from primitives.scale import U8, U32, U64
-from primitives.trie import EMPTY, MemoryNodes, NewNode, Ref, Trie
+from primitives.trie import EMPTY, MemoryNodes, Node, Ref, Trie
+from primitives.trie.node import encode_node
+from primitives.trie.packed import encoding_of, pack_record
 from primitives.types import Hash
 
 NUMBERS = st.lists(st.integers(0, 2**64 - 1), max_size=5).map(tuple)
@@ -45,11 +47,21 @@ HEADS = Heads(
 )
 
 
-def new_nodes() -> tuple[NewNode, ...]:
+VALUES = [bytes([index]) * (10 * index) for index in range(3, 10)] + [b"at the root" * 9]
+"""Those of `new_nodes` that are too long to be inside a branch."""
+
+
+def new_nodes() -> list[tuple[Ref, bytes]]:
     entries = {bytes([index]): bytes([index]) * (10 * index) for index in range(10)}
     entries[b""] = b"at the root" * 9
     nodes = MemoryNodes()
-    return Trie(nodes, EMPTY).update(entries, nodes.allocate).inserted
+    update = Trie(nodes, EMPTY).update(entries, nodes.allocate)
+    return [(Ref(ref), record) for ref, record in update.inserted.items()]
+
+
+def decode(ref: Ref, record: bytes) -> Node:
+    check_node_record(ref, record)
+    return decode_node_record(ref, record)
 
 
 def test_keys_sort_as_numbers_do() -> None:
@@ -108,43 +120,45 @@ def test_damaged_records_are_refused() -> None:
     with pytest.raises(StorageCorrupt, match="not a chain database"):
         decode_format(seal(FORMAT_KEY, b"CESSNODX" + bytes(3)))
     with pytest.raises(StorageCorrupt, match="format record"):
-        decode_format(seal(FORMAT_KEY, b"CESSNODE\x02\x00\x07"))
+        decode_format(seal(FORMAT_KEY, b"CESSNODE\x03\x00\x07"))
 
 
 def test_another_version_is_refused_with_advice() -> None:
-    with pytest.raises(DatabaseFailed, match="format 1, this program reads 2"):
-        decode_format(seal(FORMAT_KEY, b"CESSNODE\x01\x00\x00"))
+    with pytest.raises(DatabaseFailed, match="format 2, this program reads 3"):
+        decode_format(seal(FORMAT_KEY, b"CESSNODE\x02\x00\x00"))
 
 
 def test_node_records_round_trip_with_values_and_numbers() -> None:
-    for new in new_nodes():
-        node = decode_node_record(new.ref, encode_node_record(new))
-        assert (node.partial, node.value, node.id) == (new.node.partial, new.node.value, new.ref.id)
-        assert [child.id for child in node.children or () if isinstance(child, Ref)] == [
-            child.id for child in new.node.children or () if isinstance(child, Ref)
-        ]
+    nodes = new_nodes()
+    found = [decode(ref, record) for ref, record in nodes]
+    assert [node.id for node in found] == [ref.id for ref, _ in nodes]
+    assert sorted(node.value for node in found if node.value is not None) == sorted(VALUES)
+    children = [one for node in found for one in node.children or () if isinstance(one, Ref)]
+    assert set(children) == {ref for ref, _ in nodes[:-1]}
+    for node, (_, record) in zip(found, nodes, strict=True):
+        assert pack_record(encode_node(node), node) == record
 
 
 def test_every_damaged_byte_of_a_node_record_is_found_or_harms_nothing() -> None:
     # A child's number has no checksum of its own: whatever it leads to must match the child's hash.
-    for new in new_nodes():
-        record = encode_node_record(new)
-        refs = sum(isinstance(child, Ref) for child in new.node.children or ())
-        numbers_at = range(4 + len(new.encoding), 4 + len(new.encoding) + 8 * refs)
+    for ref, record in new_nodes():
+        end = 4 + len(encoding_of(record))
+        node = decode(ref, record)
+        refs = sum(isinstance(child, Ref) for child in node.children or ())
         for at in range(len(record)):
             broken = record[:at] + bytes([record[at] ^ 1]) + record[at + 1 :]
-            if at in numbers_at:
-                assert decode_node_record(new.ref, broken).partial == new.node.partial
+            if at in range(end, end + 8 * refs):
+                assert decode(ref, broken).partial == node.partial
             else:
                 with pytest.raises(StorageCorrupt):
-                    decode_node_record(new.ref, broken)
+                    decode(ref, broken)
         for cut in (record[:-1], record + b"\x00", b"", record[:3]):
             with pytest.raises(StorageCorrupt):
-                decode_node_record(new.ref, cut)
+                decode(ref, cut)
 
 
 def test_an_empty_or_malformed_node_is_refused() -> None:
     for encoding, reason in ((b"\x00", "is empty"), (b"\x0f", "header")):
         ref = Ref.of(layout.hash_of(encoding), 1)
         with pytest.raises(StorageCorrupt, match=reason):
-            decode_node_record(ref, b"\x01\0\0\0" + encoding)
+            decode(ref, b"\x01\0\0\0" + encoding)

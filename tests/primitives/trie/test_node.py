@@ -17,6 +17,7 @@ from primitives.trie.node import (
     encode_node,
     hash_of,
 )
+from primitives.trie.packed import encoding_of
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/trie/roots.json").read_text())
 LEAF = "42aa04bb"
@@ -44,11 +45,12 @@ def test_nodes_of_another_implementation_decode_and_encode_again() -> None:
 )
 def test_what_the_trie_writes_decodes_to_the_same(entries: dict[bytes, bytes]) -> None:
     nodes = MemoryNodes()
-    for new in Trie(nodes, EMPTY).update(entries, nodes.allocate).inserted:
-        node = decode_node(new.encoding)
+    for ref, record in Trie(nodes, EMPTY).update(entries, nodes.allocate).inserted.items():
+        encoding = encoding_of(record)
+        node = decode_node(encoding)
         assert node is not None
-        assert encode_node(node) == new.encoding
-        assert hash_of(new.encoding) == new.ref.merkle
+        assert encode_node(node) == encoding
+        assert hash_of(encoding) == Ref(ref).merkle
 
 
 @settings(max_examples=800, deadline=None, derandomize=True)
