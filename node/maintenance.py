@@ -121,11 +121,13 @@ def import_(config: NodeConfig, source: TextIO) -> tuple[int, int]:
             hash_: Hash = header.hash()
             try:
                 if not database.is_known(hash_):
-                    chain.import_block(header, body, now_ms=time.time_ns() // 1_000_000)
+                    now_ms = time.time_ns() // 1_000_000
+                    chain.import_block(header, body, now_ms=now_ms, is_deferred=True)
                     count += 1
                 if justification is not None and header.number > database.finalized().number:
                     chain.import_justification(hash_, justification)
             except CessError as error:
+                database.settle()
                 raise InvalidBlock(f"line {line}, block {header.number}: {error}") from error
         return count, database.best().number
 

@@ -1,9 +1,9 @@
 """The node as a whole: opens what it needs, wires it in one nursery, and stops it in order.
 
 Guarantees: SIGTERM and SIGINT finish the block that is being written, close the database and exit;
-a second one exits at once. ``kill -9`` at any moment loses no imported block: a block is imported
-when its batch is synced, and only then announced. One process has a base path at a time (LevelDB's
-lock).
+a second one exits at once. ``kill -9`` at any moment loses no block that anybody was told of:
+blocks are announced when synced, several at once while a chain is fetched. One process
+has a base path at a time (LevelDB's lock).
 """
 
 import gc
@@ -130,6 +130,7 @@ def open_database(config: NodeConfig, spec: ChainSpec) -> Iterator[ChainDatabase
         state_entries = genesis_state(spec)
         database.initialise(genesis_header(genesis_state_root(state_entries)), state_entries)
         yield database
+        database.settle()
     finally:
         kv.close()
 
@@ -323,7 +324,7 @@ class _Node:
 
     def _status(self) -> Status:
         """What peers are told of this node."""
-        best = self.database.best()
+        best = self.database.settled_best()
         roles = Roles.AUTHORITY if self.config.is_authority else Roles.FULL
         return Status(roles, best.number, best.hash)
 

@@ -4,9 +4,10 @@ Shells call the writing methods from one thread at a time; reading ones from any
 through here, ours and others', so nothing else writes to the database.
 
 Guarantees: a block is imported only if its header, its execution and both roots are right; it is in
-the database, synced, before anybody is told; what is final never changes. ``fork_choice`` says
-which block is the best. A block is final by a justification of the set of voters that its parent's
-state names, and no block before one below it whose finality changes that set.
+the database, synced unless the caller defers that; what is final is synced and never changes.
+``fork_choice`` says which block is the best. A block is final by a justification of the set of
+voters that its parent's state names, and no block before one below it whose finality changes that
+set.
 Bounds: of a reorganisation ``ROUTE_MAX`` blocks on either side are told of, the newest ones; of the
 equivocations found ``EQUIVOCATIONS_MAX`` wait to be reported. Of the blocks of one author for one
 slot ``SIBLINGS_MAX`` are executed, and those that others build upon or prove final.
@@ -292,10 +293,12 @@ class Chain:
         now_ms: int,
         justification: bytes | None = None,
         is_built_upon: bool = False,
+        is_deferred: bool = False,
     ) -> Imported:
         """Check, execute and keep somebody's block, and finalise it if it comes with a proof.
 
-        ``is_built_upon``: a block upon it is known.
+        ``is_built_upon``: a block upon it is known. ``is_deferred``: a crash may lose it until the
+        database is settled, and nobody may be told of it before.
 
         Raises:
             UnknownBlock: its parent is not known.
@@ -339,7 +342,7 @@ class Chain:
                 f"its header says 0x{header.state_root.hex()}"
             )
         self._keep_voters(hash_, after)
-        return self._insert(header, body, state, justification)
+        return self._insert(header, body, state, justification, is_deferred=is_deferred)
 
     def _note(self, slot: int, author: bytes, header: Header) -> None:
         found = self._watch.note(slot, author, header)
@@ -352,6 +355,8 @@ class Chain:
         body: Sequence[bytes],
         state: PreparedState,
         justification: bytes | None = None,
+        *,
+        is_deferred: bool = False,
     ) -> Imported:
         hash_, parent = header.hash(), header.parent_hash
         before = self.forks.best.hash
@@ -360,7 +365,14 @@ class Chain:
         if leads and not waits and self._finalizes and justification is None:
             voters = self.voters_for(parent)
             justification = self.finality_keys.justify(header, hash_, voters)
-        self.database.import_block(header, body, state, justification=justification, is_best=leads)
+        self.database.import_block(
+            header,
+            body,
+            state,
+            justification=justification,
+            is_best=leads,
+            is_deferred=is_deferred,
+        )
         with self.lock:
             self._add(self.forks, hash_, header)
         route = self._route(before, hash_) if leads else NO_ROUTE

@@ -1,22 +1,25 @@
 """The loop that authors: waits for slots, builds in the writer's thread, announces.
 
 One limiter with one place guards all writing to the database, so imports and authoring never meet.
+While a chain is fetched, several blocks are synced to disk at once; they are told of after that, in
+the order of their imports, at most ``DEFERRED_MS_MAX`` later than without.
 
 Of several authors, who won a slot comes first: its secondary author waits for a part of the slot,
 and leaves it if a block has come. While the chain is being fetched nothing is authored.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import structlog
 import trio
 
 from node.consensus.announcements import Announcements, Finalized
 from node.consensus.authorship import BuiltBlock
-from node.consensus.chain import Chain, Imported, SlotMissed
+from node.consensus.chain import Chain, Finality, Imported, SlotMissed
 from node.consensus.equivocations import BlockEquivocation
 from node.consensus.slots import (
     MS_PER_S,
@@ -39,6 +42,7 @@ from primitives.keystore import Keystore
 from primitives.types import BABE_KEY_TYPE, Hash
 
 __all__ = [
+    "DEFERRED_MS_MAX",
     "AuthoringKeys",
     "ChainWriter",
     "Conditions",
@@ -62,6 +66,11 @@ FATAL: Final = (StorageCorrupt, DatabaseFailed, DatabaseClosed, RuntimeNotKnown)
 """Failures that no later slot cures: the node stops and says so."""
 
 FINALITY_QUEUE_MAX: Final = 1024
+
+DEFERRED_MS_MAX: Final = 1_000
+"""How long a block waits to be synced with others, and one import longer."""
+
+News: TypeAlias = Imported | Finality
 
 BEHIND_SLOTS: Final = 2
 """Slots by which the chain may be ahead of the clock before the operator is told."""
@@ -150,6 +159,11 @@ class ChainWriter:
         )
         self._told_at = float("-inf")
         """When the last block was told of."""
+        self._unsettled: deque[News] = deque()
+        """What happened and is not on disk; no more than the database lets wait."""
+        self._unsettled_since = 0.0
+        self._settled: deque[News] = deque()
+        """What is on disk and not told of."""
         self.constructed_count = 0
         self.constructed_seconds = 0.0
         """Of building; importing what was built counts as import."""
@@ -164,22 +178,26 @@ class ChainWriter:
         *,
         justification: bytes | None = None,
         is_built_upon: bool = False,
+        is_deferred: bool = False,
     ) -> Imported:
         """Import somebody's block; returns once it is synced to disk and announced.
+
+        ``is_deferred``: that may come later; the caller goes on, or calls ``settle``.
 
         Raises: what ``Chain.import_block`` and, for a known block, ``import_justification`` do.
         """
         started = trio.current_time()
         try:
-            imported = await trio.to_thread.run_sync(
+            imported = await self._write(
                 lambda: self.chain.import_block(
                     header,
                     body,
                     now_ms=now_ms(),
                     justification=justification,
                     is_built_upon=is_built_upon,
+                    is_deferred=is_deferred,
                 ),
-                limiter=self._limiter,
+                lambda done: done if done.is_new else None,
             )
         finally:
             while self.chain.equivocations:
@@ -190,20 +208,44 @@ class ChainWriter:
             return imported
         self.import_count += 1
         self.import_seconds += trio.current_time() - started
-        self._announce(imported)
+        self._tell()
+        waited_ms = (time.monotonic() - self._unsettled_since) * MS_PER_S
+        if self._unsettled and waited_ms >= DEFERRED_MS_MAX:
+            await self.settle()
         return imported
+
+    async def settle(self) -> None:
+        """All that was imported is synced to disk and announced when this returns."""
+        if self._unsettled or not self.chain.database.is_settled:
+            await self._write(self.chain.database.settle, lambda _: None)
+        self._tell()
+
+    async def _write(self, work: Callable[[], T], news: Callable[[T], News | None]) -> T:
+        """Do ``work`` while nothing else writes; ``news`` says what to tell of it."""
+
+        def run() -> T:
+            result = work()
+            found = news(result)
+            if found is not None:
+                if not self._unsettled:
+                    self._unsettled_since = time.monotonic()
+                self._unsettled.append(found)
+            if self.chain.database.is_settled:
+                while self._unsettled:
+                    self._settled.append(self._unsettled.popleft())
+            return result
+
+        return await trio.to_thread.run_sync(run, limiter=self._limiter)
 
     async def import_justification(self, hash_: Hash, justification: bytes) -> tuple[Hash, ...]:
         """Finalise a block by somebody's proof; what became final, in order.
 
         Raises: what ``Chain.import_justification`` does.
         """
-        finality = await trio.to_thread.run_sync(
-            self.chain.import_justification, hash_, justification, limiter=self._limiter
+        finality = await self._write(
+            lambda: self.chain.import_justification(hash_, justification), lambda done: done
         )
-        if finality.led is not None:
-            self._announcements.tell(finality.led)
-        self._announce_final(finality.hashes)
+        self._tell()
         return finality.hashes
 
     async def exclusively(self, work: Callable[[], T]) -> T:
@@ -214,12 +256,22 @@ class ChainWriter:
             self.chain.reload()
             return result
 
-        return await trio.to_thread.run_sync(run, limiter=self._limiter)
+        result = await self._write(run, lambda _: None)
+        self._tell()
+        return result
 
-    def _announce(self, imported: Imported) -> None:
-        self._announcements.tell(imported)
-        self._told_at = trio.current_time()
-        self._announce_final(imported.finalized)
+    def _tell(self) -> None:
+        """Announce what is on disk, in the order in which it was written."""
+        while self._settled:
+            found = self._settled.popleft()
+            if isinstance(found, Imported):
+                self._announcements.tell(found)
+                self._told_at = trio.current_time()
+                self._announce_final(found.finalized)
+                continue
+            if found.led is not None:
+                self._announcements.tell(found.led)
+            self._announce_final(found.hashes)
 
     def _announce_final(self, hashes: tuple[Hash, ...]) -> None:
         if not hashes:
@@ -254,7 +306,7 @@ class ChainWriter:
             asked.append(time.perf_counter())
             return end_ms is not None and now_ms() >= end_ms
 
-        built, imported = await trio.to_thread.run_sync(
+        built, imported = await self._write(
             lambda: self.chain.build(
                 parent,
                 claim,
@@ -263,14 +315,14 @@ class ChainWriter:
                 is_late=lambda: now_ms() >= deadline_ms,
                 is_over=is_over,
             ),
-            limiter=self._limiter,
+            lambda done: done[1],
         )
         self.constructed_count += 1
         self.constructed_seconds += asked[-1] - asked[0]
         self.proposed_count = len(built.included)
         self.import_count += 1
         self.import_seconds += time.perf_counter() - asked[-1]
-        self._announce(imported)
+        self._tell()
         return built, imported
 
     async def finalize_best(self) -> tuple[Hash, ...]:

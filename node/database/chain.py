@@ -1,7 +1,9 @@
 """The chain on disk: headers, bodies, justifications, states, and where the chain stands.
 
 What one import, finalization or revert changes goes into one synced batch, so after a crash the
-database is at a block boundary; ``import_block`` returning means that the block survives.
+database is at a block boundary; ``import_block`` returning means that the block survives. A block
+that can be fetched again may be imported ``is_deferred``: then it survives once a later change is
+written or ``settle`` returns (see ``deferred``), together with all that was changed before it.
 
 Pruning, and why it is right. Every trie node gets a number of its own when the block that makes it
 is imported; it is written once and belongs to that block, even where another block makes the same
@@ -26,6 +28,7 @@ from dataclasses import dataclass, replace
 from threading import RLock
 from types import MappingProxyType
 
+from node.database.deferred import DeferringKv
 from node.database.errors import (
     BlockRefused,
     DatabaseEmpty,
@@ -144,13 +147,14 @@ class ChainDatabase:
                     f"--{name}-pruning={kept}: the last finalized block is always kept: give 1 or "
                     "more, or `archive`"
                 )
-        self._kv = kv
+        self._kv = kv = DeferringKv(kv)
         self._state_pruning = state_pruning
         self._blocks_pruning = blocks_pruning
         self._nodes = NodeStore(kv, cache_bytes=node_cache_bytes)
         self._flat = FlatStates(kv, self._nodes)
         self._lock = RLock()
         self._heads: Heads | None = None
+        self._settled_best: BlockId | None = None
         self._fetched: FetchedState | None = None
         self._tree = BlockTree(BlockId(Hash(bytes(32)), 0))
         self._open()
@@ -178,6 +182,7 @@ class ChainDatabase:
         check_marks(self._kv, int(heads.flat_writes))
         self._tree = self._load_tree(heads)
         self._heads = heads
+        self._settled_best = self.best()
         self._check_heads(heads)
         note = self.note(FETCHED_NOTE)
         if note is not None:
@@ -263,12 +268,29 @@ class ChainDatabase:
             self._show_flat(heads)
             self._nodes.hold(update)
 
-    def _commit(self, batch: Batch, heads: Heads) -> None:
+    def _commit(self, batch: Batch, heads: Heads, *, is_deferred: bool = False) -> None:
         """Write ``batch`` and the heads, and only then believe it."""
         heads = _with(heads, next_node=self._nodes.allocate())
         batch.put(HEADS_KEY, encode_heads(heads))
-        self._kv.write(batch, sync=True)
+        if is_deferred:
+            self._kv.defer(batch)
+        else:
+            self._kv.write(batch, sync=True)
         self._heads = heads
+        if self.is_settled:
+            self._settled_best = self.best()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was changed is on disk."""
+        return not self._kv.waiting_count
+
+    def settle(self) -> None:
+        """All that was changed is on disk when this returns. Raises: DatabaseFailed."""
+        with self._lock:
+            if not self.is_settled:
+                self._kv.settle()
+                self._settled_best = self.best()
 
     def _at(self) -> Heads:
         heads = self._heads
@@ -277,7 +299,7 @@ class ChainDatabase:
         return heads
 
     def close(self) -> None:
-        """Release the store."""
+        """Settle, and release the store."""
         with self._lock:
             self._kv.close()
 
@@ -307,6 +329,12 @@ class ChainDatabase:
         """The block to build on."""
         heads = self._at()
         return BlockId(heads.best, int(heads.best_number))
+
+    def settled_best(self) -> BlockId:
+        """A best block that survives a crash: what strangers may be told."""
+        self._at()
+        assert self._settled_best is not None, "because the genesis is synced"
+        return self._settled_best
 
     def finalized(self) -> BlockId:
         """The last block that cannot be undone."""
@@ -421,10 +449,12 @@ class ChainDatabase:
         *,
         justification: bytes | None = None,
         is_best: bool,
+        is_deferred: bool = False,
         notes: NoteChanges = _NO_NOTES,
     ) -> None:
         """Write a block whose rules were checked, with the state it leads to, and ``notes``.
 
+        ``is_deferred``: it may wait in memory for a later change or ``settle``.
         Raises: UnknownBlock (the parent), BlockRefused, NoteRefused, DatabaseFailed.
         """
         with self._lock:
@@ -444,7 +474,7 @@ class ChainDatabase:
             if is_best:
                 self._lead(batch, block, header.parent_hash)
                 heads = _with(heads, best=block.hash, best_number=block.number)
-            self._commit(batch, heads)
+            self._commit(batch, heads, is_deferred=is_deferred)
             self._tree.add(block, header.parent_hash)
             self._flat.add(block.hash, header.parent_hash, changes)
             self._nodes.hold(state.update)

@@ -289,6 +289,8 @@ class Synchroniser:
 
     async def _import(self) -> None:
         while True:
+            if not self._imports:
+                await self._writer.settle()
             while not self._imports:
                 self._wake_importer = trio.Event()
                 await self._wake_importer.wait()
@@ -298,7 +300,10 @@ class Synchroniser:
                 continue
             for block in order.blocks:
                 is_built_upon = block is not order.blocks[-1]
-                failure = await self._import_one(block, is_built_upon=is_built_upon)
+                is_deferred = is_built_upon or bool(self._imports)
+                failure = await self._import_one(
+                    block, is_built_upon=is_built_upon, is_deferred=is_deferred
+                )
                 if failure is not None:
                     log.info(
                         f"Block #{block.number} ({short_hash(block.hash)}) is not imported",
@@ -314,7 +319,9 @@ class Synchroniser:
                 is_best, changes = self._database.best() == block.id, changes_set(block.header)
                 self._feed(BlockImported(block.hash, block.number, is_best, changes))
 
-    async def _import_one(self, block: IncomingBlock, *, is_built_upon: bool) -> Failure | None:
+    async def _import_one(
+        self, block: IncomingBlock, *, is_built_upon: bool, is_deferred: bool = False
+    ) -> Failure | None:
         """Import a block; None if it is in the database. Raises: ``FATAL`` failures."""
         try:
             await self._writer.import_block(
@@ -322,6 +329,7 @@ class Synchroniser:
                 block.body,
                 justification=block.justification,
                 is_built_upon=is_built_upon,
+                is_deferred=is_deferred,
             )
         except FATAL:
             raise
