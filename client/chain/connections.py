@@ -293,7 +293,9 @@ class Connections:
                 delay = min(delay * _DELAY_GROWTH, self.limits.reconnect_delay_max_s)
         if index is not None and limiter is self._plain:
             self.tell(Failed(index, "no answer in time"))
-        raise ChainUnreachable(self.url, why or self.endpoints.why() or "no answer in time")
+        if self.endpoints.in_use is None:
+            why = self.endpoints.why()
+        raise ChainUnreachable(self.url, why or "no answer in time")
 
     # What follows runs in worker threads.
 

@@ -161,8 +161,7 @@ class Submitter:
         address = ss58_encode(signer.account_id)
         async with account.lock:
             for attempt in range(self._limits.nonce_retries):
-                await self._tell_new_node(account)
-                known = await self._connections.request("system_accountNextIndex", [address])
+                known = await self._next_index(account, address)
                 with sensible("a nonce"):
                     nonce = max(int(known), account.taken + 1)
                 signed = await self._sign(call, signer, nonce, tip)
@@ -177,12 +176,19 @@ class Submitter:
                 return signed
         raise AssertionError("because the last attempt returns or raises")
 
-    async def _tell_new_node(self, account: _Account) -> None:
-        """Send again what is watched, in the order of the nonces, when the node has changed."""
-        while account.changes != self._connections.changes:
-            account.changes = self._connections.changes
-            for signed in tuple(account.watched.values()):
-                await self._send_again(signed)
+    async def _next_index(self, account: _Account, address: str) -> Any:
+        """The nonce that follows those in the chain and in the pool of the node in use.
+
+        Its pool is told first of what is watched, in the order of the nonces, when it is new.
+        """
+        while True:
+            while account.changes != self._connections.changes:
+                account.changes = self._connections.changes
+                for signed in tuple(account.watched.values()):
+                    await self._send_again(signed)
+            known = await self._connections.request("system_accountNextIndex", [address])
+            if account.changes == self._connections.changes:
+                return known
 
     async def _sign(self, call: PreparedCall, signer: Signer, nonce: int, tip: int) -> _Signed:
         current = max((await self._connections.finalized())[0] - BIRTH_LAG_BLOCKS, 0)

@@ -57,7 +57,7 @@ class Block:
 class ScriptedNode:
     """Answers like a node of the chain in ``blocks``; ``on`` replaces single methods."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.blocks: list[Block] = []
         self.finalized = 0
         self.nonces: dict[str, int] = {}
@@ -68,7 +68,7 @@ class ScriptedNode:
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._subscribers: list[tuple[WSConnection, socket.socket, str]] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = socket.create_server(("127.0.0.1", port))
         self.port = self._server.getsockname()[1]
         self.add_block()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -248,6 +248,11 @@ def node() -> Iterator[ScriptedNode]:
         made.add_block()
     yield made
     made.close()
+
+
+@pytest.fixture
+def scripted() -> type[ScriptedNode]:
+    return ScriptedNode
 
 
 @pytest.fixture
