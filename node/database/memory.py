@@ -3,7 +3,7 @@
 Bounds: what it holds stays in memory; it forgets everything when it is dropped.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice
 from threading import Lock
@@ -15,11 +15,12 @@ __all__ = ["MemoryKv"]
 
 
 class MemoryKv:
-    """A dictionary and its sorted keys under one lock."""
+    """A dictionary under one lock, and its keys, which are sorted when somebody iterates."""
 
     def __init__(self) -> None:
         self._entries: dict[bytes, bytes] = {}
-        self._keys: list[bytes] = []
+        self._keys: list[bytes] | None = []
+        """In order; None since a key came or went."""
         self._lock = Lock()
         self._closed = False
 
@@ -38,6 +39,8 @@ class MemoryKv:
         while True:
             with self._lock:
                 self._check_open()
+                if self._keys is None:
+                    self._keys = sorted(self._entries)
                 at = bisect_left(self._keys, begin)
                 keys = list(islice(self._keys, at, at + CHUNK_ENTRIES))
                 chunk = [(key, self._entries[key]) for key in keys if key.startswith(prefix)]
@@ -53,11 +56,11 @@ class MemoryKv:
             for key, value in batch.operations.items():
                 if value is not None:
                     if key not in self._entries:
-                        insort(self._keys, key)
+                        self._keys = None
                     self._entries[key] = value
                 elif key in self._entries:
+                    self._keys = None
                     del self._entries[key]
-                    del self._keys[bisect_left(self._keys, key)]
 
     def size_bytes(self) -> int:
         """About how much room the store takes."""
