@@ -6,10 +6,13 @@ Bounds: tags ≤ 255 bytes, parts < 2^32 bytes, populations ≤ POPULATION_MAX.
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 
 POPULATION_MAX = 2**48
 WORD_BITS = 64
+BLOCK_BYTES = 64
+COUNTER_BYTES = 8
 
 
 def framed(tag: bytes, *parts: bytes) -> bytes:
@@ -36,12 +39,16 @@ def words(tag: bytes, seed: bytes, word_bytes: int) -> Iterator[int]:
 
     `word_bytes` divides 64.
     """
-    counter = 0
-    while True:
-        block = wide_hash(tag, seed, counter.to_bytes(8, "little"))
-        for start in range(0, len(block), word_bytes):
+    for block in _blocks(tag, seed):
+        for start in range(0, BLOCK_BYTES, word_bytes):
             yield int.from_bytes(block[start : start + word_bytes], "little")
-        counter += 1
+
+
+def _blocks(tag: bytes, seed: bytes) -> Iterator[bytes]:
+    """`wide_hash(tag, seed, counter)` for each counter of 8 bytes."""
+    before = framed(tag, seed, bytes(COUNTER_BYTES))[:-COUNTER_BYTES]
+    for counter in itertools.count():
+        yield hashlib.blake2b(before + counter.to_bytes(COUNTER_BYTES, "little")).digest()
 
 
 def below(population: int, stream: Iterator[int]) -> int:

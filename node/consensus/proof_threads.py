@@ -14,7 +14,8 @@ Bounds: ``FORESEEN_MAX`` questions at a time, one for each miner; a new block fo
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -40,37 +41,60 @@ def default_thread_count() -> int:
     return 0 if processors == 1 else min(THREADS_MAX, 2 * processors)
 
 
+@dataclass(slots=True)
+class _Question:
+    """What was foreseen, and whoever works it out."""
+
+    check: RowsCheck
+    verdict: Future[bool]
+
+
 class ProofThreads:
     """See the module's text. ``thread_count`` 0 verifies all where it is asked for."""
 
     def __init__(self, thread_count: int = 0) -> None:
         self._lock = threading.Lock()
-        self._foreseen: dict[bytes, Future[bool]] = {}
+        self._foreseen: dict[bytes, _Question] = {}
         self._threads: ThreadPoolExecutor | None = None
         if thread_count:
             self._threads = ThreadPoolExecutor(thread_count, thread_name_prefix="proofs")
         self.foreseen_count = 0
-        """Questions that were answered ahead."""
+        """Questions that came as they were foreseen."""
 
     def __call__(self, check: RowsCheck) -> bool:
         """Whether the proof holds."""
         with self._lock:
-            future = self._foreseen.pop(check.key(), None)
-        if future is not None:
-            try:
-                holds = future.result()
-            except CancelledError:  # the node is stopping
-                return rows_hold(check)
-            self.foreseen_count += 1
-            return holds
-        return rows_hold(check)
+            question = self._foreseen.pop(check.key(), None)
+        if question is None:
+            return rows_hold(check)
+        self.foreseen_count += 1
+        verdict = question.verdict
+        # To wait while others are not begun would be time lost.
+        while not verdict.done() and self._answer_another():
+            pass
+        # Cancelled: no thread has come to it, or the node is stopping.
+        return rows_hold(check) if verdict.cancel() else verdict.result()
+
+    def _answer_another(self) -> bool:
+        """Answer the last question that no thread has come to; False if there is none."""
+        with self._lock:
+            waiting = reversed(self._foreseen.values())
+            question = next((one for one in waiting if one.verdict.cancel()), None)
+            if question is None:
+                return False
+            question.verdict = Future()
+        try:
+            question.verdict.set_result(rows_hold(question.check))
+        except CessError as error:
+            question.verdict.set_exception(error)
+        return True
 
     def begin(self, runtime: CessRuntime) -> Callable[[Iterable[bytes]], None]:
         """Serve one block: what tells it of extrinsics that ``runtime`` is about to execute."""
         runtime.audit.verify_with(self)
         with self._lock:
-            for future in self._foreseen.values():
-                future.cancel()
+            for question in self._foreseen.values():
+                question.verdict.cancel()
             self._foreseen.clear()
         asked: set[AccountId] = set()
 
@@ -89,7 +113,7 @@ class ProofThreads:
         key = check.key()
         with self._lock:
             if key not in self._foreseen:
-                self._foreseen[key] = threads.submit(rows_hold, check)
+                self._foreseen[key] = _Question(check, threads.submit(rows_hold, check))
 
     def close(self) -> None:
         """End the threads; proofs go on being verified where they are asked for."""

@@ -56,6 +56,9 @@ INLINE_BYTES_MAX: Final = 256
 LAYERS_MAX: Final = 64
 LAYERS_BYTES_MAX: Final = 16 * 1024 * 1024
 VALUES_BYTES_MAX: Final = 16 * 1024 * 1024
+HELD_BYTES_MAX: Final = 4096
+"""Longer values are read again: an audit asks hundreds of fragments, and the points of one would
+take the place of twenty values that every block wants."""
 MARKS_MAX: Final = 16_384
 """Batches whose marks are kept: more than the store's logs can hold (two of 16 MiB)."""
 DROP_BATCH_ENTRIES: Final = 10_000
@@ -232,6 +235,8 @@ class _Values:
 
     def hold(self, name: bytes, value: bytes | None) -> None:
         """A value was read. Threads may race here: then one is forgotten early."""
+        if value is not None and len(value) > HELD_BYTES_MAX:
+            return
         self._young[name] = value
         self._young_bytes += _ENTRY_BYTES + len(name) + (0 if value is None else len(value))
         if self._young_bytes > VALUES_BYTES_MAX // 2:

@@ -10,13 +10,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pallets.audit.rounds import is_counted
-from pallets.audit.types import ChallengeInfo, IdleAnswers
+from pallets.audit.types import AskedRows, ChallengeInfo, IdleAnswers
 from primitives.errors import ProofRejected
 from primitives.hashing import blake2_256
 from primitives.scale import U32, U128, encode
 from primitives.types import AccountId, Hash
 from proofs.podr2 import challenge
-from proofs.podr2.points import RowPoints, load_point
+from proofs.podr2.points import load_point
 from proofs.podr2.verify import verify_points
 from proofs.podr2.wire import ServiceProof
 from proofs.pois.verify import estimate_bytes, verify_answers
@@ -78,20 +78,22 @@ def ascends_below(indexes: Sequence[int], end: int) -> bool:
 def asked_rows(
     audit: "Audit", who: AccountId, info: ChallengeInfo, positions: Sequence[int], rows: int
 ) -> dict[int, bytes]:
-    """The point of each sampled position that counts, as it is kept, by the position's index."""
-    by_slot: dict[int, RowPoints | None] = {}
-    asked: dict[int, bytes] = {}
+    """The point of each sampled position that counts, as it is kept, by the position's index.
+
+    A block keeps the points that are asked, and not the 6 kB of a fragment that they come from.
+    """
+    wanted: dict[int, list[int]] = {}
     for index, position in enumerate(positions):
-        slot, row = divmod(position, rows)
-        if slot not in by_slot:
-            kept = audit.commitments.get(who, U32(slot))
-            by_slot[slot] = None
-            if kept is not None and is_counted(kept, int(info.start)):
-                by_slot[slot] = kept.points
-        points = by_slot[slot]
-        if points is not None:
-            asked[index] = points.point(row)
-    return asked
+        wanted.setdefault(position // rows, []).append(index)
+    start = int(info.start)
+    found: list[bytes | None] = [None] * len(positions)
+    for slot, indexes in wanted.items():
+        asked = tuple([positions[index] % rows for index in indexes])
+        kept = audit.commitments.get_part(who, U32(slot), asked, AskedRows.of)
+        if kept is not None and is_counted(kept, start):
+            for index, point in zip(indexes, kept.points, strict=True):
+                found[index] = point
+    return {index: point for index, point in enumerate(found) if point is not None}
 
 
 @lru_cache(maxsize=ROUNDS_KEPT_MAX)

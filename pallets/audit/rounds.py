@@ -6,7 +6,7 @@ Pure integers. Source of the numbers: CESS `sminer` (``clear_punish``: nothing, 
 
 from collections.abc import Iterator
 
-from pallets.audit.types import FaultKind, Holding, KeptRows
+from pallets.audit.types import AskedRows, FaultKind, Holding
 from primitives.hashing import blake2_256
 
 __all__ = ["drawn_indexes", "fine_permille", "is_counted"]
@@ -52,7 +52,7 @@ def fine_permille(kind: FaultKind, consecutive: int) -> int:
             return 0
 
 
-def is_counted(holding: Holding | KeptRows | None, start: int) -> bool:
+def is_counted(holding: Holding | AskedRows | None, start: int) -> bool:
     """Whether a round that began at ``start`` asks about a slot.
 
     Both sides decide it by this rule, at any later time, with the same result: a removal does not

@@ -1,12 +1,27 @@
 """What an audit is on the wire. Space is in bytes, times are block numbers."""
 
-from primitives.scale import U8, U16, U32, U64, U128, BoundedVec, ScaleEnum, struct
+from typing import Annotated, Final, NamedTuple
+
+from primitives.errors import DecodeError
+from primitives.scale import (
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    BoundedVec,
+    Compact,
+    ScaleEnum,
+    codec,
+    struct,
+)
 from primitives.types import BlockNumber, FileHash, FragmentHash, Hash
-from proofs.podr2.points import RowPoints
+from proofs.podr2.points import POINT_BYTES, RowPoints
 from proofs.pois.wire import IDLE_ANSWERS_MAX, IdleAnswer, IdleAnswers, IdleProofBytes
 
 __all__ = [
     "IDLE_ANSWERS_MAX",
+    "AskedRows",
     "AuditRecord",
     "ChallengeInfo",
     "FaultKind",
@@ -65,6 +80,35 @@ class KeptRows:
     since: BlockNumber
     removed: BlockNumber | None
     points: RowPoints
+
+
+_KEPT_HEAD: Final = codec(tuple[BlockNumber, BlockNumber | None, Annotated[U32, Compact]])
+
+
+class AskedRows(NamedTuple):
+    """What a round asks of a ``KeptRows``: its dates, and the points of some rows one by one."""
+
+    since: BlockNumber
+    removed: BlockNumber | None
+    points: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, raw: bytes, rows: tuple[int, ...]) -> "AskedRows":
+        """What an encoded ``KeptRows`` says, without a copy of its other points.
+
+        Raises: IndexError beyond the last row; DecodeError.
+        """
+        (since, removed, length), at = _KEPT_HEAD.decode_from(raw, 0)
+        if at + length != len(raw):
+            raise DecodeError(f"points of {length} bytes in {len(raw) - at}")
+        points = []
+        for row in rows:
+            start = at + row * POINT_BYTES
+            point = raw[start : start + POINT_BYTES]
+            if len(point) != POINT_BYTES or row < 0:
+                raise IndexError(f"row {row} of {length // POINT_BYTES}")
+            points.append(point)
+        return cls(since, removed, tuple(points))
 
 
 @struct(path="pallet_audit::types::ChallengeInfo")

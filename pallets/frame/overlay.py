@@ -5,7 +5,8 @@ layer is undone by walking the journal back to where the layer began. Reading co
 however deep the layers are.
 
 Values decoded once are kept beside their bytes until they change: an account that ten extrinsics of
-a block touch is decoded once. Only immutable values may be kept.
+a block touch is decoded once. Only immutable values may be kept. Of large values of which a block
+wants a little, ``get_part`` keeps that little and not the value.
 
 Guarantees: after ``rollback`` reads, iteration and ``changes`` are what they were at ``begin``;
 ``changes`` holds only keys that were written (also when written with what was there before).
@@ -13,7 +14,7 @@ Bounds: ``LAYERS_MAX`` layers; memory grows with the keys touched, which block w
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
@@ -23,6 +24,7 @@ LAYERS_MAX: Final = 64
 """Nested layers at most; calls nest no deeper than ``call.CALL_DEPTH_MAX``."""
 
 V = TypeVar("V")
+W = TypeVar("W", bound=Hashable)
 
 
 class StateReader(Protocol):
@@ -84,6 +86,7 @@ class Overlay:
         "_journal",
         "_marks",
         "_new",
+        "_parts",
         "_read",
         "_sorted",
         "_values",
@@ -95,6 +98,7 @@ class Overlay:
         self._written: dict[bytes, bytes | None] = {}
         self._read: dict[bytes, bytes | None] = {}
         self._values: dict[bytes, object] = {}
+        self._parts: dict[bytes, tuple[object, object]] = {}
         self._journal: list[tuple[bytes, bytes | _Absent | None]] = []
         self._marks: list[tuple[int, int]] = []
         self._events: list[bytes] = []
@@ -124,13 +128,13 @@ class Overlay:
         """Write ``value`` under ``key``."""
         self._note(key)
         self._written[key] = value
-        self._values.pop(key, None)
+        self._forget(key)
 
     def delete(self, key: bytes) -> None:
         """Remove ``key``; nothing happens if it is not there."""
         self._note(key)
         self._written[key] = None
-        self._values.pop(key, None)
+        self._forget(key)
 
     # Decoded values: what storage descriptors use.
 
@@ -146,6 +150,24 @@ class Overlay:
         self._values[key] = decoded
         return decoded
 
+    def get_part(self, key: bytes, which: W, take: Callable[[bytes, W], V]) -> V | None:
+        """What ``take`` gives of the bytes under ``key``, asked at most once between two writes.
+
+        The bytes are not kept, only the part that was asked last: ``which`` tells it from others.
+        """
+        kept = self._parts.get(key)
+        if kept is not None and kept[0] == which:
+            return kept[1]  # type: ignore[return-value]  # one key holds one type
+        if key in self._written:
+            raw = self._written[key]
+        elif key in self._read:
+            raw = self._read[key]
+        else:
+            raw = self._base.get(key)
+        part = None if raw is None else take(raw, which)
+        self._parts[key] = (which, part)
+        return part
+
     def put_value(self, key: bytes, raw: bytes, value: object | None) -> None:
         """Write ``raw``, which is the encoding of the immutable ``value`` (None: unknown)."""
         written = self._written
@@ -154,14 +176,20 @@ class Overlay:
         if key not in written:
             self._new.append(key)
         written[key] = raw
-        if value is None:
-            self._values.pop(key, None)
-        else:
+        self._forget(key)
+        if value is not None:
             self._values[key] = value
 
     def forget_decoded(self) -> None:
         """Read every value from its bytes again: tests check so that both are the same."""
         self._values.clear()
+        self._parts.clear()
+
+    def _forget(self, key: bytes) -> None:
+        """What was made of the bytes under ``key`` is not true of them any more."""
+        self._values.pop(key, None)
+        if self._parts:
+            self._parts.pop(key, None)
 
     def _note(self, key: bytes) -> None:
         written = self._written
@@ -191,10 +219,10 @@ class Overlay:
     def rollback(self) -> None:
         """Undo what was written since the innermost layer began."""
         at, events = self._marks.pop()
-        written, values, journal = self._written, self._values, self._journal
+        written, journal = self._written, self._journal
         while len(journal) > at:
             key, before = journal.pop()
-            values.pop(key, None)
+            self._forget(key)
             if isinstance(before, _Absent):
                 del written[key]
             else:

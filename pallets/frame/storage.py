@@ -10,7 +10,7 @@ wire: the pallet's class name and the attribute in PascalCase.
 Bounds: every listing takes ``limit``; nothing here loops over state without one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar, cast, overload
 
@@ -43,6 +43,8 @@ K1 = TypeVar("K1")
 K2 = TypeVar("K2")
 K3 = TypeVar("K3")
 V = TypeVar("V")
+P = TypeVar("P")
+W = TypeVar("W", bound=Hashable)
 G = TypeVar("G")
 """What ``get`` gives: ``V`` with a default, ``V | None`` without one."""
 
@@ -411,6 +413,13 @@ class BoundDoubleMap(_Bound[V], Generic[K1, K2, V, G]):
         """The value, or the default, or None where there is neither."""
         value = self._overlay.get_value(self._key((first, second)), self._decode)
         return cast(G, self._default if value is None else value)
+
+    def get_part(self, first: K1, second: K2, which: W, take: Callable[[bytes, W], P]) -> P | None:
+        """``take(raw, which)`` of an encoded value that is not kept itself; None without a value.
+
+        A key is always asked with the same ``take``.
+        """
+        return self._overlay.get_part(self._key((first, second)), which, take)
 
     def __getitem__(self, keys: tuple[K1, K2]) -> V:
         value = self._overlay.get_value(self._key(keys), self._decode)

@@ -15,7 +15,7 @@ from node.consensus.proof_threads import ProofThreads, default_thread_count
 from node.database import ChainDatabase, MemoryKv, genesis_state_root
 from node.genesis import genesis_header
 from node.runtime import CessRuntime, runtime_at
-from pallets.audit import ChallengeInfo, FaultyPositions, Holding, KeptRows
+from pallets.audit import Audit, ChallengeInfo, FaultyPositions, Holding, KeptRows
 from pallets.audit.judging import RowsCheck, positions_of, rows_hold
 from pallets.frame import DictState
 from pallets.sminer import EndPoint, MinerInfo, MinerState, SpaceProofInfo
@@ -284,11 +284,65 @@ def test_a_node_that_stops_still_answers(threads: ProofThreads) -> None:
     threads._submit(pool, check)
     ending = threading.Thread(target=threads.close)
     ending.start()
-    while not threads._foreseen[check.key()].cancelled():
+    while not threads._foreseen[check.key()].verdict.cancelled():
         pass
     gate.set()
     ending.join()
     assert threads(check) is rows_hold(check) is True
+
+
+def test_whoever_waits_answers_what_nobody_has_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = right_check()
+    wrong = CHANGES["y"](check)
+    damaged = replace(check, points=(b"\x01" * 96, *check.points[1:]))
+    begun, gate = threading.Event(), threading.Event()
+    answered: list[str] = []
+
+    def hold(asked: RowsCheck) -> bool:
+        in_a_thread = threading.current_thread() is not threading.main_thread()
+        answered.append("thread" if in_a_thread else "main")
+        if in_a_thread:
+            begun.set()
+            gate.wait()
+        elif len(answered) == 3:
+            gate.set()
+        return rows_hold(asked)
+
+    monkeypatch.setattr(proof_threads, "rows_hold", hold)
+    threads = ProofThreads(1)
+    pool = threads._threads
+    assert pool is not None
+    for asked in (check, wrong, damaged):
+        threads._submit(pool, asked)
+    begun.wait()
+    assert threads(check)
+    assert sorted(answered) == ["main", "main", "thread"]
+    assert not threads(wrong)
+    with pytest.raises(StorageCorrupt):
+        threads(damaged)
+    assert len(answered) == 3, "nothing is answered twice"
+    assert threads.foreseen_count == 3
+    threads.close()
+
+
+def test_what_was_read_ahead_is_not_read_again(threads: ProofThreads) -> None:
+    net = new_net(threads)
+    reads: list[bytes] = []
+
+    class Counted(DictState):
+        def get(self, key: bytes) -> bytes | None:
+            reads.append(key)
+            return super().get(key)
+
+    runtime = runtime_at(Counted(audited_state()))
+    right = answer(net, BOB)
+    call = CessRuntime.calls().decode(UncheckedExtrinsic.decode(right).call)
+    threads.begin(runtime)([right])
+    fragments = [key for key in reads if key.startswith(Audit.commitments.prefix_key())]
+    assert len(fragments) == FRAGMENTS
+    reads.clear()
+    assert runtime.audit.foresee(BOB.account_id, *call.args) is not None
+    assert reads == []
 
 
 def test_one_processor_verifies_where_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

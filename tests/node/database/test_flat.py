@@ -210,6 +210,15 @@ def test_layers_take_a_bounded_room(make_chain: Make, monkeypatch: pytest.Monkey
     assert view.bytes == 0
 
 
+def test_long_values_take_no_room_from_short_ones(make_chain: Make) -> None:
+    longest, longer = b"v" * flat.HELD_BYTES_MAX, b"v" * (flat.HELD_BYTES_MAX + 1)
+    chain = make_chain(MemoryKv(), {**STATE, b"longest": longest, b"longer": longer})
+    snapshot = chain.database.state_at(chain.genesis.hash())
+    for _ in range(2):
+        assert (snapshot.get(b"longest"), snapshot.get(b"longer")) == (longest, longer)
+    assert set(chain.database._flat.view.values._young) == {b"longest"}
+
+
 def test_a_snapshot_that_is_kept_keeps_no_values_alive(make_chain: Make) -> None:
     chain = make_chain(MemoryKv(), STATE)
     snapshot = chain.database.state_at(chain.genesis.hash())

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pallets.audit.types import (
+    AskedRows,
     AuditRecord,
     ChallengeInfo,
     FaultKind,
@@ -13,9 +14,13 @@ from pallets.audit.types import (
     IdleAnswer,
     IdleAnswers,
     IdleProofBytes,
+    KeptRows,
 )
-from primitives.scale import U8, U16, U32, U64, U128, codec
+from primitives.errors import DecodeError
+from primitives.scale import U8, U16, U32, U64, U128, codec, encode
 from primitives.types import BlockNumber, FileHash, FragmentHash, Hash
+from proofs.podr2.params import FRAGMENT_ROWS_MAX
+from proofs.podr2.points import POINT_BYTES, RowPoints
 
 ANSWER = IdleAnswer(t=U16(0), proof=IdleProofBytes(b""))
 
@@ -81,3 +86,33 @@ def test_what_is_written_is_read_back(number, plots, flag):
     for value in values:
         form = codec(type(value))
         assert form.decode(form.encode(value)) == value
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.one_of(st.none(), st.integers(0, 2**32 - 1)),
+    st.integers(1, FRAGMENT_ROWS_MAX),
+    st.data(),
+)
+def test_asked_rows_are_those_of_the_whole_value(since, removed, count, data):
+    kept = KeptRows(
+        since=BlockNumber(since),
+        removed=None if removed is None else BlockNumber(removed),
+        points=RowPoints(b"".join(bytes([row]) * POINT_BYTES for row in range(count))),
+    )
+    rows = tuple(data.draw(st.lists(st.integers(0, count - 1), max_size=5)))
+    asked = AskedRows.of(encode(KeptRows, kept), rows)
+    assert (asked.since, asked.removed) == (kept.since, kept.removed)
+    assert asked.points == tuple(kept.points.point(row) for row in rows)
+
+
+def test_asked_rows_beyond_the_last_or_of_damaged_bytes_are_refused():
+    kept = KeptRows(since=BlockNumber(1), removed=None, points=RowPoints(bytes(2 * POINT_BYTES)))
+    raw = encode(KeptRows, kept)
+    for row in (2, -1):
+        with pytest.raises(IndexError, match=f"row {row} of 2"):
+            AskedRows.of(raw, (row,))
+    for damaged in (raw[:-1], raw + bytes(POINT_BYTES), raw[:3]):
+        with pytest.raises(DecodeError):
+            AskedRows.of(damaged, (0,))

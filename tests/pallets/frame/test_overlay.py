@@ -25,6 +25,14 @@ def listed(overlay: Overlay, prefix: bytes = b"") -> dict[bytes, bytes | None]:
     return {key: overlay.get(key) for key in overlay.keys(prefix, 10_000)}
 
 
+def first_bytes(value: bytes, count: int) -> bytes:
+    return value[:count]
+
+
+def first_bytes_of(state: dict[bytes, bytes], key: bytes) -> bytes | None:
+    return state[key][:2] if key in state else None
+
+
 @given(base=st.dictionaries(KEYS, st.binary(max_size=4)), steps=STEPS, prefix=KEYS)
 def test_overlay_is_a_dictionary_with_snapshots(
     base: dict[bytes, bytes], steps: list[tuple[object, ...]], prefix: bytes
@@ -61,6 +69,8 @@ def test_overlay_is_a_dictionary_with_snapshots(
         assert overlay.events == events
         for key in state:
             assert overlay.get_value(key, bytes) == state[key]
+        for key in (b"", b"\0", *base):
+            assert overlay.get_part(key, 2, first_bytes) == first_bytes_of(state, key)
     while snapshots:
         overlay.commit()
         snapshots.pop()
@@ -128,6 +138,40 @@ def test_a_value_is_decoded_once_until_it_changes_or_is_forgotten() -> None:
     overlay.forget_decoded()
     overlay.get_value(b"a", decode)
     assert seen == [b"1", b"2", b"2"]
+
+
+class CountedState(DictState):
+    """Says how often it was read."""
+
+    reads = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        self.reads += 1
+        return super().get(key)
+
+
+def test_a_part_is_kept_and_what_it_is_of_is_not() -> None:
+    state = CountedState({b"a": b"123"})
+    overlay = Overlay(state)
+    for _ in range(3):
+        assert overlay.get_part(b"a", 1, first_bytes) == b"1"
+        assert overlay.get_part(b"none", 1, first_bytes) is None
+    assert state.reads == 2
+    assert overlay.get_part(b"a", 2, first_bytes) == b"12", "another part is another question"
+    assert state.reads == 3, "the value was not kept"
+    overlay.forget_decoded()
+    assert overlay.get_part(b"a", 2, first_bytes) == b"12"
+    assert state.reads == 4
+
+
+def test_a_part_of_what_was_read_or_written_asks_nobody() -> None:
+    state = CountedState({b"a": b"123", b"b": b"456"})
+    overlay = Overlay(state)
+    overlay.get(b"a")
+    overlay.put(b"b", b"789")
+    assert overlay.get_part(b"a", 1, first_bytes) == b"1"
+    assert overlay.get_part(b"b", 1, first_bytes) == b"7"
+    assert state.reads == 1
 
 
 def test_keys_are_paged_by_limit_and_start() -> None:

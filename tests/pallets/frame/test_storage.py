@@ -146,6 +146,21 @@ def test_a_double_map_lists_under_its_first_key() -> None:
     assert made.pages.keys(limit=9) == []
 
 
+def test_a_part_of_a_value_is_taken_from_its_bytes() -> None:
+    made = book()
+    one = BlockNumber(1)
+
+    def bytes_from(raw: bytes, start: int) -> bytes:
+        return raw[start:]
+
+    assert made.pages.get_part(one, U8(1), 1, bytes_from) is None, "no default has bytes"
+    made.pages[one, U8(1)] = Note(b"abc")
+    assert made.pages.get_part(one, U8(1), 1, bytes_from) == b"abc"
+    assert made.pages.get_part(one, U8(1), 2, bytes_from) == b"bc"
+    made.pages[one, U8(1)] = Note(b"xyz")
+    assert made.pages.get_part(one, U8(1), 2, bytes_from) == b"yz"
+
+
 def test_a_pair_of_keys_that_holds_nothing_is_a_key_error_without_a_default() -> None:
     class Pairs(Pallet):
         held = StorageDoubleMap(U8, U8, U32)
