@@ -8,6 +8,7 @@ in a state. What is cheap is checked first.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from node.consensus.grandpa.ports import Chain, is_descendant
 from node.consensus.grandpa.round import Round
@@ -38,6 +39,7 @@ __all__ = [
     "UnknownBlocks",
     "catch_up_of",
     "check_commit",
+    "justified_alone",
     "justify",
     "precommits_of",
     "round_of",
@@ -97,6 +99,42 @@ def check_commit(
 
     Raises: BadCommit, UnknownBlocks.
     """
+    commit, votes = _signed_votes(compact, round_number, set_id, voters)
+    block = Block(bytes(commit.target_hash), int(commit.target_number))
+    _check_known([block, *(signed.vote.block for signed in votes)], chain)
+    if not all(is_descendant(chain, signed.vote.block, block) for signed in votes):
+        raise BadCommit
+    found = justify(block, round_number, votes, voters, chain)
+    if found is None:
+        raise BadCommit
+    return found
+
+
+def justified_alone(
+    compact: CompactCommit, round_number: int, set_id: int, voters: Voters
+) -> GrandpaJustification | None:
+    """The justification that a commit for a block of another history amounts to.
+
+    Only votes for the block itself are in it, for nothing is known of those above it; None if they
+    do not suffice. Raises: BadCommit.
+    """
+    commit, _ = _signed_votes(compact, round_number, set_id, voters)
+    chosen = tuple(
+        vote
+        for vote in commit.precommits
+        if (vote.target_hash, vote.target_number) == (commit.target_hash, commit.target_number)
+    )
+    if sum(voters.weights[bytes(vote.authority)] for vote in chosen) < voters.threshold:
+        return None
+    return GrandpaJustification(
+        round=U64(round_number), commit=replace(commit, precommits=chosen), votes_ancestries=()
+    )
+
+
+def _signed_votes(
+    compact: CompactCommit, round_number: int, set_id: int, voters: Voters
+) -> tuple[Commit, list[SignedVote]]:
+    """A commit that enough distinct voters signed, whatever its blocks are. Raises: BadCommit."""
     if not 0 < len(compact.precommits) <= len(voters):
         raise BadCommit
     try:
@@ -112,14 +150,7 @@ def check_commit(
         signed.authority in voters and verify_vote(signed, round_number, set_id) for signed in votes
     ):
         raise BadCommit
-    block = Block(bytes(commit.target_hash), int(commit.target_number))
-    _check_known([block, *(signed.vote.block for signed in votes)], chain)
-    if not all(is_descendant(chain, signed.vote.block, block) for signed in votes):
-        raise BadCommit
-    found = justify(block, round_number, votes, voters, chain)
-    if found is None:
-        raise BadCommit
-    return found
+    return commit, votes
 
 
 def precommits_of(commit: Commit) -> list[SignedVote]:

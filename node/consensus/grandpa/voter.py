@@ -40,6 +40,7 @@ from node.consensus.grandpa.commits import (
     UnknownBlocks,
     catch_up_of,
     check_commit,
+    justified_alone,
     justify,
     precommits_of,
     round_of,
@@ -329,6 +330,7 @@ class Voter:
                 done = Round.genesis(base, self._voters, self._chain)
                 done.number = number - 1
             self._last = _Play(done, self._now)
+            self._remember_commit(done)
         self._play = _Play(Round(number, base, self._voters, self._chain), self._now)
         self._play.own = {signed.vote.kind: signed for signed in record.own}
         for signed in [*record.own, *votes_of(record.current)]:
@@ -441,8 +443,10 @@ class Voter:
 
     def _on_commit(self, peer: str, message: CommitMessage) -> None:
         if int(message.commit.target_number) <= self._finalized.number:
+            self._on_old_commit(peer, message)
             return
         if self._waiting_commits.has(message):
+            self._compare_finality(peer)
             return
         number = int(message.round)
         try:
@@ -451,6 +455,8 @@ class Voter:
             self._accuse(peer, Offence.BAD_COMMIT)
             return
         except UnknownBlocks as unknown:
+            if len(self._waiting_commits):
+                self._compare_finality(peer)
             self._waiting_commits.add(peer, message)
             self._fetch(peer, unknown.block)
             return
@@ -460,16 +466,46 @@ class Voter:
             if self._round(number) is not None:
                 self._place(number, signed, None, relay=False)
 
+    def _on_old_commit(self, peer: str, message: CommitMessage) -> None:
+        """What it finalizes is final here, or another block is: of that its votes are the proof.
+
+        Blocks of another history are never imported, so nothing else would tell of it.
+        """
+        block = Block(bytes(message.commit.target_hash), int(message.commit.target_number))
+        ours = self._chain.ancestor_at(self._finalized.hash, block.number)
+        if ours is None or ours == block.hash:
+            return
+        try:
+            number = int(message.round)
+            found = justified_alone(message.commit, number, self._set_id, self._voters)
+        except BadCommit:
+            self._accuse(peer, Offence.BAD_COMMIT)
+            return
+        if found is not None:
+            self._effects.append(Conflict(self._finalized, block, found))
+
+    def _compare_finality(self, peer: str) -> None:
+        """Its commits name blocks that do not come: they may be of another history.
+
+        Where that parts from ours is not seen from here, but the peer sees what is final for us.
+        """
+        self._send_commit(peer, self._set_id)
+
+    def _send_commit(self, peer: str, set_id: int) -> None:
+        """Tell a peer what is final here, now and then."""
+        state, commit = self._peers[peer], self._commits.get(set_id)
+        if commit is not None and self._now >= state.commit_at_ms:
+            state.commit_at_ms = self._now + self._timing.repeat_ms
+            self._effects.append(Send(peer, commit))
+
     def _on_neighbour(self, peer: str, packet: NeighbourV1) -> None:
         state = self._peers[peer]
         set_id, current = int(packet.set_id), self._play.votes.number
         is_behind = set_id < self._set_id or (
             set_id == self._set_id and packet.finalized_number < self._finalized.number
         )
-        commit = self._commits.get(set_id)
-        if is_behind and commit is not None and self._now >= state.commit_at_ms:
-            state.commit_at_ms = self._now + self._timing.repeat_ms
-            self._effects.append(Send(peer, commit))
+        if is_behind:
+            self._send_commit(peer, set_id)
         if set_id != self._set_id or packet.round <= current:
             return
         is_far = packet.round > current + 1
@@ -643,6 +679,19 @@ class Voter:
         if found is not None and self._finalize(found):
             self._effects.append(Broadcast(self._commits[self._set_id]))
 
+    def _remember_commit(self, done: Round) -> None:
+        """What a restored round finalized can be told to peers, as before the restart."""
+        block = done.state.finalized
+        if block is None or block != self._finalized:
+            return
+        found = justify(block, done.number, done.precommits.votes(), self._voters, self._chain)
+        if found is not None:
+            self._commits[self._set_id] = self._commit_of(found)
+
+    def _commit_of(self, found: GrandpaJustification) -> CommitMessage:
+        commit = compact_commit(found.commit)
+        return CommitMessage(round=found.round, set_id=U64(self._set_id), commit=commit)
+
     def _finalize(self, found: GrandpaJustification) -> bool:
         """Order that the block is final; False if that is known or against what is final."""
         commit = found.commit
@@ -654,9 +703,7 @@ class Voter:
         if block == self._finalized:
             return False
         self._finalized = block
-        self._commits[self._set_id] = CommitMessage(
-            round=found.round, set_id=U64(self._set_id), commit=compact_commit(commit)
-        )
+        self._commits[self._set_id] = self._commit_of(found)
         self._effects.append(Finalized(block, self._set_id, found))
         return True
 

@@ -46,7 +46,12 @@ from primitives.grandpa import (
     make_vote,
     sign_vote,
 )
-from primitives.justification import Commit, SignedPrecommit
+from primitives.justification import (
+    Commit,
+    GrandpaJustification,
+    SignedPrecommit,
+    verify_justification,
+)
 from primitives.scale import U64
 from primitives.types import BlockNumber, Hash
 from tests.node.consensus.grandpa.world import Tree, View, authorities, pairs
@@ -60,7 +65,9 @@ PEER = "peer"
 class Desk:
     """A voter (the first of four) over a chain ``a`` and a fork ``b`` from block 1 on."""
 
-    def __init__(self, *, known: int = 6, record: VoterRecord | None = None, who: int = 0) -> None:
+    def __init__(
+        self, *, known: int = 6, record: VoterRecord | None = None, who: int = 0, final: int = 0
+    ) -> None:
         tree = Tree()
         self.tree = tree
         self.a = [tree.genesis, *tree.chain(tree.genesis, 8, 1)]
@@ -74,7 +81,7 @@ class Desk:
             self.view,
             authorities(4),
             0,
-            tree.genesis,
+            self.a[final],
             self.pair,
             now_ms=0,
             timing=TIMING,
@@ -585,6 +592,70 @@ def test_a_commit_against_what_is_final_is_reported_and_not_obeyed() -> None:
     assert [(found.finalized, found.block) for found in conflicts] == [(desk.a[3], desk.b[4])]
     assert finals(orders) == []
     assert desk.voter.statistics().finalized == desk.a[3]
+
+
+def of_another_history(desk: Desk, number: int = 3) -> CommitMessage:
+    """A commit of the same voters for a block that was never imported here."""
+    block = desk.b[number]
+    return commit_of(block, [precommit(who, block) for who in (1, 2, 3)])
+
+
+def test_a_commit_for_a_history_that_was_never_imported_is_a_conflict_with_its_proof() -> None:
+    # A partition: more than a third voted on both sides, and neither side has the other's blocks.
+    desk = Desk()
+    desk.play_round(1, desk.a[5])
+    orders = desk.hear(of_another_history(desk))
+    conflicts = [order for order in orders if isinstance(order, Conflict)]
+    assert [(found.finalized, found.block) for found in conflicts] == [(desk.a[5], desk.b[3])]
+    proof = GrandpaJustification.decode(conflicts[0].justification.encode())
+    verify_justification(proof, [key for key, _ in authorities(4)], 0)
+    assert desk.voter.statistics().finalized == desk.a[5]
+
+
+@pytest.mark.parametrize("lie", ["few", "forged", "another set"])
+def test_who_claims_another_history_without_its_votes_is_at_fault(lie: str) -> None:
+    desk = Desk()
+    desk.play_round(1, desk.a[5])
+    votes = [precommit(who, desk.b[3]) for who in (1, 2, 3)]
+    if lie == "few":
+        votes = votes[:2]
+    elif lie == "forged":
+        votes[0] = replace(votes[0], signature=votes[1].signature)
+    else:
+        votes = [precommit(who, desk.b[3], number=2) for who in (1, 2, 3)]
+    orders = desk.hear(commit_of(desk.b[3], votes))
+    assert offences(orders) == [Offence.BAD_COMMIT]
+    assert not any(isinstance(order, Conflict) for order in orders)
+
+
+def test_old_commits_for_what_is_final_and_votes_for_blocks_above_are_no_conflict() -> None:
+    desk = Desk()
+    desk.play_round(1, desk.a[5])
+    for block, votes in (
+        (desk.a[3], [precommit(who, desk.a[3]) for who in (1, 2, 3)]),
+        (desk.b[2], [precommit(who, desk.b[3]) for who in (1, 2, 3)]),
+    ):
+        assert desk.hear(commit_of(block, votes)) == []
+
+
+def test_a_peer_whose_finality_is_of_unknown_blocks_is_told_ours_now_and_then() -> None:
+    desk = Desk(known=4)
+    desk.play_round(1, desk.a[2])
+    assert finals(desk.hear(of_another_history(desk))) == []
+    for _ in range(3):
+        orders = desk.hear(of_another_history(desk, 4)) + desk.hear(of_another_history(desk, 4))
+        told = [order.message for order in orders if isinstance(order, Send)]
+        assert [message.commit.target_hash for message in told] == [desk.a[2].hash]
+        assert desk.hear(of_another_history(desk, 4)) == []
+        desk.tick(11 * T)
+
+
+def test_a_voter_that_begins_anew_still_tells_what_its_last_round_finalized() -> None:
+    desk = Desk()
+    desk.play_round(1, desk.a[5])
+    again = Desk(record=desk.record, final=5)
+    sent = [order.message for order in again.hear(neighbour(1, 2)) if isinstance(order, Send)]
+    assert [message.commit.target_hash for message in sent] == [desk.a[5].hash]
 
 
 def test_what_is_final_elsewhere_is_not_finalized_again() -> None:
