@@ -5,10 +5,14 @@ Each is a context in which production code is changed, as in ``tests/attacks/bro
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+import node.consensus.grandpa.voter as voter_module
 from node.consensus.fork_choice import ForkChoice
+from node.consensus.grandpa import Voter
 from node.consensus.grandpa.chain_view import ChainView
+from node.consensus.grandpa.commits import justified_alone
 from node.consensus.grandpa.voters import Voters
 from node.consensus.signed_slots import SignedSlots
 from primitives import justification
@@ -74,6 +78,35 @@ def ignored_finality() -> Iterator[None]:
         return self.best
 
     with patched([(ForkChoice, "finalize", finalize)]):
+        yield
+
+
+@contextmanager
+def unnoticed_histories() -> Iterator[None]:
+    """A commit at or below what is final is left unread, as it once was."""
+    with patched([(Voter, "_on_old_commit", lambda self, peer, message: None)]):
+        yield
+
+
+@contextmanager
+def untold_finality() -> Iterator[None]:
+    """Nobody is told what is final here but those who seem to be behind."""
+    with patched([(Voter, "_compare_finality", lambda self, peer: None)]):
+        yield
+
+
+@contextmanager
+def unproven_stops() -> Iterator[None]:
+    """The proof that is kept has fewer votes than it needs."""
+
+    def justified(*arguments: Any) -> Any:
+        found = justified_alone(*arguments)
+        if found is None:
+            return None
+        commit = replace(found.commit, precommits=found.commit.precommits[1:])
+        return replace(found, commit=commit)
+
+    with patched([(voter_module, "justified_alone", justified)]):
         yield
 
 

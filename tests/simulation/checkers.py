@@ -4,7 +4,8 @@
 - The state root of a final block is what its header says, and money is neither made nor lost.
 - What a node acknowledged (a block imported or final) is there after a crash.
 - An honest node seals one block for a slot and casts one vote of a kind in a round, over crashes.
-- Nobody honest is accused, and no honest voter sees two thirds contradict themselves.
+- Nobody honest is accused, and no honest voter sees two thirds contradict themselves; where more
+  than a third are traitors, somebody honest does, and stops with a proof that others can verify.
 - Once all faults are over, finality goes on within ``HEAL_ROUNDS`` rounds.
 
 Byzantine nodes are exempt: of them nothing is expected.
@@ -14,6 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from node.consensus.grandpa import Timing
+from primitives.grandpa import Block
+from primitives.justification import (
+    GrandpaJustification,
+    InvalidJustification,
+    verify_justification,
+)
 from primitives.types import Hash
 
 HEAL_ROUNDS = 3
@@ -37,6 +44,8 @@ class Checkers:
 
     honest: tuple[bool, ...]
     issuance: int
+    is_betrayed: bool = False
+    """Whether there are so many traitors that two histories may be final."""
     final: dict[int, bytes] = field(default_factory=dict)
     by: dict[int, int] = field(default_factory=dict)
     seals: dict[tuple[int, int], bytes] = field(default_factory=dict)
@@ -45,6 +54,10 @@ class Checkers:
     finalized: int = 0
     checked_states: int = 0
     checked_restarts: int = 0
+    forked_at: int | None = None
+    """The lowest height known at which two blocks are final, in a betrayed world."""
+    stopped: dict[int, int] = field(default_factory=dict)
+    """Honest nodes that saw two histories and stopped, and at which height the other one is."""
 
     def fail(self, what: str) -> None:
         raise Violation(what)
@@ -57,12 +70,34 @@ class Checkers:
             self.by[number] = node
             if number > self.highest:
                 self.highest = number
+        elif known != hash_ and self.is_betrayed:
+            self.forked_at = min(number, self.forked_at or number)
         elif known != hash_:
             self.fail(
                 f"node {node} finalized {hash_.hex()} at height {number}, "
                 f"node {self.by[number]} finalized {known.hex()}"
             )
         self.finalized += 1
+
+    def on_conflict(
+        self, node: int, block: Block, proof: bytes, authorities: tuple[bytes, ...], set_id: int
+    ) -> None:
+        """An honest node saw that two histories are final, and stops with the proof."""
+        if not self.is_betrayed:
+            self.fail(f"node {node}: two thirds voted for {block} against what is final")
+        decoded = GrandpaJustification.decode(proof)
+        try:
+            verify_justification(decoded, authorities, set_id)
+        except InvalidJustification as error:
+            self.fail(f"node {node} stopped without a proof: {error}")
+        if bytes(decoded.commit.target_hash) != block.hash or self.forked_at is None:
+            self.fail(f"node {node} stopped, and its proof does not show two histories")
+        self.stopped[node] = block.number
+
+    def on_met(self) -> None:
+        """Those who finalized two histories have been together for ``HEAL_ROUNDS`` rounds."""
+        if self.forked_at is not None and not self.stopped:
+            self.fail(f"two histories are final from {self.forked_at} on, and nobody stopped")
 
     def on_growth(self, node: int, before: int, after: int) -> None:
         """An honest node made blocks final; its last final block was at ``before``."""

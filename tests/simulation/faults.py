@@ -10,17 +10,20 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from node.consensus.grandpa import Received
 from node.consensus.slots import claim_slot
 from node.consensus.verification import slot_of
 from primitives.digest import Other, Seal
 from primitives.grandpa import (
     Block,
     GossipMessage,
+    VoteKind,
     VoteMessage,
     make_vote,
     sign_vote,
 )
 from primitives.header import Header
+from primitives.scale import U64
 from primitives.types import Hash
 from tests.simulation.network import FAIR, Weather
 
@@ -44,6 +47,9 @@ KINDS = (
     "weather", "weather", "slow", "skew", "leave", "rot", "full", "crash_all",
 )  # fmt: skip
 TREASONS = ("double_author", "withhold", "double_vote", "fork_vote", "liar", "silent")
+TWO_FACED = "two_faced"
+"""Votes for whatever anybody cut off builds: of use only to more traitors than a set tolerates."""
+TWO_FACED_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +245,25 @@ class Traitor:
                 bent = VoteMessage(round=message.round, set_id=message.set_id, signed=lie)
                 node.send(peer, "vote", node.world.carried(bent), 200)
         return True
+
+    def flatter(self) -> None:
+        """Vote in the round of each honest node that is cut off, for what it would like best."""
+        node, world = self.node, self.node.world
+        world.at(world.now + TWO_FACED_MS, node, self.flatter)
+        for victim in world.nodes:
+            if victim.is_byzantine or not victim.is_up or victim.index in node.linked:
+                continue
+            play = victim.voter._play.votes
+            best = victim.database.best()
+            wishes = [(VoteKind.PREVOTE, Block(bytes(best.hash), best.number))]
+            if play.state.ghost is not None:
+                wishes.append((VoteKind.PRECOMMIT, play.state.ghost))
+            for kind, block in wishes:
+                set_id, number = victim.voter._set_id, play.number
+                signed = sign_vote(make_vote(kind, block), number, set_id, node.grandpa)
+                message = VoteMessage(round=U64(number), set_id=U64(set_id), signed=signed)
+                self.lies += 1
+                world.at(world.now, victim, victim.tell, Received(str(node.index), message))
 
     def candidates(self) -> list[Block]:
         database = self.node.database

@@ -52,6 +52,7 @@ from primitives.grandpa import (
 from primitives.header import Header
 from primitives.types import Hash
 from tests.simulation.disk import CrashNow, SimDisk
+from tests.simulation.faults import TWO_FACED, TWO_FACED_MS
 from tests.simulation.syncing import ANNOUNCE_BYTES, Synchroniser
 from tests.simulation.tiny import SLOT_MS
 
@@ -137,12 +138,15 @@ class Validator:
         self.sync = Synchroniser(self)
         self.inbox: deque[Input] = deque()
         self.is_draining = False
+        self.untold: deque[Imported] = deque()
         self.tick_at = self.voter_at = 0
         self.set_id = -1
         self.signer: Any = None
         self.look(begin=True)
         world.at(world.now, self, self.on_slot)
         world.at(world.now + LOOK_MS, self, self.on_look)
+        if self.traitor is not None and self.traitor.has(TWO_FACED):
+            world.at(world.now + TWO_FACED_MS, self, self.traitor.flatter)
 
     def stop(self) -> None:
         """The power goes."""
@@ -242,7 +246,7 @@ class Validator:
     def publish(self, imported: Imported) -> None:
         """Tell of a block of our own."""
         self.sync.own(imported.header, imported.hash, is_best=imported.is_best)
-        self.after_import(imported)
+        self.imported(imported)
 
     def betray(self, parent: Header, slot: int, imported: Imported) -> None:
         """What a Byzantine author does with its block: keeps it back, or makes another one."""
@@ -263,8 +267,21 @@ class Validator:
     def transactions(self) -> list[Transaction]:
         return self.world.transactions(self)
 
+    def imported(self, imported: Imported) -> None:
+        """A block was imported; it is told of when it is on disk."""
+        self.untold.append(imported)
+        self.tell_settled()
+
+    def settle(self) -> None:
+        self.database.settle()
+        self.tell_settled()
+
+    def tell_settled(self) -> None:
+        while self.untold and self.database.is_settled:
+            self.after_import(self.untold.popleft())
+
     def after_import(self, imported: Imported) -> None:
-        """A block is in the database, ours or a peer's."""
+        """A block is on disk, ours or a peer's."""
         hash_ = imported.hash
         if imported.is_best:
             self.said["best"] = bytes(hash_), int(imported.header.number)
@@ -387,6 +404,7 @@ class Validator:
         if self.signer is None:
             self.seen = record
         else:
+            self.settle()
             self.votes.write(record)
 
     def broadcast(self, message: GossipMessage, but: str | None) -> None:
@@ -395,6 +413,8 @@ class Validator:
         if not self.is_byzantine and isinstance(message, VoteMessage):
             signed = message.signed
             if signed.authority == self.grandpa.public:
+                if not self.database.is_settled:
+                    self.world.checkers.fail(f"node {self.index} votes for what is not on disk")
                 self.world.checkers.on_vote(
                     self.index,
                     int(message.set_id),
@@ -406,6 +426,7 @@ class Validator:
 
     def after_final(self, finality: Finality) -> None:
         """Blocks became final."""
+        self.tell_settled()
         done = finality.hashes
         if finality.led is not None:
             self.said["best"] = bytes(finality.led.hash), int(finality.led.header.number)
@@ -456,8 +477,17 @@ def ignores(voter: Voter, peer: str, message: GossipMessage) -> bool:
     if isinstance(message, CommitMessage):
         if message.set_id != voter._set_id:
             return True
-        return int(message.commit.target_number) <= voter._finalized.number
+        return is_known_final(voter, message)
     return False
+
+
+def is_known_final(voter: Voter, message: CommitMessage) -> bool:
+    """Whether a commit says nothing new, and nothing that contradicts what is final."""
+    number, final = int(message.commit.target_number), voter._finalized
+    if number > final.number:
+        return False
+    ours = voter._chain.ancestor_at(final.hash, number)
+    return ours is None or ours == message.commit.target_hash
 
 
 def _size(message: GossipMessage) -> int:

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 from node.consensus.grandpa import Conflict, Offence, Timing
+from node.consensus.grandpa.shell import CONFLICT_NOTE
 from node.database import genesis_state_root
 from node.genesis import genesis_header
 from node.network.transport import Cost
@@ -60,6 +61,8 @@ class Plan:
     repeats_gossip: bool = False
     """Whether a vote is passed on to those whom it reached."""
     state_pruning: int = 64
+    is_betrayed: bool = False
+    """Whether the traitors are more than a set tolerates: what is asked of nodes then is other."""
 
     def __str__(self) -> str:
         first = (
@@ -88,7 +91,7 @@ class World:
         self.genesis_header = genesis_header(genesis_state_root(self.genesis_state))
         traitors = dict(plan.traitors)
         honest = tuple(index not in traitors for index in range(plan.validators))
-        self.checkers = Checkers(honest, self.substance.issued)
+        self.checkers = Checkers(honest, self.substance.issued, plan.is_betrayed)
         self.nodes = [
             Validator(self, index, self.substance.pairs(index)) for index in range(plan.validators)
         ]
@@ -186,7 +189,10 @@ class World:
         self.heal_from = self.now
         self.heal_target = self.checkers.highest
         patience = HEAL_ROUNDS * round_ms(self.plan.timing)
-        self.at(self.now + patience, None, self._check_healed, self.now)
+        if self.plan.is_betrayed:
+            self.at(self.now + patience, None, self.checkers.on_met)
+        else:
+            self.at(self.now + patience, None, self._check_healed, self.now)
 
     def _must_follow(self) -> list[Validator]:
         """Who must finalize soon: honest nodes whose questions were not lost in their own queue.
@@ -241,8 +247,8 @@ class World:
         node.said = dict(NOWHERE)
 
     def restart(self, node: Validator) -> None:
-        """A node comes back."""
-        if node.is_up:
+        """A node comes back, unless it stopped for good."""
+        if node.is_up or node.index in self.checkers.stopped:
             return
         self.note("restart", node.index, 0, b"")
         self.guard(node, node.start)
@@ -421,10 +427,17 @@ class World:
             raise Violation(f"node {node.index} accuses {peer}, who is honest: {offence.value}")
 
     def conflict(self, node: Validator, found: Conflict) -> None:
-        """A voter saw two thirds for two histories."""
+        """A voter saw two thirds for two histories: an honest node keeps the proof and stops."""
+        if node.is_byzantine:
+            return
         self.count("conflict")
-        if not node.is_byzantine:
-            raise Violation(f"node {node.index}: {found.block} against {found.finalized}")
+        node.database.put_note(CONFLICT_NOTE, found.justification.encode())
+        proof = node.database.note(CONFLICT_NOTE)
+        voters, _ = node.chain.voting_set()
+        keys = tuple(key for key, _ in voters.authorities)
+        self.checkers.on_conflict(node.index, found.block, proof or b"", keys, voters.set_id)
+        self.note("stopped", node.index, found.block.number, found.block.hash)
+        raise CrashNow
 
     @property
     def digest(self) -> str:
