@@ -7,7 +7,8 @@ import trio
 import trio.testing
 
 from node.consensus import shell
-from node.consensus.announcements import Announcements, Finalized
+from node.consensus.announcements import Announcements, ChainEvent, Finalized
+from node.consensus.authorship import BuiltBlock
 from node.consensus.shell import AuthoringKeys, ChainWriter, author_blocks
 from node.consensus.signed_slots import SignedSlots, SlotSigned
 from node.consensus.verification import slot_of
@@ -15,6 +16,7 @@ from node.logging import configure
 from primitives.errors import InvalidBlock
 from primitives.justification import make_justification
 from primitives.keystore import Keystore
+from primitives.types import Hash
 from tests.node.net import ALICE, ALICE_GRANDPA, BOB, FIRST_SLOT, Net, new_net
 
 
@@ -306,3 +308,115 @@ def test_two_blocks_for_one_slot_are_reported_though_the_second_is_refused(
 
     trio.run(main)
     assert [(each.author, each.slot) for each in found] == [(ALICE.public, FIRST_SLOT)]
+
+
+def chain_of(net: Net, count: int) -> list[BuiltBlock]:
+    """So many blocks of the real chain, which others can import."""
+    return [net.author(slot=FIRST_SLOT + at)[0] for at in range(count)]
+
+
+def heard(events: trio.MemoryReceiveChannel[ChainEvent]) -> list[Hash]:
+    """The blocks that were told of by now."""
+    found: list[Hash] = []
+    while True:
+        try:
+            event = events.receive_nowait()
+        except trio.WouldBlock:
+            return found
+        if not isinstance(event, Finalized):
+            found.append(event.hash)
+
+
+def test_deferred_blocks_are_told_of_in_order_and_only_once_they_are_on_disk(
+    net: Net, open_net: Net
+) -> None:
+    made = chain_of(net, 5)
+    hashes = [built.header.hash() for built in made]
+    database = open_net.chain.database
+
+    async def main() -> None:
+        announcements = Announcements()
+        writer = ChainWriter(open_net.chain, announcements)
+        with announcements.listen() as events:
+            for built in made[:3]:
+                await writer.import_block(built.header, built.body, is_deferred=True)
+            assert database.best().number == 3
+            assert (heard(events), database.settled_best().number) == ([], 0)
+            await writer.settle()
+            assert (heard(events), database.settled_best().number) == (hashes[:3], 3)
+            await writer.import_block(made[3].header, made[3].body, is_deferred=True)
+            assert heard(events) == []
+            await writer.import_block(made[4].header, made[4].body)
+            assert heard(events) == hashes[3:]
+            await writer.settle()
+            assert heard(events) == []
+
+    trio.run(main)
+
+
+def test_what_is_final_is_on_disk_and_told_after_the_blocks_that_waited(
+    net: Net, open_net: Net
+) -> None:
+    made = chain_of(net, 3)
+    hashes = [built.header.hash() for built in made]
+    proof = net.chain.database.justification(hashes[1])
+    assert proof is not None
+
+    async def main() -> None:
+        announcements = Announcements()
+        writer = ChainWriter(open_net.chain, announcements)
+        with announcements.listen() as events:
+            for built in made:
+                await writer.import_block(built.header, built.body, is_deferred=True)
+            assert await writer.import_justification(hashes[1], proof) == tuple(hashes[:2])
+            assert open_net.chain.database.is_settled
+            assert heard(events) == hashes
+
+    trio.run(main)
+
+
+def test_a_deferred_block_does_not_wait_longer_than_the_bound(
+    net: Net, open_net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = chain_of(net, 3)
+    seconds = [0.0]
+    monkeypatch.setattr("node.consensus.shell.time.monotonic", lambda: seconds[0])
+
+    async def main() -> None:
+        announcements = Announcements()
+        writer = ChainWriter(open_net.chain, announcements)
+        with announcements.listen() as events:
+            for built, at_ms in zip(made, (0, shell.DEFERRED_MS_MAX - 1), strict=False):
+                seconds[0] = at_ms / 1000
+                await writer.import_block(built.header, built.body, is_deferred=True)
+                assert heard(events) == []
+            seconds[0] = shell.DEFERRED_MS_MAX / 1000
+            await writer.import_block(made[2].header, made[2].body, is_deferred=True)
+            assert heard(events) == [built.header.hash() for built in made]
+            assert open_net.chain.database.is_settled
+
+    trio.run(main)
+
+
+def test_a_block_of_our_own_takes_what_waited_to_disk(net: Net, open_net: Net) -> None:
+    made = chain_of(net, 2)
+
+    async def main() -> None:
+        announcements = Announcements()
+        writer = ChainWriter(open_net.chain, announcements)
+        with announcements.listen() as events:
+            for built in made:
+                await writer.import_block(built.header, built.body, is_deferred=True)
+            parent = open_net.chain.best_header()
+            slot = FIRST_SLOT + 2
+            _, own = await writer.author(
+                parent,
+                open_net.claim(parent, slot),
+                [],
+                moment_ms=slot * open_net.duration_ms,
+                deadline_ms=1 << 60,
+            )
+            assert heard(events) == [*(built.header.hash() for built in made), own.hash]
+            assert open_net.chain.database.settled_best().hash == own.hash
+
+    trio.run(main)
