@@ -30,6 +30,7 @@ from types import FrameType
 from typing import Any, Final
 
 import anyio
+import structlog
 
 from client.addresses import ENDPOINTS_MAX
 from client.chain import ChainClient, ChainError, ChainLimits
@@ -678,6 +679,7 @@ def _log_line(text: str) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
     settings = json.loads(sys.argv[1])
     try:
         status = supervise(DevnetPlan(**{**settings, "base_path": Path(settings["base_path"])}))

@@ -15,6 +15,7 @@ its deadline ends with its socket's timeout, and its connection is thrown away.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -266,7 +267,9 @@ class Connections:
                 case Refused(url, standing, why):
                     log.warning("node refused", url=url, standing=standing.value, reason=why)
                 case NobodyUsable(why):
-                    log.warning("no node can be used, waiting for one", reason=why)
+                    is_told = self._used is None and math.isfinite(self.limits.connect_timeout_s)
+                    tell = log.debug if is_told else log.warning  # by the error at that time
+                    tell("no node can be used, waiting for one", reason=why)
 
     async def _repeat(self, step: Callable[[int], T], limiter: anyio.CapacityLimiter) -> T:
         delay = self.limits.reconnect_delay_min_s
