@@ -4,10 +4,11 @@ Blocks are executed by the runtime over a state in LevelDB, with fragments of a 
 and signed extrinsics. `cold` is the first block of a process that has just opened the database (the
 operating system knows the file), `warm` the same block once more. Every proof is a real opening
 with a quotient: rows hold a line a + b·X, whose commitment a·G + b·τG takes no 4,096-point sum, and
-which cost a verifier what any rows cost. CPU time of one process;
-`wall` is time waited for, with `threads` proofs are verified ahead, as a node does.
+which cost a verifier what any rows cost. CPU time of one process; `wall` is time waited for, with
+`threads` proofs are verified ahead, as a node does. Garbage is looked for as seldom as in a node.
 """
 
+import gc
 import random
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from node.database import ChainDatabase, LevelDb, genesis_state_root
 from node.genesis import genesis_header
 from node.runtime import CessRuntime, build_state, runtime_at
 from node.runtime.version import VERSION
+from node.service import COLLECT_AFTER
 from pallets.audit import Audit, ChallengeInfo, FaultyPositions, Holding, KeptRows
 from pallets.audit.judging import positions_of
 from pallets.audit.weights import service_proof
@@ -51,6 +53,7 @@ from proofs.podr2.wire import ScalarBytes, ServiceProof
 ROWS = row_count(int(LIVE_CONSTANTS.fragment_bytes))
 ROUND_ROWS = 460
 LINES = 4096
+BLOCK_SECONDS_MAX = 1.0
 MANY_MINERS, SOME_FRAGMENTS, MANY_FRAGMENTS = 100, 300, 10_000
 FIRST_SLOT = 1_795_000_000
 # A live block takes fewer proofs than a hundred; these blocks take them all.
@@ -315,7 +318,8 @@ class Bench:
             raise AssertionError("a proof was rejected: the benchmark would count nothing")
         return spent, waited
 
-    def run(self, miners: int) -> None:
+    def run(self, miners: int) -> float:
+        """Print a row of the table; the seconds waited for with threads."""
         exts = [self.proof(*pair) for pair in zip(self.pairs, self.seeds, strict=True)][:miners]
         slots = len(
             {p // ROWS for p in sample_positions(self.seeds[0], self.fragments * ROWS, ROUND_ROWS)}
@@ -335,21 +339,28 @@ class Bench:
             f"   {cold_waited * 1e3:>9.1f}   {ahead_waited * 1e3:>12.1f}   {ahead_cpu * 1e3:>9.1f}",
             flush=True,
         )
+        return ahead_waited
 
 
 def blocks(lines: list[Line]) -> None:
-    print(f"blocks of service proofs of {ROUND_ROWS} rows, ms of CPU, signatures and fees included")
+    print(
+        f"blocks of service proofs of {ROUND_ROWS} rows, ms of CPU, signatures and fees included;"
+        f" threads beside the one that executes: {default_thread_count()}"
+    )
     print(
         "  miners   fragments    slots       cold       warm   cold/miner    warm/miner"
         "   cold wall   threads wall   their CPU"
     )
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(lines, Path(folder) / "db", MANY_MINERS, SOME_FRAGMENTS)
-        for miners in (1, 10, MANY_MINERS):
-            bench.run(miners)
+        waited = [bench.run(miners) for miners in (1, 10, MANY_MINERS)][-1]
         entry = bench.entry_bytes
     with tempfile.TemporaryDirectory() as folder:
         Bench(lines, Path(folder) / "db", 1, MANY_FRAGMENTS).run(1)
+    print(
+        f"  {MANY_MINERS} miners in one block: {waited:.2f} s,"
+        f" {'met' if waited <= BLOCK_SECONDS_MAX else 'above'} {BLOCK_SECONDS_MAX:.0f} s"
+    )
     weight = service_proof(U32(1), FaultyPositions(()), ScalarBytes(bytes(32)), Bytes48(bytes(48)))
     limit = block_weights(int(LIVE_CONSTANTS.block_ref_time_max)).per_class.normal.max_total
     assert limit is not None, "because users' extrinsics are limited"
@@ -368,6 +379,9 @@ def blocks(lines: list[Line]) -> None:
 
 def main() -> int:
     lines = made_lines(LINES)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
     chosen = sys.argv[1:]
     sections: list[Callable[[list[Line]], None]] = [one_proof, batching, blocks]
     for section in sections:

@@ -36,9 +36,9 @@ THREADS_MAX: Final = 4
 
 
 def default_thread_count() -> int:
-    """None on one processor, where it gains nothing; else more than processors, for they wait."""
-    processors = len(os.sched_getaffinity(0))
-    return 0 if processors == 1 else min(THREADS_MAX, 2 * processors)
+    """One for each processor beside the one that executes the block: it verifies too, where it
+    would wait. More take the interpreter from it, measured."""
+    return min(THREADS_MAX, len(os.sched_getaffinity(0)) - 1)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from py_arkworks_bls12381 import G1Point, Scalar
 from node.consensus import proof_threads
 from node.consensus.chain import Chain
 from node.consensus.finality import FinalityKeys
-from node.consensus.proof_threads import ProofThreads, default_thread_count
+from node.consensus.proof_threads import THREADS_MAX, ProofThreads, default_thread_count
 from node.database import ChainDatabase, MemoryKv, genesis_state_root
 from node.genesis import genesis_header
 from node.runtime import CessRuntime, runtime_at
@@ -343,6 +343,14 @@ def test_what_was_read_ahead_is_not_read_again(threads: ProofThreads) -> None:
     reads.clear()
     assert runtime.audit.foresee(BOB.account_id, *call.args) is not None
     assert reads == []
+
+
+@pytest.mark.parametrize(("processors", "count"), [(1, 0), (2, 1), (3, 2), (64, THREADS_MAX)])
+def test_the_thread_that_executes_has_a_processor_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, processors: int, count: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(processors)))
+    assert default_thread_count() == count
 
 
 def test_one_processor_verifies_where_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
