@@ -17,6 +17,7 @@ Bounds: ``VALIDATORS_MAX`` validators (see `client.validators`);
 """
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -679,7 +680,10 @@ def _log_line(text: str) -> None:
 
 
 if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
     settings = json.loads(sys.argv[1])
     try:
         status = supervise(DevnetPlan(**{**settings, "base_path": Path(settings["base_path"])}))

@@ -6,7 +6,9 @@ us, and what is on the disk.
 - A fragment on the disk that nobody asked for in DROP_AFTER_BLOCKS blocks is deleted. A holding
   that was removed stays listed by the chain, and so stays here, until no open round can ask for it.
 - A holding whose bytes are gone is reported, except while the service part of a round is open:
-  there the answer declares what is missing.
+  there the answer declares what is missing. What an answer on its way declares is not reported.
+- What was reported or declared stays listed until that block is final. It is reported again only
+  when it is listed still SETTLE_BLOCKS later: a second report would fail and cost its fee.
 - When at once more than LOSSES_UNASKED_MAX fragments and a quarter of all are gone, that is rather
   a disk which was not mounted: nothing is reported until the operator runs `cess miner repair`.
 
@@ -28,6 +30,8 @@ DROP_AFTER_BLOCKS = 64
 LOSSES_UNASKED_MAX = 4
 LOSS_SHARE = 4
 RETRY_BLOCKS = 16
+SETTLE_BLOCKS = 16
+"""A report that was taken is in a block at most so far above the last one that we had seen."""
 
 
 class Absence(Enum):
@@ -79,8 +83,15 @@ class VolumesLooked:
 
 
 @dataclass(frozen=True, slots=True)
+class LossesDeclared:
+    """An answer that declares these losses is sent; `LossReportEnded` follows for each."""
+
+    fragment_hashes: tuple[FragmentHash, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LossReportEnded:
-    """A report ended, or an answer that declared the loss was taken."""
+    """A report ended, or an answer that declared the loss."""
 
     fragment_hash: FragmentHash
     ended: Ended
@@ -111,6 +122,7 @@ Fact: TypeAlias = (
     | FragmentFound
     | RestoringNow
     | VolumesLooked
+    | LossesDeclared
     | LossReportEnded
 )
 Effect: TypeAlias = DropFragment | ReportLoss
@@ -140,6 +152,8 @@ class Custody:
         self._assigned: frozenset[FragmentHash] = frozenset()
         self._restoring: frozenset[FragmentHash] = frozenset()
         self._retry_at: dict[FragmentHash, int] = {}
+        self._declared: set[FragmentHash] = set()
+        self._settled: dict[FragmentHash, int] = {}
         self._reporting: FragmentHash | None = None
         self._is_round_open = False
         self._number = 0
@@ -170,6 +184,8 @@ class Custody:
                     # What came back with the volume shows in the next listing.
                     self._lost &= self._certain
                 self._absence = absence
+            case LossesDeclared(fragment_hashes):
+                self._declared.update(fragment_hashes)
             case LossReportEnded(fragment_hash, ended):
                 self._report_ended(fragment_hash, ended)
         self._report_next()
@@ -203,9 +219,15 @@ class Custody:
     # Private.
 
     def _list(self, listed: HoldingsListed) -> None:
-        self._holdings = {
+        listed_now = {
             item.fragment_hash: item.file_hash for item in listed.holdings if not item.is_removed
         }
+        self._settled = {
+            one: number
+            for one, number in self._settled.items()
+            if one in listed_now and listed.number <= number + SETTLE_BLOCKS
+        }
+        self._holdings = {one: file for one, file in listed_now.items() if one not in self._settled}
         self._kept = {item.fragment_hash for item in listed.holdings}
         on_disk = frozenset(listed.on_disk)
         self._lost = {one for one in self._holdings if one not in on_disk}
@@ -259,6 +281,8 @@ class Custody:
                 continue
             if fragment_hash in self._assigned or fragment_hash in self._restoring:
                 continue
+            if fragment_hash in self._declared:
+                continue
             self._reporting = fragment_hash
             self._effects.append(ReportLoss(self._holdings[fragment_hash], fragment_hash))
             return
@@ -266,11 +290,13 @@ class Custody:
     def _report_ended(self, fragment_hash: FragmentHash, ended: Ended) -> None:
         if fragment_hash == self._reporting:
             self._reporting = None
+        self._declared.discard(fragment_hash)
         if ended.outcome is Outcome.done:
             self._lost.discard(fragment_hash)
             self._certain.discard(fragment_hash)
             self._holdings.pop(fragment_hash, None)
             self._retry_at.pop(fragment_hash, None)
+            self._settled[fragment_hash] = self._number
         else:
             # Refused: it is of a deal still open, reported already, or listed anew later.
             self._retry_at[fragment_hash] = self._number + RETRY_BLOCKS

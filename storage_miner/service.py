@@ -275,6 +275,8 @@ class Daemon:
                 else:
                     await self.tell(responder.Proved(key, answer))
             case responder.Submit(answer=responder.ServiceAnswer() as service):
+                declared = self._declared if service.faulty else ()
+                await self.tell(custody.LossesDeclared(declared))
                 ended = await self._chain.submit_service(key.round_number, service)
                 log.info(
                     "service proof submitted",
@@ -283,9 +285,8 @@ class Daemon:
                     faulty=len(service.faulty),
                     **names,
                 )
-                if ended.outcome is Outcome.done and service.faulty:
-                    for fragment_hash in self._declared:
-                        await self.tell(custody.LossReportEnded(fragment_hash, ended))
+                for fragment_hash in declared:
+                    await self.tell(custody.LossReportEnded(fragment_hash, ended))
                 await self.tell(responder.AnswerEnded(key, ended))
             case responder.Submit(answer=responder.IdleAnswers() as idle_answer):
                 ended = await self._chain.submit_idle(key.round_number, idle_answer)

@@ -6,12 +6,14 @@ from storage_miner.custody import (
     DROP_AFTER_BLOCKS,
     LOSSES_UNASKED_MAX,
     RETRY_BLOCKS,
+    SETTLE_BLOCKS,
     Absence,
     Custody,
     DropFragment,
     FragmentFound,
     FragmentLost,
     HoldingsListed,
+    LossesDeclared,
     LossReportEnded,
     ReportLoss,
     RestoringNow,
@@ -158,6 +160,55 @@ def test_a_loss_that_a_round_declared_is_not_reported_again() -> None:
     core.receive(LossReportEnded(fragment(2), DONE))
     core.receive(view(20))
     assert effects(core) == []
+
+
+def test_what_an_answer_on_its_way_declares_is_not_reported() -> None:
+    """The block with the answer is seen before the word that it was taken."""
+    core = Custody()
+    core.receive(view(10, challenge=challenge()))
+    core.receive(listed(10, [1, 2, 3], [1]))
+    core.receive(LossesDeclared((fragment(2), fragment(3))))
+    core.receive(view(20, challenge=challenge(service_done=True)))
+    assert effects(core) == []
+    core.receive(LossReportEnded(fragment(2), DONE))
+    core.receive(LossReportEnded(fragment(3), DONE))
+    core.receive(view(21))
+    assert effects(core) == []
+
+
+def test_an_answer_that_was_not_taken_leaves_its_losses_to_be_reported() -> None:
+    core = Custody()
+    core.receive(view(10, challenge=challenge()))
+    core.receive(listed(10, [1, 2], [1]))
+    core.receive(LossesDeclared((fragment(2),)))
+    core.receive(LossReportEnded(fragment(2), refused("ChallengeExpired")))
+    core.receive(view(10 + RETRY_BLOCKS))
+    assert effects(core) == [ReportLoss(file(2), fragment(2))]
+
+
+@pytest.mark.parametrize(("late", "count"), [(SETTLE_BLOCKS, 0), (SETTLE_BLOCKS + 1, 1)])
+def test_a_listing_from_before_a_report_was_final_does_not_repeat_it(late: int, count: int) -> None:
+    core = Custody()
+    core.receive(view(10))
+    core.receive(listed(8, [1, 2], [1]))
+    effects(core)
+    core.receive(LossReportEnded(fragment(2), DONE))
+    core.receive(view(10 + late))
+    core.receive(listed(10 + late, [1, 2], [1]))
+    assert len(effects(core)) == count
+    assert core.statistics().lost == count
+
+
+def test_what_is_held_anew_after_its_loss_was_settled_is_watched_again() -> None:
+    core = Custody()
+    core.receive(view(10))
+    core.receive(listed(8, [1, 2], [1]))
+    effects(core)
+    core.receive(LossReportEnded(fragment(2), DONE))
+    core.receive(listed(12, [1], [1]))
+    core.receive(view(14))
+    core.receive(listed(13, [1, 2], [1]))
+    assert effects(core) == [ReportLoss(file(2), fragment(2))]
 
 
 # Volumes that are away.

@@ -314,10 +314,11 @@ class Miner:
         number = effect.key.round_number
         match effect.answer:
             case responder.ServiceAnswer() as service:
+                declared = self._declared if service.faulty else ()
+                self.tell(custody.LossesDeclared(declared))
                 ended = await self.chain.submit_service(number, service)
-                if ended.outcome is Outcome.done and service.faulty:
-                    for fragment_hash in self._declared:
-                        self.tell(custody.LossReportEnded(fragment_hash, ended))
+                for fragment_hash in declared:
+                    self.tell(custody.LossReportEnded(fragment_hash, ended))
             case responder.IdleAnswers() as answers:
                 ended = await self.chain.submit_idle(number, answers)
         self.tell(responder.AnswerEnded(effect.key, ended))
