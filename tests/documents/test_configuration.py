@@ -13,7 +13,7 @@ PASSWORD = "of the guide"
 
 
 def test_the_miners_guide_configures_one_disk_and_several(tmp_path: Path) -> None:
-    one, several = blocks(GUIDE, "toml")
+    one, several, _ = blocks(GUIDE, "toml")
     save_keyfile(tmp_path / "miner.key", "//Miner1", PASSWORD)
     tmp_path.joinpath("miner.password").write_text(f"{PASSWORD}\n")
     path = tmp_path / "miner.toml"
@@ -26,3 +26,10 @@ def test_the_miners_guide_configures_one_disk_and_several(tmp_path: Path) -> Non
     path.write_text("\n".join([*shared, several]))
     disks = [Path("/mnt/disk1/cess"), Path("/mnt/disk2/cess")]
     assert [plan.path for plan in load(path, {}).plans] == disks
+
+
+def test_the_miners_guide_names_several_nodes(tmp_path: Path) -> None:
+    nodes = blocks(GUIDE, "toml")[2]
+    path = tmp_path / "miner.toml"
+    path.write_text(f'{nodes}data_dir = "data"\nspace = "1GiB"\nsuri = "//Miner1"\n')
+    assert load(path, {}).rpc == ("ws://127.0.0.1:9944", "wss://node.example.org")

@@ -141,13 +141,13 @@ def test_the_readme_shows_four_validators_in_two_commands() -> None:
 
 
 def test_the_network_of_the_validators_guide_loses_one_has_it_back_and_is_joined() -> None:
-    start, restart, join, down = (
+    start, profile, restart, join, down = (
         block.strip() for block in blocks(VALIDATOR, "sh") if "/tmp/cess-home" in block
     )
     killed = (
         "kill -9 $(cess devnet status --base-path /tmp/cess-home | awk '$1==\"dave\"{print $3}')"
     )
-    lines = f"{start}\n{killed}\nsleep 2\n{restart}"
+    lines = f"{start}\n{killed}\n{profile}\nsleep 2\n{restart}"
     walk(lines, "/tmp/cess-home", join=join, end=down)
 
 
