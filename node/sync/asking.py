@@ -53,14 +53,15 @@ async def ask(
 
 
 async def ask_for_blocks(
-    network: Network, peer: str, request: BlockRequest
+    network: Network, peer: str, request: BlockRequest, *, timeout_s: float | None = None
 ) -> tuple[IncomingBlock, ...]:
     """The blocks that a peer sends, with the bodies that their headers name.
 
-    Raises: AskingFailed.
+    ``timeout_s`` is by what is asked for if it is not given. Raises: AskingFailed.
     """
     is_bulk = BlockFields.BODY in request.fields
-    timeout_s = BULK_TIMEOUT_S if is_bulk else SMALL_TIMEOUT_S
+    if timeout_s is None:
+        timeout_s = BULK_TIMEOUT_S if is_bulk else SMALL_TIMEOUT_S
     raw = await ask(network, peer, RequestKind.SYNC, request.encode(), timeout_s=timeout_s)
     try:
         if len(raw) < LONG_BYTES:

@@ -7,12 +7,12 @@ block's header (``state``), and each older block is named by the one above it.
 
 A node that stops on the way goes on where it was: the proven block and what leads to it are notes
 in the database, the state is there as far as it came. A peer whose proof fails pays and is not
-asked again; a block whose state nobody has any more is given up for a newer one.
+asked again; one that is silent is replaced by another (``known_peers``); a block whose state nobody
+has any more is given up for a newer one.
 
 Bounds: one question at a time; the notes of ``warp.FRAGMENTS_TOTAL_MAX`` changes of the voters.
 """
 
-from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
@@ -25,7 +25,7 @@ from node.consensus.shell import FATAL, ChainWriter
 from node.database import BlockId, BlockRefused
 from node.database.notes import NoteChanges
 from node.logging import short_hash
-from node.network.transport import Cost, Network, RequestKind, Roles
+from node.network.transport import Cost, Network, RequestKind
 from node.network.wire import (
     BlockFields,
     BlockRequest,
@@ -35,6 +35,7 @@ from node.network.wire import (
 )
 from node.sync.asking import BULK_TIMEOUT_S, AskingFailed, ask, ask_for_blocks
 from node.sync.events import BLOCKS_PER_REQUEST, IncomingBlock, NotAsked
+from node.sync.known_peers import KnownPeers
 from node.sync.state import StateFetch, StatePiece
 from node.sync.warp import Fragment, WarpRefused, WarpVerifier
 from primitives.errors import CessError, DecodeError, ProofRejected
@@ -42,7 +43,7 @@ from primitives.header import Header
 from primitives.scale import codec, struct
 from primitives.types import Hash
 
-__all__ = ["LAG_MIN", "PEERS_WAIT_S", "Bootstrap", "KnownPeers", "SyncMode"]
+__all__ = ["LAG_MIN", "PEERS_WAIT_S", "THIN_BYTES", "Bootstrap", "SyncMode"]
 
 log = structlog.get_logger("sync")
 
@@ -53,6 +54,9 @@ PEERS_WAIT_S: Final = 5.0
 """How long to wait for more peers than one, before a proof is asked for."""
 RETRY_S: Final = 1.0
 STATE_TIMEOUT_S: Final = 40.0
+"""The longest that the slowest of peers may take for a piece of a state."""
+THIN_BYTES: Final = 16 << 10
+"""Whose pieces are smaller, though not the last ones, is asked after others: it wastes time."""
 PROOF_ROUNDS_MAX: Final = 10
 """Rounds through all peers without a proof after which the chain is fetched block by block."""
 ROUNDS_WITHOUT_STATE_MAX: Final = 3
@@ -75,73 +79,6 @@ class _Answer(Enum):
     GOOD = "good"
     BAD = "bad"
     NOTHING = "nothing is final"
-
-
-class KnownPeers:
-    """Full peers and what they say of themselves; bounded by the network's number of peers."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, tuple[Roles, BlockId]] = {}
-        self._barred: dict[str, None] = {}
-        self._changed = trio.Event()
-        self._turn = 0
-
-    def join(self, peer: str, roles: Roles, best: BlockId) -> None:
-        """A peer is here."""
-        self.known[peer] = roles, best
-        self._barred.pop(peer, None)
-        self._wake()
-
-    def leave(self, peer: str) -> None:
-        """A peer is gone."""
-        self.known.pop(peer, None)
-        self._barred.pop(peer, None)
-
-    def advance(self, peer: str, best: BlockId) -> None:
-        """A peer has another best block."""
-        if peer in self.known:
-            self.known[peer] = self.known[peer][0], best
-            self._wake()
-
-    def bar(self, peer: str) -> None:
-        """Ask this peer nothing more."""
-        self._barred[peer] = None
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
-
-    def useful(self) -> list[str]:
-        """Who may be asked."""
-        return [
-            peer
-            for peer, (roles, _) in self.known.items()
-            if Roles.LIGHT not in roles and peer not in self._barred
-        ]
-
-    def claim(self, peer: str) -> int:
-        """The height that this peer says it is at."""
-        return self.known[peer][1].number if peer in self.known else 0
-
-    def best_seen(self) -> int:
-        """The upper median of what peers say."""
-        claims = sorted(self.known[peer][1].number for peer in self.useful())
-        return claims[len(claims) // 2] if claims else 0
-
-    def round(self, least: int) -> Iterator[str]:
-        """All who may be asked and claim this height; another one first each time."""
-        peers = [peer for peer in self.useful() if self.known[peer][1].number >= least]
-        self._turn += 1
-        for at in range(len(peers)):
-            yield peers[(at + self._turn) % len(peers)]
-
-    async def wait(self, count: int, timeout_s: float) -> bool:
-        """Until so many may be asked; False if that takes too long."""
-        with trio.move_on_after(timeout_s):
-            while len(self.useful()) < count:
-                await self._changed.wait()
-            return True
-        return False
 
 
 @struct
@@ -230,21 +167,24 @@ class Bootstrap:
                     peer,
                     RequestKind.WARP,
                     bytes(verifier.begin.hash),
-                    timeout_s=BULK_TIMEOUT_S,
+                    timeout_s=self._peers.patience_s(peer, BULK_TIMEOUT_S),
                 )
                 proof = await trio.to_thread.run_sync(WarpProof.decode, raw)
                 await trio.to_thread.run_sync(verifier.verify, proof)
             except AskingFailed as error:
-                self._failed(peer, error)
+                self._failed(peer, error, BULK_TIMEOUT_S)
                 return _Answer.BAD
             except (WarpRefused, DecodeError) as error:
                 self._lied(peer, error)
                 return _Answer.BAD
+            self._peers.helped(peer)
             log.info(f"Warp sync: proven up to block #{verifier.begin.number}")
         return _Answer.GOOD if verifier.fragments else _Answer.NOTHING
 
-    def _failed(self, peer: str, error: AskingFailed) -> None:
+    def _failed(self, peer: str, error: AskingFailed, longest_s: float) -> None:
         log.debug("a peer did not help", peer=peer, reason=str(error))
+        was_late = error.reason is NotAsked.TIMED_OUT
+        self._peers.failed(peer, was_late=was_late, longest_s=longest_s)
         cost = Cost.NOT_ANSWERED if error.reason is NotAsked.REFUSED else Cost.TIMED_OUT
         if error.reason is NotAsked.MALFORMED:
             cost = Cost.BAD_MESSAGE
@@ -339,11 +279,14 @@ class Bootstrap:
                 peer,
                 RequestKind.STATE,
                 fetch.request().encode(),
-                timeout_s=STATE_TIMEOUT_S,
+                timeout_s=self._peers.patience_s(peer, STATE_TIMEOUT_S),
             )
-            return await trio.to_thread.run_sync(lambda: fetch.check(StateResponse.decode(raw)))
+            piece = await trio.to_thread.run_sync(lambda: fetch.check(StateResponse.decode(raw)))
+            is_little = len(raw) < THIN_BYTES and not piece.is_complete
+            self._peers.helped(peer, is_little=is_little)
+            return piece
         except AskingFailed as error:
-            self._failed(peer, error)
+            self._failed(peer, error, STATE_TIMEOUT_S)
         except (ProofRejected, DecodeError) as error:
             self._lied(peer, error)
         return None
@@ -353,14 +296,19 @@ class Bootstrap:
         request = BlockRequest(fields, target.hash, Direction.ASCENDING, 1)
         for _ in range(ROUNDS_WITHOUT_STATE_MAX):
             for peer in self._peers.round(target.id.number):
+                patience_s = self._peers.patience_s(peer, BULK_TIMEOUT_S)
                 try:
-                    blocks = await ask_for_blocks(self._network, peer, request)
+                    blocks = await ask_for_blocks(
+                        self._network, peer, request, timeout_s=patience_s
+                    )
                 except AskingFailed as error:
-                    self._failed(peer, error)
+                    self._failed(peer, error, BULK_TIMEOUT_S)
                     continue
                 if not blocks:
+                    self._peers.failed(peer)
                     continue
                 if blocks[0].hash == target.hash:
+                    self._peers.helped(peer)
                     return blocks[0].body
                 self._lied(peer, ProofRejected("the body is another block's"))
             await trio.sleep(RETRY_S)
@@ -416,14 +364,19 @@ class Bootstrap:
         fields = BlockFields.HEADER | BlockFields.BODY
         count = min(BLOCKS_PER_REQUEST, gap.number)
         request = BlockRequest(fields, gap.hash, Direction.DESCENDING, count)
+        patience_s = self._peers.patience_s(peer, BULK_TIMEOUT_S)
         try:
-            blocks = await ask_for_blocks(self._network, peer, request)
+            blocks = await ask_for_blocks(self._network, peer, request, timeout_s=patience_s)
         except AskingFailed as error:
-            self._failed(peer, error)
+            self._failed(peer, error, BULK_TIMEOUT_S)
             return ()
         if not _is_history(blocks, gap.hash, count):
             self._lied(peer, ProofRejected("these are not the blocks before"))
             return ()
+        if blocks:
+            self._peers.helped(peer)
+        else:
+            self._peers.failed(peer)
         return blocks
 
 

@@ -32,7 +32,7 @@ from node.network.transport import (
 )
 from node.network.wire import BlockAnnounce
 from node.sync.asking import AskingFailed, ask_for_blocks
-from node.sync.bootstrap import Bootstrap, KnownPeers, SyncMode
+from node.sync.bootstrap import Bootstrap, SyncMode
 from node.sync.core import SyncCore
 from node.sync.events import (
     Announced,
@@ -55,6 +55,7 @@ from node.sync.events import (
     Ticked,
 )
 from node.sync.judging import changes_set, failure_of, slots_ahead
+from node.sync.known_peers import KnownPeers
 from node.sync.limits import PeerBudget
 from node.sync.proofs import unproven_blocks
 from primitives.errors import CessError, DecodeError

@@ -406,3 +406,69 @@ def test_who_authors_while_it_waits_for_peers_goes_on_block_by_block(
         assert lonely.database.gap() is None
 
     play(script)
+
+
+# Silence.
+
+
+def mute(peer: Peer, kind: RequestKind, asked: list[str], wait_s: float = float("inf")) -> None:
+    """From now on the node answers such questions late, or never."""
+    assert peer.server is not None
+    honest = {
+        RequestKind.SYNC: peer.server.blocks,
+        RequestKind.STATE: peer.server.state,
+        RequestKind.WARP: peer.server.warp,
+    }[kind]
+
+    async def answer(asker: str, data: bytes) -> bytes:
+        asked.append(asker)
+        await trio.sleep(wait_s)
+        return await honest(asker, data)
+
+    peer.network.serve(kind, answer)
+
+
+@pytest.mark.parametrize("kind", [RequestKind.WARP, RequestKind.SYNC, RequestKind.STATE])
+def test_a_silent_peer_is_replaced_and_not_waited_for_again_and_again(
+    source: Peer, kind: RequestKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.sync.known_peers.PATIENCE_S", 0.3)
+    monkeypatch.setattr("node.sync.answers.STATE_BYTES_MAX", 3_000)
+    monkeypatch.setattr("node.sync.bootstrap.THIN_BYTES", 100)
+    fresh, silent = Peer("fresh", mode=SyncMode.WARP), Peer("silent", net=long_chain(LENGTH))
+    asked: list[str] = []
+    pieces: list[str] = []
+
+    async def script() -> None:
+        async with running(fresh) as hub:
+            silent.open(hub)
+            source.open(hub)
+            mute(silent, kind, asked)
+            mute(source, RequestKind.STATE, pieces, 0.0)
+            hub.connect("fresh", "silent")
+            hub.connect("fresh", "source")
+            await fresh.until_best(LENGTH)
+        assert fresh.sync.imported_count == 0
+        assert len(pieces) > 8, "because a peer that is asked in turn would be asked as often"
+        assert len(asked) <= 2
+
+    play(script)
+
+
+def test_where_all_peers_are_slow_they_get_the_time_they_need(
+    source: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.sync.known_peers.PATIENCE_S", 0.1)
+    fresh = Peer("fresh", mode=SyncMode.WARP)
+    asked: list[str] = []
+
+    async def script() -> None:
+        async with running(fresh) as hub:
+            source.open(hub)
+            mute(source, RequestKind.STATE, asked, 0.3)
+            hub.connect("fresh", "source")
+            await fresh.until_best(LENGTH)
+        assert fresh.sync.imported_count == 0
+        assert len(asked) >= 3
+
+    play(script)
