@@ -387,7 +387,7 @@ class Devnet:
         deadline = time.monotonic() + self.plan.ready_timeout_s
         reported = 0.0
         missing: str | None = "no answer yet"
-        limits = ChainLimits(connect_timeout_s=2.0, request_timeout_s=10.0, connections_max=1)
+        limits = ChainLimits(connect_timeout_s=10.0, request_timeout_s=10.0, connections_max=1)
         while missing is not None:
             try:
                 async with ChainClient.open(url, limits=limits) as chain:
