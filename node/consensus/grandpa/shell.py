@@ -2,22 +2,22 @@
 
 One task takes what peers send, what the chain tells and the time from one bounded inbox, gives it
 to the core, and carries out its orders one after the other: a ``Persist`` is on disk, synced,
-before a vote that it protects leaves the node.
+before a vote that it protects leaves the node, and so are all blocks that were imported by then.
 
 Which core, depends on who votes: a node whose keys are more than two thirds of the set finalises at
 import, and ``SoleVoter`` tells of it; else ``Voter`` votes with the first of the set's keys that is
-this node's, or watches without one. It only watches while the chain is being fetched, and while
-the chain is behind the last set that it voted in.
+this node's, or watches without one. It only watches while the chain is being fetched, while the
+chain is behind the last set that it voted in, and while somebody else may vote with its key.
 
 Bounds: ``INBOX_MAX`` inputs wait, then the network does; a peer may send ``BURST_MAX`` messages at
 once and ``MESSAGES_PER_S`` from then on, by the number of voters, where each KiB counts as one
 more. It pays for more, for what does not decode or is longer than all votes of a round, and for
-what no honest voter sends. Somebody else's vote is passed on to ``RELAYS_MAX`` peers.
+what no honest voter sends. Whom what is sent, and when, is decided by ``Spreading``.
 """
 
-from collections import OrderedDict
+import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import structlog
@@ -47,10 +47,13 @@ from node.consensus.grandpa.events import (
 )
 from node.consensus.grandpa.events import Finalized as BlockFinalized
 from node.consensus.grandpa.record import VoterRecord
+from node.consensus.grandpa.sightings import seen_vote, sight
 from node.consensus.grandpa.sole import SoleVoter
+from node.consensus.grandpa.spreading import Spreading, relays_for
 from node.consensus.grandpa.store import VoteStore
 from node.consensus.grandpa.voter import Statistics, Timing, Voter
 from node.consensus.shell import FATAL, ChainWriter
+from node.consensus.verification import slot_of
 from node.database import BlockId, StateDiscarded, UnknownBlock
 from node.logging import short_hash
 from node.network.transport import (
@@ -67,18 +70,16 @@ from primitives.crypto.keys import KeyPair
 from primitives.errors import CessError, DecodeError
 from primitives.grandpa import (
     Block,
-    CommitMessage,
     Equivocation,
     GossipMessage,
-    NeighbourMessage,
+    VoteMessage,
     decode_message,
     encode_message,
 )
-from primitives.hashing import twox_64
 from primitives.justification import GrandpaJustification
 from primitives.types import Hash
 
-__all__ = ["RELAYS_MAX", "FinalityConflict", "FinalityShell", "timing_for"]
+__all__ = ["FinalityConflict", "FinalityShell", "timing_for"]
 
 log = structlog.get_logger("grandpa")
 
@@ -91,11 +92,8 @@ VOTER_BYTES: Final = 4 * 132
 """Four votes of a voter in a round, each with its block, key and signature. The longest message has
 them of all voters; it may be twice as long, for there may be more voters where the sender stands,
 and ``LONG_BYTES`` in any case."""
-KNOWN_MAX: Final = 512
-"""Messages that a peer sent and that are not sent back to it."""
-
-RELAYS_MAX: Final = 6
-"""Peers to whom somebody else's vote is passed on."""
+IDLE_MS_MAX: Final = 10_000
+"""Longest wait of a round for a block to vote for, however long slots are."""
 
 LOOK_S: Final = 1.0
 """How often to see whether the keys, the set or the state of syncing are others."""
@@ -119,10 +117,15 @@ class FinalityConflict(CessError):  # noqa: N818  a fact
 
 
 def timing_for(slot_ms: int) -> Timing:
-    """The voter's times for slots of this length: a round fits into a slot several times."""
-    repeat_ms = min(max(slot_ms // 3, 500), 5000)
+    """The voter's times for slots of this length.
+
+    A round fits into a slot several times, and one that has nothing to vote for waits for as long
+    as a slot: where each slot has a block, there is one round for each.
+    """
     return Timing(
-        gossip_ms=min(max(slot_ms // 18, 100), 1000), repeat_ms=repeat_ms, idle_ms=repeat_ms
+        gossip_ms=min(max(slot_ms // 18, 100), 1000),
+        repeat_ms=min(max(slot_ms // 3, 500), 5000),
+        idle_ms=min(max(slot_ms, 500), IDLE_MS_MAX),
     )
 
 
@@ -136,10 +139,8 @@ class _Stance:
 
 @dataclass(slots=True)
 class _Peer:
-    is_light: bool
     allowed: float = BURST_MAX
     refilled_at: float = 0.0
-    known: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
 
     def may_send(self, byte_count: int, voter_count: int, now_s: float) -> bool:
         """Whether one more message is within what it may send."""
@@ -150,12 +151,6 @@ class _Peer:
             return False
         self.allowed -= 1 + byte_count // 1024
         return True
-
-    def note(self, mark: bytes) -> None:
-        """The peer has this message."""
-        self.known[mark] = None
-        if len(self.known) > KNOWN_MAX:
-            self.known.popitem(last=False)
 
 
 class FinalityShell:
@@ -178,6 +173,7 @@ class FinalityShell:
         self._network = network
         self._writer = writer
         self._chain = writer.chain
+        self._twins = writer.chain.twins
         self._announcements = announcements
         self._votes = votes
         self._is_voting = is_voting
@@ -186,6 +182,7 @@ class FinalityShell:
         self._report = report
         self._timing = timing or timing_for(self._chain.slot_duration_ms)
         self._peers: dict[str, _Peer] = {}
+        self._spreading = Spreading(self._timing.gossip_ms, random.SystemRandom())
         self._send, self._inbox = trio.open_memory_channel[Inbox](INBOX_MAX)
         self._core: Voter | SoleVoter | None = None
         self._view: ChainView | None = None
@@ -245,10 +242,14 @@ class FinalityShell:
     async def _step(self) -> None:
         core = self._core
         assert core is not None, "because the first look made one"
-        deadline = min(core.next_deadline() / 1000, self._look_at)
+        wakes_ms = core.next_deadline()
+        if (leaves_ms := self._spreading.next_deadline()) is not None:
+            wakes_ms = min(wakes_ms, leaves_ms)
+        deadline = min(wakes_ms / 1000, self._look_at)
         event: Inbox | None = None
         with trio.move_on_at(deadline):
             event = await self._inbox.receive()
+        self._post()
         if event is None:
             if trio.current_time() >= self._look_at:
                 await self._look()
@@ -276,16 +277,27 @@ class FinalityShell:
         match event:
             case ChannelOpened(peer=peer, status=status):
                 is_light = bool(status.roles & Roles.LIGHT)
-                self._peers[peer] = _Peer(is_light, refilled_at=trio.current_time())
-                if self._core is not None:
-                    self._notify(peer, encode_message(self._core.neighbour()))
+                self._peers[peer] = _Peer(refilled_at=trio.current_time())
+                self._spreading.joined(peer, is_light=is_light)
+                self._greet(peer, is_light=is_light)
             case ChannelClosed(peer=peer):
                 self._peers.pop(peer, None)
+                self._spreading.left(peer)
                 await self._tell(PeerLeft(peer))
             case Notified(peer=peer, data=data):
                 message = self._accepted(peer, data)
                 if message is not None:
+                    await self._heed_twins()
                     await self._tell(Received(peer, message))
+
+    def _greet(self, peer: str, *, is_light: bool) -> None:
+        """Tell a new peer where we stand, and what we voted there."""
+        if self._core is None:
+            return
+        self._notify(peer, encode_message(self._core.neighbour()))
+        if isinstance(self._core, Voter) and not is_light:
+            for message in self._core.own_votes():
+                self._notify(peer, encode_message(message))
 
     def _accepted(self, peer: str, data: bytes) -> GossipMessage | None:
         """The message, if the peer may send it and it is one."""
@@ -302,13 +314,24 @@ class FinalityShell:
         except DecodeError:
             self._network.report(peer, Cost.BAD_MESSAGE)
             return None
-        state.note(twox_64(data))
+        self._spreading.heard(peer, data, message)
+        self._look_for_twins(message)
         return message
+
+    def _look_for_twins(self, message: GossipMessage) -> None:
+        """See whether somebody else votes with a key of this node."""
+        if self._twins is not None:
+            sight(message, self._twins, self._slot_of_block)
+
+    def _slot_of_block(self, hash_: bytes) -> int | None:
+        header = self._chain.database.header(Hash(hash_))
+        return None if header is None else slot_of(header)
 
     async def _on_chain(self, event: ChainEvent) -> None:
         if isinstance(event, Finalized):
             await self._on_final(event.hashes)
             return
+        await self._heed_twins()
         if event.is_new:
             await self._tell(BlockImported(event.hash))
         if event.finalized:
@@ -334,6 +357,12 @@ class FinalityShell:
 
     # Who votes.
 
+    async def _heed_twins(self) -> None:
+        """Vote no more once somebody else does with this node's key."""
+        signer = self._stance.signer
+        if self._twins is not None and signer is not None and self._twins.twin is not None:
+            await self._look()
+
     async def _look(self) -> None:
         """See which set votes and what this node does in it; change the core if that changed."""
         self._look_at = trio.current_time() + LOOK_S
@@ -343,6 +372,7 @@ class FinalityShell:
         except StateDiscarded:
             return  # while a state is being fetched
         self._voter_count = len(voters.authorities)
+        self._spreading.relays_max = relays_for(self._voter_count)
         stance = self._stance_in(voters)
         if self._core is None or stance != self._stance:
             await self._begin(voters, base, stance)
@@ -366,6 +396,8 @@ class FinalityShell:
         if not self._votes.may_vote_in(voters.set_id):
             return _Stance(False, None)
         pairs = self._chain.finality_keys.pairs(voters)
+        if self._twins is not None:
+            pairs = tuple(pair for pair in pairs if self._twins.may_sign(pair.public))
         return _Stance(False, pairs[0] if pairs else None)
 
     async def _begin(self, voters: VoterSet, base: BlockId, stance: _Stance) -> None:
@@ -432,6 +464,7 @@ class FinalityShell:
                 if self._stance.signer is None:
                     self._seen = record
                 else:
+                    await self._writer.settle()
                     await trio.to_thread.run_sync(self._votes.write, record)
             case Broadcast(message=message, except_peer=origin):
                 self._broadcast(message, origin)
@@ -452,19 +485,26 @@ class FinalityShell:
                 self._stop(effect)
 
     def _broadcast(self, message: GossipMessage, origin: str | None) -> None:
-        data = encode_message(message)
-        is_for_all = isinstance(message, CommitMessage | NeighbourMessage)
-        chosen = [peer for peer, state in self._peers.items() if is_for_all or not state.is_light]
+        self._note_own(message, origin)
         if origin is not None:
             self._network.report(origin, Cost.USEFUL_VOTE)
-            mark = twox_64(data)
-            chosen = [peer for peer in chosen if mark not in self._peers[peer].known]
-            if not is_for_all and len(chosen) > RELAYS_MAX:
-                # Each node begins elsewhere; whom none of them reaches hears the repetition.
-                start = int.from_bytes(mark, "little") % len(chosen)
-                chosen = (chosen + chosen)[start : start + RELAYS_MAX]
-        for peer in chosen:
+        self._spreading.spread(
+            message, self._now_ms(), is_ours=origin is None, is_urgent=self._stance.is_sole
+        )
+        self._post()
+
+    def _post(self) -> None:
+        for peer, data in self._spreading.take_due(self._now_ms()):
             self._notify(peer, data)
+
+    def _note_own(self, message: GossipMessage, origin: str | None) -> None:
+        """What leaves this node first is no twin's."""
+        signer = self._stance.signer
+        if self._twins is None or signer is None or origin is not None:
+            return
+        if isinstance(message, VoteMessage) and message.signed.authority == signer.public:
+            number, set_id = int(message.round), int(message.set_id)
+            self._twins.signed(seen_vote(number, set_id, message.signed))
 
     def _notify(self, peer: str, data: bytes) -> None:
         # A full queue loses it: what matters is repeated.

@@ -17,10 +17,12 @@ In each round, with T the time in which a message reaches everybody (``Timing.go
 on, and ``VoterRecord`` given to the constructor restores them. A vote of our own key that we do not
 remember counts as cast, and we cast no other in that round.
 
-*Loss*: what we voted, and where we stand, is repeated every ``repeat_ms``; while a round makes no
-progress, everybody's votes in it and in the one before are: the liveness of GRANDPA rests on every
-honest voter seeing what any of them saw. Whoever sees a peer in a later round asks it for the votes
-of the last completed one. A peer that does not know what is final gets our last commit.
+*Loss*: where we stand is told when a round begins. A round that is not over ``repeat_ms`` after its
+first vote lost something: from then on where we stand and what we voted is repeated every
+``repeat_ms``, and a little later everybody's votes in it and in the one before are: the liveness of
+GRANDPA rests on every honest voter seeing what any of them saw. While nobody votes there is nothing
+to repeat. Whoever sees a peer in a later round asks it for the votes of the last completed one; who
+sees one in an earlier round tells it. A peer that does not know what is final gets our last commit.
 
 *Hostile peers*: a message costs a lookup until its set, round, voter and novelty are right, and
 0.1 ms for each signature then. A peer that claims to be ahead and does not answer is asked less and
@@ -138,6 +140,7 @@ class _Peer:
     """When a peer may have something from us again, and what we asked it for."""
 
     commit_at_ms: int = 0
+    stance_at_ms: int = 0
     answer_at_ms: int = 0
     ask_at_ms: int = 0
     owes_answers: int = 0
@@ -167,6 +170,8 @@ class _Play:
     votes: Round
     began_ms: int
     own: dict[VoteKind, SignedVote] = field(default_factory=dict)
+    voting_ms: int | None = None
+    """When the first vote in it was counted."""
 
 
 class Voter:
@@ -202,6 +207,7 @@ class Voter:
         if record is not None and record.set_id == set_id:
             self._restore(record)
         self._save()
+        self._tell_all()
 
     # The interface.
 
@@ -220,6 +226,7 @@ class Voter:
                     self._take_set(authorities, set_id, base)
                     self._finalized = max(self._finalized, base, key=lambda block: block.number)
                     self._save()
+                    self._tell_all()
             case FinalizedElsewhere(block=block) | FinalizedAlone(block=block):
                 if block.number > self._finalized.number:
                     self._finalized = block
@@ -230,6 +237,7 @@ class Voter:
             case _:
                 assert_never(what)
         self._advance()
+        self._note_voting()
         if self._now >= self._repeat_at:
             self._repeat()
 
@@ -251,6 +259,14 @@ class Voter:
     def neighbour(self) -> NeighbourMessage:
         """What peers are told of where this voter stands."""
         return neighbour_of(self._play.votes.number, self._set_id, self._finalized.number)
+
+    def own_votes(self) -> tuple[VoteMessage, ...]:
+        """What this voter said in this round and in the one before: a new peer did not hear it."""
+        return tuple(
+            self._message(play.votes.number, signed)
+            for play in (self._last, self._play)
+            for signed in play.own.values()
+        )
 
     def statistics(self) -> Statistics:
         """Where this voter stands."""
@@ -297,6 +313,7 @@ class Voter:
         self._asked = None
         self._waiting.forget_before(done.votes.number)
         self._save()
+        self._tell_all()
         for _, signed in self._waiting.take_round(number):
             self._place(number, signed, None, relay=False)
 
@@ -336,6 +353,8 @@ class Voter:
         for signed in [*record.own, *votes_of(record.current)]:
             if self._chain.number_of(signed.vote.block.hash) is not None:
                 self._play.votes.add(signed)
+        # Who knows for how long: what was said before is said again at once.
+        self._play.voting_ms = self._now - self._timing.repeat_ms if record.own else None
 
     # Messages.
 
@@ -506,10 +525,13 @@ class Voter:
         )
         if is_behind:
             self._send_commit(peer, set_id)
+        if set_id == self._set_id and packet.round < current and self._now >= state.stance_at_ms:
+            state.stance_at_ms = self._now + self._timing.repeat_ms
+            self._effects.append(Send(peer, self.neighbour()))
         if set_id != self._set_id or packet.round <= current:
             return
         is_far = packet.round > current + 1
-        is_stuck = self._now >= self._play.began_ms + self._timing.repeat_ms
+        is_stuck = self._now >= self._since_ms() + self._timing.repeat_ms
         is_free = self._asked is None or self._now >= self._asked.until_ms
         if (is_far or is_stuck) and is_free and self._now >= state.ask_at_ms:
             # Who does not answer is asked more and more rarely, so that others get their turn.
@@ -709,13 +731,34 @@ class Voter:
 
     # Repetition.
 
+    def _tell_all(self) -> None:
+        """Tell everybody where we stand."""
+        self._effects.append(Broadcast(self.neighbour()))
+
+    def _note_voting(self) -> None:
+        """The first vote of a round begins the time in which it should end."""
+        play = self._play
+        if play.voting_ms is None and (play.votes.prevotes.weight or play.votes.precommits.weight):
+            play.voting_ms = self._now
+            self._repeat_at = self._now + self._timing.repeat_ms
+
+    def _since_ms(self) -> int:
+        """From when on the round takes time: its beginning was followed by a wait for blocks."""
+        return self._play.began_ms if self._play.voting_ms is None else self._play.voting_ms
+
+    def _is_waiting(self) -> bool:
+        """Whether nobody voted in this round yet, and none would have to if no block came."""
+        longest_ms = self._timing.idle_ms + self._timing.repeat_ms
+        return self._play.voting_ms is None and self._now < self._prevote_at() + longest_ms
+
     def _repeat(self) -> None:
         self._repeat_at = self._now + self._timing.repeat_ms
-        self._effects.append(Broadcast(self.neighbour()))
-        for play in (self._last, self._play):
-            for signed in play.own.values():
-                self._effects.append(Broadcast(self._message(play.votes.number, signed)))
-        if self._now >= self._play.began_ms + 2 * self._timing.repeat_ms:
+        if self._is_waiting():
+            return
+        self._tell_all()
+        if self._now >= self._since_ms() + self._timing.repeat_ms:
+            self._effects.extend(Broadcast(message) for message in self.own_votes())
+        if self._now >= self._since_ms() + 2 * self._timing.repeat_ms:
             self._repeat_others()
 
     def _repeat_others(self) -> None:
@@ -725,12 +768,14 @@ class Voter:
         Those of the last round too: who did not see them all may have another estimate than we, and
         no vote that fits both.
         """
+        own = (*self._last.own.values(), *self._play.own.values())
         known = [
             (votes.number, signed)
             for votes in (self._last.votes, self._play.votes)
             for tally in (votes.prevotes, votes.precommits)
             for signed in tally.votes()
-            if self._chain.number_of(signed.vote.block.hash) == signed.vote.block.number
+            if signed not in own
+            and self._chain.number_of(signed.vote.block.hash) == signed.vote.block.number
         ]
         for step in range(min(REPEATED_MAX, len(known))):
             message = self._message(*known[(self._repeated + step) % len(known)])

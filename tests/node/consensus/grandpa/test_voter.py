@@ -66,7 +66,14 @@ class Desk:
     """A voter (the first of four) over a chain ``a`` and a fork ``b`` from block 1 on."""
 
     def __init__(
-        self, *, known: int = 6, record: VoterRecord | None = None, who: int = 0, final: int = 0
+        self,
+        *,
+        known: int = 6,
+        record: VoterRecord | None = None,
+        who: int = 0,
+        timing: Timing = TIMING,
+        signs: bool = True,
+        final: int = 0,
     ) -> None:
         tree = Tree()
         self.tree = tree
@@ -82,12 +89,12 @@ class Desk:
             authorities(4),
             0,
             self.a[final],
-            self.pair,
+            self.pair if signs else None,
             now_ms=0,
-            timing=TIMING,
+            timing=timing,
             record=record,
         )
-        self.orders()
+        self.first = self.orders()
 
     def orders(self) -> list[Effect]:
         orders = []
@@ -726,6 +733,8 @@ def test_a_peer_one_round_ahead_is_asked_only_when_we_are_stuck() -> None:
     desk = Desk()
     desk.tick(1)
     assert desk.hear(neighbour(2, 0)) == []
+    desk.tick(9 * T)  # it votes: only now there is something to wait for
+    assert desk.hear(neighbour(2, 0)) == []
     desk.tick(10 * T)
     orders = desk.hear(neighbour(2, 0))
     assert any(isinstance(order, Send) for order in orders)
@@ -840,20 +849,51 @@ def test_a_peer_that_is_behind_gets_the_last_commit() -> None:
     desk.play_round(1, desk.a[5])
     orders = desk.hear(neighbour(1, 2))
     sent = [order.message for order in orders if isinstance(order, Send)]
-    assert [type(message) for message in sent] == [CommitMessage]
+    assert [type(message) for message in sent] == [CommitMessage, NeighbourMessage]
     assert not any(isinstance(order, Send) for order in desk.hear(neighbour(1, 2)))
-    assert not any(isinstance(order, Send) for order in desk.hear(neighbour(1, 5), "other"))
+    assert not any(isinstance(order, Send) for order in desk.hear(neighbour(2, 5), "other"))
 
 
-def test_where_we_stand_is_repeated() -> None:
+def test_a_peer_in_an_earlier_round_is_told_where_we_stand_but_not_again_and_again() -> None:
     desk = Desk()
-    said = 0
-    for _ in range(30):
-        said += sum(
-            isinstance(order, Broadcast) and isinstance(order.message, NeighbourMessage)
-            for order in desk.tick(T)
-        )
-    assert 3 <= said <= 4
+    desk.play_round(1, desk.a[5])
+    told = Send("slow", desk.voter.neighbour())
+    for _ in range(2):
+        heard = [order for _ in range(5) for order in desk.hear(neighbour(1, 5), "slow")]
+        assert heard.count(told) == 1
+        desk.now += 10 * T
+
+
+def stances(orders: Iterable[Effect]) -> list[NeighbourMessage]:
+    return [
+        order.message
+        for order in orders
+        if isinstance(order, Broadcast) and isinstance(order.message, NeighbourMessage)
+    ]
+
+
+def test_where_we_stand_is_told_when_a_round_begins() -> None:
+    desk = Desk()
+    assert stances(desk.first) == [neighbour(1, 0)]
+    assert stances(desk.play_round(1, desk.a[5])) == [neighbour(2, 5)]
+
+
+def test_what_we_said_is_repeated_from_some_time_after_the_first_vote() -> None:
+    desk = Desk()
+    for step in range(1, 34):
+        orders = desk.tick(T)
+        is_repeated = step in (12, 22, 32)  # the prevote is cast after 2 T
+        assert len(stances(orders)) == is_repeated, step
+        assert len(votes_in(orders, desk)) == (is_repeated or step == 2), step
+
+
+def test_while_nobody_votes_there_is_nothing_to_repeat() -> None:
+    desk = Desk(known=1, timing=Timing(gossip_ms=T, repeat_ms=10 * T, idle_ms=50 * T))
+    assert [order for _ in range(51) for order in desk.tick(T)] == []
+    assert votes_in(desk.tick(T), desk) == [(PREVOTE, desk.a[0])]
+    watching = Desk(who=0, signs=False)  # nobody votes though there are blocks: something is wrong
+    orders = [order for _ in range(33) for order in watching.tick(T)]
+    assert stances(orders) == [neighbour(1, 0)] * 2
 
 
 def test_in_a_stuck_round_the_votes_of_others_are_repeated() -> None:
