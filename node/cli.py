@@ -143,6 +143,11 @@ def _node_options(function: F) -> F:
             is_flag=True,
             help="Author without peers though there are other authors; --dev implies it.",
         ),
+        click.option(
+            "--no-twin-watch",
+            is_flag=True,
+            help="Sign at once, and whoever else signs with the same keys.",
+        ),
         click.option("--no-grandpa", is_flag=True, help="Do not finalise blocks."),
         click.option("--name", help="The node's name in its log and metrics."),
         click.option(
@@ -400,6 +405,7 @@ def _config(flags: dict[str, Any]) -> Any:
         prometheus_external=flags["prometheus_external"],
         finalizes=not flags["no_grandpa"],
         forces_authoring=flags["force_authoring"] or is_dev,
+        watches_twins=not flags["no_twin_watch"],
         in_memory=flags["in_memory"],
         signature_workers=flags["signature_workers"],
     )

@@ -212,6 +212,8 @@ class NodeConfig:
     finalizes: bool = True
     forces_authoring: bool = False
     """Author without peers even where there are other authors."""
+    watches_twins: bool = True
+    """Whether to look for somebody else who signs with this node's keys."""
     in_memory: bool = False
     signature_workers: int | None = None
     """Processes that check signatures; None: one fewer than processors."""

@@ -74,6 +74,10 @@ class Readings:
     """Transactions sent to peers, counted for each of them."""
     reported_count: int
     """Equivocations that this node reported."""
+    is_listening: bool
+    """Whether it waits to see that nobody else signs with its keys."""
+    has_twin: bool
+    """Whether somebody else does: it signs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,8 @@ def render(readings: Readings) -> str:
     )
     series("substrate_sync_propagated_transactions", "counter", {"": found.propagated_count})
     series("cess_equivocations_reported_total", "counter", {"": found.reported_count})
+    series("cess_listening_for_twins", "gauge", {"": int(found.is_listening)})
+    series("cess_keys_sign_elsewhere", "gauge", {"": int(found.has_twin)})
     return "\n".join(lines) + "\n"
 
 

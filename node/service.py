@@ -30,9 +30,11 @@ from node.consensus.grandpa.shell import FinalityShell
 from node.consensus.grandpa.store import VoteStore
 from node.consensus.proof_threads import ProofThreads, default_thread_count
 from node.consensus.reports import Reporter
-from node.consensus.shell import AuthoringKeys, ChainWriter, Conditions, author_blocks
+from node.consensus.shell import AuthoringKeys, ChainWriter, Conditions, author_blocks, now_ms
 from node.consensus.signature_workers import SignatureWorkers, default_worker_count
 from node.consensus.signed_slots import SignedSlots
+from node.consensus.twin_shell import draw_patience, look_for_twins
+from node.consensus.twins import TwinState, TwinWatch
 from node.database import BlockId, ChainDatabase, KeyValue, LevelDb, MemoryKv, genesis_state_root
 from node.genesis import genesis_header, genesis_state, load_spec
 from node.logging import short_hash
@@ -175,6 +177,11 @@ def _signed_slots(config: NodeConfig, spec: ChainSpec) -> SignedSlots:
     return SignedSlots(None if config.in_memory else config.signed_slot_path(spec.id))
 
 
+def _votes(config: NodeConfig, spec: ChainSpec) -> VoteStore:
+    """What this node said of finality, remembered as long as its slots are."""
+    return VoteStore(None if config.in_memory else config.votes_path(spec.id))
+
+
 def _tune_collector() -> None:
     """Look for cyclic garbage less often: a full look stops everything for 0.2 s, measured.
 
@@ -219,13 +226,21 @@ class _Node:
             default_worker_count() if config.signature_workers is None else config.signature_workers
         )
         self.proofs = ProofThreads(default_thread_count())
+        signed, self.votes = _signed_slots(config, spec), _votes(config, spec)
+        self.twins = TwinWatch(
+            last_signed=signed.last,
+            patience=draw_patience(),
+            is_on=config.watches_twins and config.is_authority,
+        )
         self.chain = Chain(
             database,
             self.keys.finality,
             finalizes=config.finalizes and config.is_authority,
             verifier=self.verifier,
             proofs=self.proofs,
-            signed=_signed_slots(config, spec),
+            signed=signed,
+            votes=self.votes,
+            twins=self.twins,
         )
         self.announcements = Announcements()
         self.started_s = int(time.time())
@@ -296,6 +311,9 @@ class _Node:
             if config.is_authority:
                 self._check_keys()
                 nursery.start_soon(
+                    look_for_twins, self.twins, self.chain, self._publics, now_ms, self._is_hearing
+                )
+                nursery.start_soon(
                     author_blocks,
                     self.writer,
                     self.keys.authoring,
@@ -308,14 +326,22 @@ class _Node:
                     ),
                 )
 
+    def _publics(self) -> frozenset[bytes]:
+        """The keys that this node signs with."""
+        return self.keys.authoring.publics() | self.keys.finality.publics()
+
+    def _is_hearing(self) -> bool:
+        """Whether this node would hear of what is signed now."""
+        is_in_step = not self.sync.is_major_syncing()
+        return is_in_step and (self.config.forces_authoring or bool(self.network.peers()))
+
     def _finality(self, network: Network) -> FinalityShell:
         config, sync = self.config, self.sync
-        path = None if config.in_memory else config.votes_path(self.spec.id)
         return FinalityShell(
             network,
             self.writer,
             self.announcements,
-            VoteStore(path),
+            self.votes,
             is_voting=config.finalizes and config.is_authority,
             fetch=lambda peer, block: sync.fetch(peer, BlockId(Hash(block.hash), block.number)),
             is_major_syncing=sync.is_major_syncing,
@@ -372,8 +398,11 @@ class _Node:
     def _health(self) -> tuple[bool, bytes]:
         peers, is_syncing = len(self.network.peers()), self.sync.is_major_syncing()
         needs_peers = self.spec.chain_type != "Development"
-        body = encode_health(peers, is_syncing=is_syncing, should_have_peers=needs_peers)
-        return not is_syncing and (peers > 0 or not needs_peers), body
+        has_twin = self.twins.state is TwinState.SEEN
+        body = encode_health(
+            peers, is_syncing=is_syncing, should_have_peers=needs_peers, has_twin=has_twin
+        )
+        return not is_syncing and (peers > 0 or not needs_peers) and not has_twin, body
 
     def _banner(self) -> None:
         config, best = self.config, self.database.best()
@@ -452,6 +481,8 @@ class _Node:
             connections_opened=self.network.counters.connections_opened,
             propagated_count=self.gossip.sent_count,
             reported_count=self.reporter.reported_count,
+            is_listening=self.twins.state is TwinState.LISTENING,
+            has_twin=self.twins.state is TwinState.SEEN,
         )
 
     async def _stop_on_signal(

@@ -19,21 +19,26 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import Final
 
+import structlog
+
 from node.consensus.authorities import check_set_change, epoch_for, set_change_of, voters_of
 from node.consensus.authorship import BuiltBlock, build_block
+from node.consensus.durable import VOTES_FILE_NAME
 from node.consensus.equivocations import (
     SIBLINGS_MAX,
     BlockEquivocation,
     EquivocationWatch,
     SiblingLimit,
 )
-from node.consensus.finality import FinalityKeys, VoterSet
+from node.consensus.finality import SOLE_ROUNDS, FinalityKeys, VoterSet
 from node.consensus.fork_choice import ForkChoice, Route
+from node.consensus.grandpa.store import VoteStore
 from node.consensus.proof_threads import ProofThreads
 from node.consensus.set_changes import set_change_blocks, set_change_note, set_ended_by
 from node.consensus.signature_workers import SignatureWorkers
 from node.consensus.signed_slots import SignedSlots
 from node.consensus.slots import Epoch, SlotClaim
+from node.consensus.twins import KeySignsElsewhere, TwinWatch
 from node.consensus.verification import check_header, slot_of
 from node.database import (
     BlockId,
@@ -48,6 +53,7 @@ from node.txpool.pool import Transaction
 from pallets.frame.executive import Executive
 from pallets.frame.inherent import InherentData
 from primitives.errors import CessError, InvalidBlock
+from primitives.grandpa import Block
 from primitives.header import Header
 from primitives.justification import (
     GrandpaJustification,
@@ -67,6 +73,8 @@ __all__ = [
     "SetChangeFirst",
     "SlotMissed",
 ]
+
+log = structlog.get_logger("chain")
 
 ROUTE_MAX: Final = 4096
 EQUIVOCATIONS_MAX: Final = 64
@@ -124,13 +132,19 @@ class Chain:
         verifier: SignatureWorkers | None = None,
         proofs: ProofThreads | None = None,
         signed: SignedSlots | None = None,
+        votes: VoteStore | None = None,
+        twins: TwinWatch | None = None,
     ) -> None:
         """``signed`` remembers what was authored; None where nothing is authored in earnest.
 
-        ``finalizes``: where the local keys are more than two thirds, they finalise each best block.
+        ``finalizes``: where the local keys are more than two thirds, they finalise each best block,
+        and ``votes`` remembers which. ``twins`` hears of blocks, and forbids to sign.
         """
         self.database = database
         self.signed = signed
+        self.twins = twins
+        self._votes = votes
+        self._is_refusal_told = False
         self.verifier = verifier or SignatureWorkers()
         self.proofs = proofs or ProofThreads()
         self.finality_keys = keys
@@ -254,6 +268,7 @@ class Chain:
         Raises:
             SlotMissed: ``is_over``, asked before work and before sealing, says so.
             SlotSigned: this node has signed a block for this slot or a later one.
+            KeySignsElsewhere: somebody else signs with keys of this node.
         """
 
         def check_time() -> None:
@@ -262,6 +277,8 @@ class Chain:
 
         def may_seal() -> None:
             check_time()
+            if self.twins is not None and self.twins.twin is not None:
+                raise KeySignsElsewhere(self.twins.twin)
             if self.signed is not None:
                 self.signed.claim(claim.slot)
 
@@ -283,6 +300,8 @@ class Chain:
         check_set_change(built.header, self.voters_for(built.header.parent_hash), after)
         self._keep_voters(built.header.hash(), after)
         self._note(claim.slot, claim.pair.public, built.header)
+        if self.twins is not None:
+            self.twins.signed(bytes(built.header.hash()))
         return built, self._insert(built.header, built.body, built.state)
 
     def import_block(
@@ -320,6 +339,8 @@ class Chain:
         )
         slot, author = checked.sealed.slot, epoch.authorities[checked.sealed.authority_index]
         self._note(slot, author, header)
+        if self.twins is not None:
+            self.twins.saw_block(slot, author, bytes(hash_))
         voters = self.voters_for(header.parent_hash)
         if justification is not None:
             self._check_justification(header, hash_, justification, voters)
@@ -360,11 +381,12 @@ class Chain:
     ) -> Imported:
         hash_, parent = header.hash(), header.parent_hash
         before = self.forks.best.hash
+        is_alone = False
         leads = self.forks.would_lead(parent)
         waits = self.forks.first_change(parent) is not None
         if leads and not waits and self._finalizes and justification is None:
-            voters = self.voters_for(parent)
-            justification = self.finality_keys.justify(header, hash_, voters)
+            justification = self._justify(header, hash_)
+            is_alone = justification is not None
         self.database.import_block(
             header,
             body,
@@ -378,7 +400,10 @@ class Chain:
         route = self._route(before, hash_) if leads else NO_ROUTE
         if justification is None or waits:
             return Imported(header, hash_, leads, route, ())
-        finality = self._finalize(BlockId(hash_, int(header.number)), justification)
+        block = BlockId(hash_, int(header.number))
+        finality = self._finalize(block, justification)
+        if is_alone:
+            self._remember(block)
         if finality.led is not None:
             leads, route = True, finality.led.route
         return Imported(header, hash_, leads, route, finality.hashes)
@@ -464,18 +489,67 @@ class Chain:
                 found.append(hash_)
         return found
 
+    # Finality by the local keys.
+
+    def _justify(self, header: Header, hash_: Hash) -> bytes | None:
+        """A proof by the local keys that a block is final, if they may make it alone."""
+        voters = self.voters_for(header.parent_hash)
+        if not self.finality_keys.can_finalize(voters):
+            return None
+        if self.twins is not None and self.twins.twin is not None:
+            return None
+        if not self._continues_ours(BlockId(hash_, int(header.number)), header.parent_hash):
+            return None
+        return self.finality_keys.justify(header, hash_, voters)
+
+    def _continues_ours(self, block: BlockId, parent: Hash) -> bool:
+        """Whether ``block`` is, or is upon, what the local keys finalised last."""
+        last = None if self._votes is None else self._votes.alone
+        if last is None or (block.hash, block.number) == last:
+            return True
+        if block.number > last.number and self._ancestor(parent, last.number) in (last.hash, None):
+            return True
+        if not self._is_refusal_told:
+            self._is_refusal_told = True
+            log.error(
+                f"the keys of this node made block {last.number} (0x{last.hash.hex()}) final, and "
+                "it is not on this chain: nothing is made final before it is. Fetch the chain from "
+                "a node that has it; only if none has, and nobody relies on it, stop this node and "
+                f"remove the file {VOTES_FILE_NAME} beside its database"
+            )
+        return False
+
+    def _ancestor(self, head: Hash, number: int) -> Hash | None:
+        """The block at this height on the way to ``head``; None if that is not kept here."""
+        if number <= self.forks.root.number:
+            return self.database.canonical_hash(number)
+        return self.forks.ancestor_at(head, number)
+
+    def _remember(self, block: BlockId) -> None:
+        """The local keys made ``block`` final: that is on disk before anybody is told."""
+        if self._votes is not None:
+            self._votes.note_alone(Block(bytes(block.hash), block.number))
+
+    def _remember_final(self) -> None:
+        """The same for the final block of the database: a crash may have come in between."""
+        final = self.database.finalized()
+        raw = self.database.justification(final.hash)
+        if raw is not None and GrandpaJustification.decode(raw).round >= SOLE_ROUNDS:
+            self._remember(final)
+
     def finalize_best(self) -> tuple[Hash, ...]:
         """Finalise the best block if the local keys can: after a crash between import and this."""
+        if self._finalizes:
+            self._remember_final()
         found: list[Hash] = []
         while self._finalizes:
             best = self.forks.best
             block = self.forks.first_change(best.hash) or best
             if block.number <= self.database.finalized().number:
                 break
-            header = self.header(block.hash)
-            voters = self.voters_for(header.parent_hash)
-            justification = self.finality_keys.justify(header, block.hash, voters)
+            justification = self._justify(self.header(block.hash), block.hash)
             if justification is None:
                 break
             found += self._finalize(block, justification).hashes
+            self._remember(block)
         return tuple(found)

@@ -47,10 +47,14 @@ class FinalityKeys:
         self._keystore = keystore
         self._extra = {pair.public: pair for pair in extra}
 
-    def pairs(self, voters: VoterSet) -> tuple[KeyPair, ...]:
-        """The local keys that are in the set, in its order; keys inserted meanwhile count too."""
+    def publics(self) -> frozenset[bytes]:
+        """All public keys; keys inserted while the node runs count too."""
         stored = () if self._keystore is None else self._keystore.public_keys(GRANDPA_KEY_TYPE)
-        own = frozenset((*self._extra, *stored))
+        return frozenset((*self._extra, *stored))
+
+    def pairs(self, voters: VoterSet) -> tuple[KeyPair, ...]:
+        """The local keys that are in the set, in its order."""
+        own = self.publics()
         found = (self._pair(public) for public, _ in voters.authorities if public in own)
         return tuple(pair for pair in found if pair is not None)
 

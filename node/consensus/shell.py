@@ -29,6 +29,7 @@ from node.consensus.slots import (
     claim_slot,
     slot_start,
 )
+from node.consensus.twins import KeySignsElsewhere
 from node.consensus.verification import slot_of
 from node.database import DatabaseClosed, DatabaseFailed
 from node.logging import short_hash
@@ -333,15 +334,24 @@ class ChainWriter:
         return hashes
 
     async def turn(self, keys: AuthoringKeys, parent: Header, slot: int) -> Turn | None:
-        """This node's part in a slot, if it has one."""
+        """This node's part in a slot, if it has one and nobody else may be signing with its keys.
+
+        Raises: KeySignsElsewhere.
+        """
 
         def look() -> Turn | None:
+            twins = self.chain.twins
+            if twins is not None and twins.twin is not None:
+                raise KeySignsElsewhere(twins.twin)
             epoch = self.chain.epoch_after(parent, slot)
             pairs = keys.pairs(epoch.authorities)
+            has_others = len(pairs) < len(epoch.authorities)
+            if twins is not None:
+                pairs = tuple(
+                    pair for pair in pairs if twins.may_sign(pair.public, is_alone=not has_others)
+                )
             claim = claim_slot(slot, epoch, pairs)
-            if claim is None:
-                return None
-            return Turn(claim, has_others=len(pairs) < len(epoch.authorities))
+            return None if claim is None else Turn(claim, has_others)
 
         return await trio.to_thread.run_sync(look)
 
@@ -353,7 +363,9 @@ async def author_blocks(
     report_invalid: Callable[[tuple[Hash, ...]], None],
     conditions: Conditions | None = None,
 ) -> None:
-    """Author in every slot of our own, until cancelled. ``FATAL`` failures end it.
+    """Author in every slot of our own, until cancelled or until somebody else does with our keys.
+
+    ``FATAL`` failures end it.
 
     A block that is not ready when its slot ends is given up. The next one then takes no
     transactions and is not given up, so a chain whose own work fills slots goes on.
@@ -370,6 +382,9 @@ async def author_blocks(
         except SlotMissed as missed:
             log.warning("a block was not ready in its slot", reason=str(missed))
             author.is_light = True
+        except KeySignsElsewhere:
+            # The operator was told, and nothing cures it while this process lives.
+            return
         except CessError as error:
             log.error("could not author a block", reason=str(error))
             await trio.sleep(RETRY_S)

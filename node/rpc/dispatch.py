@@ -522,8 +522,9 @@ def _unsubscribe(asked: Request, session: Session | None) -> bool:
     return session is not None and session.unsubscribe(name)
 
 
-def encode_health(peers_count: int, *, is_syncing: bool, should_have_peers: bool) -> bytes:
-    """The body of ``GET /health``."""
-    return orjson.dumps(
-        {"peers": peers_count, "isSyncing": is_syncing, "shouldHavePeers": should_have_peers}
-    )
+def encode_health(
+    peers_count: int, *, is_syncing: bool, should_have_peers: bool, has_twin: bool = False
+) -> bytes:
+    """The body of ``GET /health``; it names a twin, who signs with this node's keys, if seen."""
+    body = {"peers": peers_count, "isSyncing": is_syncing, "shouldHavePeers": should_have_peers}
+    return orjson.dumps(body | {"keysSignElsewhere": True} if has_twin else body)

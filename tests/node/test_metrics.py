@@ -46,12 +46,16 @@ READINGS = Readings(
     connections_opened=6,
     propagated_count=17,
     reported_count=1,
+    is_listening=False,
+    has_twin=True,
 )
 
 
 def test_the_text_is_prometheus() -> None:
     text = render(READINGS)
     assert 'substrate_block_height{chain="dev",status="best"} 12\n' in text
+    assert 'cess_listening_for_twins{chain="dev"} 0\n' in text
+    assert 'cess_keys_sign_elsewhere{chain="dev"} 1\n' in text
     assert 'substrate_block_height{chain="dev",status="finalized"} 11\n' in text
     assert 'substrate_ready_transactions_number{chain="dev"} 3\n' in text
     assert 'substrate_node_roles{chain="dev"} 4\n' in text

@@ -1,39 +1,82 @@
-"""The voter's record on disk, so that a voter that comes back never votes twice in a round.
+"""What this node said of finality, on disk, so that it never says anything else.
 
-It lies beside the database, because a database can be removed, or be lost and synced anew, while
-the keys stay: what was voted must outlive that.
+A voter that comes back never votes twice in a round, and who finalised alone never finalises
+another history. The file lies beside the database, because a database can be removed, or be lost
+and synced anew, while the keys stay: what was signed must outlive that.
 
 Guarantees: when ``write`` returns, the record is synced; a crash at any moment leaves the last
 record or the one before, whole. A damaged file stops the node. ``may_vote_in`` says whether voting
 is safe: a node whose chain is behind the last set that it voted in has lost blocks, and must not
-vote once more in sets that it has left.
+vote once more in sets that it has left. ``alone`` never goes back. Methods may be called from
+several threads.
 
-The file: magic ``CESSVOTE``, version u32, zero u32, the record, 32 bytes of BLAKE2b of all that.
+The file: magic ``CESSVOTE``, version u32, zero u32, ``_Content``, 32 bytes of BLAKE2b of all that.
+Version 1 had the voter's record in the place of the content, and is read.
 """
 
 import struct
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from node.consensus.durable import replace_file
 from node.consensus.grandpa.record import VoterRecord
 from primitives.errors import CessError, DecodeError, StorageCorrupt
+from primitives.grandpa import Block
 from primitives.hashing import blake2_256
+from primitives.scale import codec
+from primitives.scale import struct as scale_struct
+from primitives.types import BlockNumber, Hash
 
 __all__ = ["VoteStore"]
 
 _HEAD: Final = struct.Struct("<8sII")
 _MAGIC: Final = b"CESSVOTE"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _MARK_BYTES: Final = 32
 
 
+@scale_struct
+class _Alone:
+    """The last block that this node's keys finalised without others."""
+
+    hash: Hash
+    number: BlockNumber
+
+
+@scale_struct
+class _Content:
+    """What the file holds."""
+
+    record: VoterRecord | None
+    alone: _Alone | None
+
+
 class VoteStore:
-    """The record of one node on one chain. Without a path it lasts as long as the process."""
+    """The memory of one node on one chain. Without a path it lasts as long as the process."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._last = None if path is None else _read(path)
+        self._lock = Lock()
+        content = None if path is None else _read(path)
+        self._last = None if content is None else content.record
+        self._alone = None if content is None else content.alone
+
+    @property
+    def alone(self) -> Block | None:
+        """The last block that this node's keys finalised without others; None: none."""
+        alone = self._alone
+        return None if alone is None else Block(bytes(alone.hash), int(alone.number))
+
+    def note_alone(self, block: Block) -> None:
+        """This node's keys finalised ``block`` without others, on the chain of the last such block.
+
+        Raises: CessError (the disk).
+        """
+        with self._lock:
+            if self._alone is None or block.number > self._alone.number:
+                alone = _Alone(hash=Hash(block.hash), number=BlockNumber(block.number))
+                self._put(self._last, alone, "no block is made final")
 
     @property
     def last(self) -> VoterRecord | None:
@@ -50,19 +93,24 @@ class VoteStore:
 
     def write(self, record: VoterRecord) -> None:
         """Put ``record`` in the place of the last one, synced. Raises: CessError (the disk)."""
+        with self._lock:
+            self._put(record, self._alone, "no vote is cast")
+
+    def _put(self, record: VoterRecord | None, alone: _Alone | None, what_waits: str) -> None:
         if self._path is not None:
-            head = _HEAD.pack(_MAGIC, _VERSION, 0) + record.encode()
+            content = codec(_Content).encode(_Content(record=record, alone=alone))
+            head = _HEAD.pack(_MAGIC, _VERSION, 0) + content
             try:
                 replace_file(self._path, head + blake2_256(head))
             except OSError as error:
                 raise CessError(
-                    f"cannot write {self._path} ({error.strerror}): no vote is cast before that is "
+                    f"cannot write {self._path} ({error.strerror}): {what_waits} before that is "
                     "possible"
                 ) from error
-        self._last = record
+        self._last, self._alone = record, alone
 
 
-def _read(path: Path) -> VoterRecord | None:
+def _read(path: Path) -> _Content | None:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -70,12 +118,16 @@ def _read(path: Path) -> VoterRecord | None:
     body, mark = data[:-_MARK_BYTES], data[-_MARK_BYTES:]
     if len(body) > _HEAD.size and blake2_256(body) == mark:
         magic, version, _ = _HEAD.unpack_from(body)
-        if magic == _MAGIC and version == _VERSION:
-            try:
-                return VoterRecord.decode(body[_HEAD.size :])
-            except DecodeError:
-                pass
+        content = body[_HEAD.size :]
+        try:
+            if magic == _MAGIC and version == _VERSION:
+                return codec(_Content).decode(content)
+            if magic == _MAGIC and version == 1:
+                return _Content(record=VoterRecord.decode(content), alone=None)
+        except DecodeError:
+            pass
     raise StorageCorrupt(
-        f"{path} is damaged: it says what this node voted last. Stop every node with these keys, "
-        "wait until the set of voters has changed (an era), then remove the file"
+        f"{path} is damaged: it says what this node voted last, and what it finalised alone. Stop "
+        "every node with these keys, wait until the set of voters has changed (an era), then "
+        "remove the file"
     )

@@ -24,6 +24,7 @@ from node.consensus.grandpa.store import VoteStore
 from node.consensus.grandpa.voter import Statistics
 from node.consensus.shell import ChainWriter
 from node.consensus.slots import claim_slot
+from node.consensus.twins import TwinWatch
 from node.consensus.verification import slot_of
 from node.database import ChainDatabase, MemoryKv, UnknownBlock, genesis_state_root
 from node.genesis import genesis_header, genesis_state
@@ -74,6 +75,7 @@ class Node:
     finalizes: bool = False
     role: Roles = Roles.AUTHORITY
     is_syncing: bool = False
+    twins: TwinWatch | None = None
     equivocations: list[Equivocation] = field(default_factory=list)
     fetched: list[tuple[str, Block]] = field(default_factory=list)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
@@ -83,7 +85,7 @@ class Node:
         state = four_state()
         self.database.initialise(genesis_header(genesis_state_root(state)), state)
         keys = FinalityKeys(None, self.keys)
-        self.chain = Chain(self.database, keys, finalizes=self.finalizes)
+        self.chain = Chain(self.database, keys, finalizes=self.finalizes, twins=self.twins)
         self.announcements = Announcements()
         self.writer = ChainWriter(self.chain, self.announcements)
         self.network: MemoryNetwork = hub.node(

@@ -1,5 +1,6 @@
 """The voter's record on disk: whole after every crash, and nothing is voted without it."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from node.consensus import durable
 from node.consensus.grandpa.record import VoterRecord
 from node.consensus.grandpa.store import VoteStore
 from primitives.errors import CessError, StorageCorrupt
-from primitives.grandpa import CatchUp
+from primitives.grandpa import Block, CatchUp
+from primitives.hashing import blake2_256
 from primitives.scale import U64
 from primitives.types import BlockNumber, Hash
 
@@ -39,6 +41,25 @@ def test_the_last_record_comes_back(tmp_path: Path) -> None:
     assert again.may_vote_in(4)
     assert again.may_vote_in(5)
     assert not again.may_vote_in(3)
+
+
+def test_votes_and_what_was_finalised_alone_are_kept_together(tmp_path: Path) -> None:
+    path = tmp_path / "votes"
+    VoteStore(path).note_alone(Block(b"\x07" * 32, 7))
+    VoteStore(path).write(record(1, 1))
+    VoteStore(path).note_alone(Block(b"\x08" * 32, 8))
+    again = VoteStore(path)
+    assert (again.last, again.alone) == (record(1, 1), Block(b"\x08" * 32, 8))
+
+
+def test_a_file_of_the_first_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "votes"
+    head = struct.pack("<8sII", b"CESSVOTE", 1, 0) + record(2, 3).encode()
+    path.write_bytes(head + blake2_256(head))
+    store = VoteStore(path)
+    assert (store.last, store.alone) == (record(2, 3), None)
+    store.note_alone(Block(b"\x07" * 32, 7))
+    assert VoteStore(path).last == record(2, 3)
 
 
 class Cut(Exception):  # noqa: N818
