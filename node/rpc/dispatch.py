@@ -4,7 +4,8 @@
 A session's ``nursery`` holds its subscriptions, so they end with it.
 
 Bounds: reading calls of all connections share ``context.READERS_MAX`` threads; messages under way
-have ``UNDER_WAY_BYTES_MAX`` together, unless there is only one; a batch ends with an error as soon
+have ``UNDER_WAY_BYTES_MAX`` together, unless there is only one; what is above that, or has too many
+values, is refused unparsed; a batch ends with an error as soon
 as its answers are longer than one may be; see ``subscriptions`` and ``jsonrpc`` for the rest.
 """
 
@@ -43,6 +44,7 @@ from pallets.frame.runtime_api import UnknownRuntimeApi
 from primitives.errors import CessError, DecodeError, RpcError, StorageCorrupt
 
 __all__ = [
+    "SMALL_BYTES_MAX",
     "UNDER_WAY_BYTES_MAX",
     "Caller",
     "Dispatcher",
@@ -55,7 +57,7 @@ __all__ = [
 log = structlog.get_logger("rpc")
 
 UNDER_WAY_BYTES_MAX: Final = 64 << 20
-"""Bytes of messages that are being answered: parsed, they take some times as much memory."""
+"""Bytes of messages that are being answered, with what their values take when they are parsed."""
 
 SMALL_BYTES_MAX: Final = 16 << 10
 """Messages whose calls may be answered on the loop, and whose answers are kept."""
@@ -230,21 +232,32 @@ class Dispatcher:
 
         Each call of a batch counts towards the connection's ``rate``.
         """
-        size = len(data)
-        if self._under_way and self._under_way + size > UNDER_WAY_BYTES_MAX:
-            push(self._busy(data))
+        values = jsonrpc.count_values(data)
+        refused = self._refusal(data, values)
+        if refused is not None:
+            push(refused)
             return
+        size = len(data) + values * jsonrpc.VALUE_BYTES
         self._under_way += size
         try:
             await self._answer(data, session, push, rate)
         finally:
             self._under_way -= size
 
-    def _busy(self, data: bytes | bytearray) -> bytes:
-        asked = jsonrpc.parse(data, self.limits)  # only to name the request; freed at once
-        identifier = asked.id if isinstance(asked, Request) else None
-        why = "too many large requests at a time"
-        return jsonrpc.failure(identifier, RpcError(SERVER_BUSY, SERVER_IS_BUSY, why))
+    def refuse(self, data: bytes | bytearray) -> bytes | None:
+        """The error where there is no room for this message now, or never will be."""
+        return self._refusal(data, jsonrpc.count_values(data))
+
+    def _refusal(self, data: bytes | bytearray, values: int) -> bytes | None:
+        """Nothing is parsed here: what is refused costs nearly nothing."""
+        size = len(data) + values * jsonrpc.VALUE_BYTES
+        if values > jsonrpc.VALUES_MAX:
+            error = jsonrpc.too_many_values()
+        elif self._under_way and self._under_way + size > UNDER_WAY_BYTES_MAX:
+            error = RpcError(SERVER_BUSY, SERVER_IS_BUSY, "too many large requests at a time")
+        else:
+            return None
+        return jsonrpc.failure(jsonrpc.guess_identifier(data), error)
 
     async def _answer(
         self,

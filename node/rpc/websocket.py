@@ -5,7 +5,8 @@ socket that takes nothing for ``SEND_S``, is silent and does not answer a ping, 
 message within ``MESSAGE_S``, is closed.
 Bounds: a message is refused, and the rest of it passed over, as soon as it is longer than the
 request limit;
-``CALLS_MAX`` calls at a time, then nothing more is read; see ``subscriptions`` for what waits.
+``CALLS_MAX`` calls at a time, then nothing more is read; nor is it for ``REST_S`` after a message
+that was refused for its size; see ``subscriptions`` for what waits.
 No extension is accepted, so nothing is decompressed.
 """
 
@@ -30,7 +31,7 @@ from wsproto.events import Request as Handshake
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from node.rpc import jsonrpc
-from node.rpc.dispatch import Dispatcher, Session
+from node.rpc.dispatch import SMALL_BYTES_MAX, Dispatcher, Session
 from node.rpc.rate_limit import RateLimit
 from node.rpc.receiving import Reception
 from node.rpc.subscriptions import CALLS_MAX, Outbox
@@ -45,6 +46,8 @@ MESSAGE_S: Final = 60.0
 RECEIVE_BYTES: Final = 256 << 10
 LITTLE_BYTES: Final = 64 << 10
 """Sent with one call of the system; as much as a socket takes from somebody who reads."""
+REST_S: Final = 0.25
+"""After a message that was refused for its size nothing is read for so long."""
 UNYIELDED_MAX: Final = 16
 """Calls answered at once in a row before others have their turn."""
 SHORT_MAX: Final = 126
@@ -104,6 +107,7 @@ class _Socket:
         self._reception: Reception | None = None
         """Of a message that has begun and not ended."""
         self._begun = 0.0
+        self._must_rest = False
         self._is_skipping = False
         """The message was refused already."""
         self._unyielded = 0
@@ -124,6 +128,10 @@ class _Socket:
                 for event in self._socket.events():
                     if not await self._take(event):
                         return
+                    if self._must_rest:
+                        self._must_rest = False
+                        await self._flush_little()
+                        await trio.sleep(REST_S)
                 await self._flush_little()
                 # Whoever was just answered has mostly not asked again: do not try in vain first.
                 await trio.lowlevel.wait_readable(self._stream.socket)
@@ -167,7 +175,7 @@ class _Socket:
                 self._end_message()
             await self._places.acquire()
             self._session.outbox.push_reply(jsonrpc.failure(None, jsonrpc.oversized(limits)))
-            await self._flush_little()
+            self._must_rest = True
             return
         if part.message_finished:
             message = self._message + data if self._message else data
@@ -207,7 +215,11 @@ class _Socket:
         except trio.WouldBlock:
             await self._flush_little()
             await self._places.acquire()
-        at_once = self._dispatcher.answer_small(message, self._session, self._rate)
+        if len(message) > SMALL_BYTES_MAX:
+            at_once = self._dispatcher.refuse(message)
+            self._must_rest = at_once is not None
+        else:
+            at_once = self._dispatcher.answer_small(message, self._session, self._rate)
         if at_once is None:
             self._session.nursery.start_soon(self._call, message)
             return

@@ -156,6 +156,54 @@ def test_the_answers_of_a_batch_are_limited_together() -> None:
     assert jsonrpc.batch([], LIMITS) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "identifier"),
+    [
+        (b'{"id":7,"jsonrpc":"2.0","params":[%s]}', 7),
+        (b'  {"jsonrpc":"2.0","params":[%s], "id" : "pI-64" }', "pI-64"),
+        (b'{"jsonrpc":"2.0","id":-3,"params":[%s]}', -3),
+        (b'{"id":null,"params":[%s]}', None),
+        (b'{"id":01,"params":[%s]}', None),
+        (b'{"id":1.5,"params":[%s]}', None),
+        (b'{"id":"\xff","params":[%s]}', None),
+        (b'{"id":{"a":1},"params":[%s]}', None),
+        (b'[{"id":7,"params":[%s]}]', None),
+        (b"%s", None),
+        (b"", None),
+    ],
+)
+def test_an_id_is_read_off_the_ends_of_what_is_not_parsed(text: bytes, identifier: object) -> None:
+    filled = text.replace(b"%s", b'"' + b"x" * 5000 + b'"')
+    assert jsonrpc.guess_identifier(filled) == identifier
+    assert jsonrpc.guess_identifier(bytearray(filled)) == identifier
+
+
+@given(st.binary(max_size=600))
+def test_no_bytes_make_guessing_fail(data: bytes) -> None:
+    found = jsonrpc.guess_identifier(b'{"id":' + data)
+    assert found is None or isinstance(found, int | str)
+
+
+@given(st.dictionaries(st.text(max_size=8), JSON))
+def test_values_are_counted_high_rather_than_low(value: dict[str, object]) -> None:
+    def count(inner: object) -> int:
+        if isinstance(inner, list):
+            return 1 + sum(map(count, inner))
+        if isinstance(inner, dict):
+            return 1 + sum(map(count, inner.values()))
+        return 1
+
+    counted = jsonrpc.count_values(orjson.dumps(value))
+    assert 2 * counted >= count(value), "[1] is two values and one mark"
+
+
+def test_counting_ends_when_there_are_too_many() -> None:
+    few = b"[" + b"1," * 1000 + b"1]"
+    assert jsonrpc.count_values(few) == 1001
+    many = b"[" + b"1," * (8 << 20) + b"1]"
+    assert jsonrpc.VALUES_MAX < jsonrpc.count_values(many) < 1 << 20
+
+
 def test_an_error_shows_its_data_only_if_it_has_some() -> None:
     plain = orjson.loads(jsonrpc.failure("a", RpcError(1012, "Banned")))
     assert plain == {"jsonrpc": "2.0", "id": "a", "error": {"code": 1012, "message": "Banned"}}

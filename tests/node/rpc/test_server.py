@@ -23,6 +23,7 @@ from wsproto.events import (
 )
 
 from node.rpc import dispatch as dispatch_module
+from node.rpc import jsonrpc as jsonrpc_module
 from node.rpc import server as server_module
 from node.rpc import subscriptions as subscriptions_module
 from node.rpc import websocket as websocket_module
@@ -704,6 +705,84 @@ def test_large_requests_under_way_are_bounded_together(monkeypatch: pytest.Monke
             assert (await socket.message())["result"] == "done"
             await socket.ask("t_echo", "x" * 1000, id_=3)  # alone it may be that large
             assert (await socket.message())["id"] == 3
+
+    run(main)
+
+
+@pytest.mark.parametrize("way", ["http", "socket"])
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_values_of_a_message_are_limited_before_it_is_parsed(
+    monkeypatch: pytest.MonkeyPatch, way: str, more: int, fits: bool
+) -> None:
+    """A few bytes of text can stand for hundreds of memory: 14 MiB of `[]` were 1.2 GB."""
+    most = 20_000
+    monkeypatch.setattr(jsonrpc_module, "VALUES_MAX", most)
+    frame = jsonrpc_module.count_values(call("t_echo", [1], id_="q"))
+    message = call("t_echo", [1] * (most - frame + 1 + more), id_="q")
+    assert jsonrpc_module.count_values(message) == most + more
+    parsed: list[int] = []
+    parse = jsonrpc_module.parse
+
+    def watched(data: bytes, limits: Limits) -> object:
+        parsed.append(len(data))
+        return parse(data, limits)
+
+    monkeypatch.setattr(jsonrpc_module, "parse", watched)
+
+    async def main() -> None:
+        async with serving() as server:
+            if way == "http":
+                found = (await post(server, message))[1]
+            else:
+                socket = await Socket.open(server)
+                await socket.send(TextMessage(data=message.decode()))
+                found = await socket.message()
+            assert found["id"] == "q"
+            assert parsed == ([len(message)] if fits else [])
+            if not fits:
+                assert found["error"] == {
+                    "code": -32007,
+                    "message": "Request is too big",
+                    "data": f"Exceeded max limit of {most} values",
+                }
+
+    run(main)
+
+
+def test_what_there_is_no_room_for_is_not_parsed_and_slows_its_sender_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatch_module, "UNDER_WAY_BYTES_MAX", 30_000)
+    monkeypatch.setattr(websocket_module, "REST_S", 0.2)
+    large = call("t_echo", "x" * 20_000, id_=5)
+
+    async def main() -> None:
+        async with serving() as server:
+            free = trio.Event()
+
+            async def read(*_arguments: object) -> bytes:
+                await free.wait()
+                return b'"done"'
+
+            monkeypatch.setattr(server.dispatcher._context, "read", read)
+            first, flood, other = [await Socket.open(server) for _ in range(3)]
+            await first.ask("t_large", 1, "x" * 20_000)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            monkeypatch.setattr(
+                jsonrpc_module, "parse", lambda data, _limits: pytest.fail(f"{len(data)} parsed")
+            )
+            start = trio.current_time()
+            for _ in range(3):
+                await flood.send(TextMessage(data=large.decode()))
+            for _ in range(3):
+                refused = await flood.message()
+                assert (refused["id"], refused["error"]["code"]) == (5, -32009)
+            assert trio.current_time() - start >= 0.4
+            monkeypatch.undo()
+            assert server.dispatcher._under_way > 20_000
+            await other.ask("t_echo", 1)
+            assert (await other.message())["result"] == 1
+            free.set()
 
     run(main)
 

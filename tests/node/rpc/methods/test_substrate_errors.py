@@ -52,7 +52,10 @@ STORAGE = (
     ("childstate_getStorage", [hex_of(b":child_storage:default:x"), "0x"]),
     ("state_getChildReadProof", [hex_of(b":child_storage:default:x"), ["0x"]]),
 )
-RUNTIME: tuple[tuple[str, list[Any]], ...] = (("state_getRuntimeVersion", []), ("chain_getRuntimeVersion", []))
+RUNTIME: tuple[tuple[str, list[Any]], ...] = (
+    ("state_getRuntimeVersion", []),
+    ("chain_getRuntimeVersion", []),
+)
 
 
 @pytest.mark.parametrize(
