@@ -30,6 +30,7 @@ CONFIG_BYTES_MAX = 64 * 1024
 PASSWORD_BYTES_MAX = 1024
 ENDPOINT_BYTES_MAX = 100
 WORKERS_MAX = 64
+WORKERS_USUAL_MAX = 8
 UNITS_MAX = 1 << 20
 SPACE_BYTES_MIN = 64 << 20
 SPACE_BYTES_MAX = 1 << 60
@@ -59,6 +60,14 @@ _SIZE = re.compile(r"(\d{1,19})\s*([a-z]*)")
 _DEV_SURI = re.compile(r"//[A-Za-z0-9_]+(//?[A-Za-z0-9_]+)*")
 
 T = TypeVar("T")
+
+
+def usual_workers() -> int:
+    """A worker for each processor but one, which the daemon and a node beside it have.
+
+    At least 1, at most WORKERS_USUAL_MAX: each takes 44 MB while there is work.
+    """
+    return max(1, min(WORKERS_USUAL_MAX, len(os.sched_getaffinity(0)) - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +212,7 @@ def from_mapping(settings: Mapping[str, object], *, base: Path = Path()) -> Mine
         port=_default(reader.optional("port", _whole(0, 65535)), 15001),
         endpoint=reader.optional("endpoint", _endpoint),
         beneficiary=reader.optional("beneficiary", _address),
-        workers=reader.optional("workers", _whole(1, WORKERS_MAX)) or 1,
+        workers=reader.optional("workers", _whole(1, WORKERS_MAX)) or usual_workers(),
         restore=_default(reader.optional("restore", _flag), True),
         log_level=reader.optional("log_level", _one_of(LOG_LEVELS)) or "info",
         log_format=reader.optional("log_format", _one_of(LOG_FORMATS)) or "text",

@@ -26,7 +26,20 @@ def made(**settings: Any) -> MinerConfig:
     return from_mapping({**LEAST, **settings})
 
 
-def test_the_least_configuration_has_defaults() -> None:
+@pytest.mark.parametrize(
+    ("processors", "workers"),
+    [(1, 1), (2, 1), (3, 2), (9, 8), (64, config_module.WORKERS_USUAL_MAX)],
+)
+def test_all_processors_but_one_work_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, processors: int, workers: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
+    assert made().workers == workers
+    assert made(workers=3).workers == 3
+
+
+def test_the_least_configuration_has_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     config = made()
     assert (config.host, config.port, config.workers, config.restore) == (
         "127.0.0.1",
