@@ -124,6 +124,13 @@ def unsynced_writes() -> Iterator[None]:
 
 
 @contextmanager
+def unsettled_votes() -> Iterator[None]:
+    """A voter does not wait until the blocks that it fetched are on disk."""
+    with patched([(Validator, "settle", lambda self: None)]):
+        yield
+
+
+@contextmanager
 def made_money() -> Iterator[None]:
     """Fees are paid and not taken."""
     real = TinyExecutive.apply_extrinsic

@@ -172,15 +172,28 @@ class Synchroniser:
                     continue
                 for block in order.blocks:
                     is_built_upon = block is not order.blocks[-1]
-                    failure = self.import_one(int(order.peer), block, is_built_upon=is_built_upon)
+                    self.node.step()
+                    failure = self.import_one(
+                        int(order.peer),
+                        block,
+                        is_built_upon=is_built_upon,
+                        is_deferred=is_built_upon or bool(self.imports),
+                    )
                     if failure is not None:
                         self.feed(ImportFailed(block.hash, failure))
                         break
+                if not self.imports:
+                    self.node.settle()
         finally:
             self.is_importing = False
 
     def import_one(
-        self, peer: int, block: IncomingBlock, *, is_built_upon: bool = False
+        self,
+        peer: int,
+        block: IncomingBlock,
+        *,
+        is_built_upon: bool = False,
+        is_deferred: bool = False,
     ) -> Failure | None:
         """Import a block; None if it is in the database."""
         node = self.node
@@ -191,6 +204,7 @@ class Synchroniser:
                 now_ms=node.clock(),
                 justification=block.justification,
                 is_built_upon=is_built_upon,
+                is_deferred=is_deferred,
             )
         except (StorageCorrupt, StateUnreadable):
             raise
@@ -201,7 +215,7 @@ class Synchroniser:
             return failure
         is_best = node.database.best() == block.id
         self.feed(BlockImported(block.hash, block.number, is_best, changes_set(block.header)))
-        node.after_import(imported)
+        node.imported(imported)
         return None
 
     def import_justification(self, order: ImportJustification) -> None:

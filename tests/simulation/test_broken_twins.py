@@ -49,6 +49,7 @@ TWINS: tuple[tuple[Callable[[], AbstractContextManager[None]], Plan, str], ...] 
     (broken.forgotten_votes, MIXED, "cast two votes"),
     (broken.forgotten_slots, WIPES, "sealed two blocks"),
     (broken.unsynced_writes, CRASHES, "had acknowledged"),
+    (broken.unsettled_votes, LIES, "not on disk"),
     (broken.made_money, CRASHES, "units of money"),
     (broken.nondeterministic_execution, CRASHES, "gave something else"),
     (broken.unlooked_bodies, LIES, "not all finalized"),
