@@ -48,7 +48,7 @@ from client.chain.endpoints import (
     Standing,
     Unfit,
 )
-from client.chain.errors import ChainMismatch, ChainUnreachable, RpcFailed
+from client.chain.errors import ChainMismatch, ChainUnreachable, RpcFailed, UnknownBlock
 from client.chain.limits import ChainLimits
 from primitives.crypto.ss58 import CESS_PREFIX
 from primitives.errors import DecodeError
@@ -61,6 +61,10 @@ Work = Callable[[SubstrateInterface], T]
 
 LOST = (WebSocketException, OSError, EOFError, json.JSONDecodeError)
 """What substrate-interface lets through when a connection fails."""
+
+COMPOSE_ATTEMPTS_MAX = 4
+UNKNOWN_BLOCK = 4003
+"""The error of a node that has no such block."""
 
 _DELAY_GROWTH = 2.0
 
@@ -119,8 +123,20 @@ class Connections:
             raise
 
     async def compose(self, work: Work[T]) -> T:
-        """Run ``work`` on the connection that knows the metadata, one after another."""
-        return await self._repeat(partial(self._with_composer, work), self._composing)
+        """Run ``work`` on the connection that knows the metadata, one after another.
+
+        It is run again when the block that it was begun at was given up meanwhile, as that of a
+        fork, or the node has not heard of it yet. Raises: UnknownBlock when that goes on.
+        """
+        for _ in range(COMPOSE_ATTEMPTS_MAX):
+            try:
+                return await self._repeat(partial(self._with_composer, work), self._composing)
+            except RpcFailed as failure:
+                if failure.code != UNKNOWN_BLOCK:
+                    raise
+                said = str(failure)
+            await anyio.sleep(self.limits.poll_interval_s)
+        raise UnknownBlock(said)
 
     async def finalized(self) -> tuple[int, Hash]:
         """The last final block, which is never older than one that was told before.
@@ -369,7 +385,10 @@ class Connections:
         try:
             answer = work(connection)
         except SubstrateRequestException as error:
-            self._keep_composer(index, connection)
+            if connection.metadata is None:
+                self._shut(connection)  # half of what it needs was read, and it would not read on
+            else:
+                self._keep_composer(index, connection)
             raise _refusal("a composed request", error) from error
         except LOST:
             self._shut(connection)

@@ -74,6 +74,36 @@ async def test_constants_are_those_of_the_metadata(node: Any) -> None:
             await chain.constant("FileBank", "NoSuchThing")
 
 
+async def test_a_block_that_a_fork_takes_away_while_it_is_read_costs_another_try(
+    node: Any, fault: Any
+) -> None:
+    """It ended a miner at its start, among validators that forked now and then."""
+    tries: list[None] = []
+
+    def forget(_params: list[Any]) -> Any:
+        tries.append(None)
+        if len(tries) < 3:
+            raise fault(4003, "Client error", "Api called for an unknown Block")
+        return node._state_getMetadata([])
+
+    node.on["state_getMetadata"] = forget
+    async with ChainClient.open(node.url, limits=QUICK) as chain:
+        assert await chain.constant("FileBank", "FragmentBytes") == 1 << 20
+        assert len(tries) == 3
+
+
+async def test_events_of_a_block_that_nobody_has_any_more_are_an_unknown_block(
+    node: Any, fault: Any
+) -> None:
+    def forget(_params: list[Any]) -> Any:
+        raise fault(4003, "Client error", "Api called for an unknown Block")
+
+    node.on["state_getStorageAt"] = forget
+    async with ChainClient.open(node.url, limits=QUICK) as chain:
+        with pytest.raises(UnknownBlock):
+            await chain.events(await chain.best_head())
+
+
 async def test_a_nodes_error_keeps_its_code_and_text(node: Any, fault: Any) -> None:
     def refuse(_params: list[Any]) -> None:
         raise fault(4003, "Client error", "state discarded")
