@@ -89,7 +89,7 @@ def measured() -> Costs:
         bench = Bench(lines, Path(folder) / "db", 1, 5_000)
         ext = bench.proof(bench.pairs[0], bench.seeds[0])
         database = ChainDatabase(LevelDb(bench.folder), state_pruning=4)
-        cold = bench.block(database, [ext])
+        cold, _ = bench.block(database, [ext])
         database.close()
         entry = bench.entry_bytes
     with tempfile.TemporaryDirectory() as folder:
