@@ -3,10 +3,15 @@
 Plotting runs in a child process in both cases and is measured by the child's CPU time; the rest is
 CPU time of this process, best of several turns in which the ways take turns. The estimate is pure
 integers. Everything lies in a temporary directory, in the page cache.
+
+`python -m benchmarks.bench_pois 18 24` measures the answer rates of other k instead, with one plot
+of each and what it prints of its last table. k = 24 takes 90 s of CPU, k = 26 seven minutes.
 """
 
 import hashlib
+import math
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -17,14 +22,17 @@ from pathlib import Path
 
 from chiapos import DiskProver, Verifier
 
+import proofs.pois.plotter
 from proofs.pois.challenge import idle_draws, plot_seed
-from proofs.pois.params import plot_bytes
-from proofs.pois.plot import PlotFile, create_plot
+from proofs.pois.params import RATE_BITS, answer_rate, plot_bytes
+from proofs.pois.plot import BUFFER_MIB_MIN, PlotFile, create_plot
 from proofs.pois.verify import estimate_bytes, verify_answers
 
 K = 18
 DRAWS = 256
 TURNS = 5
+CHALLENGES = 1500
+PLOTTER = Path(proofs.pois.plotter.__file__)
 GENESIS, MINER = bytes(32), b"\1" * 32
 SEED = hashlib.sha256(b"round").digest()
 BARE = (
@@ -140,7 +148,42 @@ def timed(work: Work) -> float:
     return time.process_time() - start
 
 
+def calibrating(k: int) -> None:
+    """One plot's proofs for each challenge, beside the rate that the chain counts with."""
+    seed = plot_seed(GENESIS, MINER, 0, k)
+    with tempfile.TemporaryDirectory() as folder:
+        name, before = f"k{k}.plot", children_cpu()
+        buffer_mib = max(BUFFER_MIB_MIN, 1 << max(0, k - 21))
+        numbers = [str(k), seed.hex(), "1", str(buffer_mib)]
+        printed = subprocess.run(
+            [sys.executable, "-P", str(PLOTTER), folder, name, *numbers],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+        entries = int(re.findall(r"Total matches: (\d+)", printed)[-1])
+        prover = DiskProver(str(Path(folder) / name))
+        found = [
+            len(prover.get_qualities_for_challenge(hashlib.sha256(b"%d" % index).digest()))
+            for index in range(CHALLENGES)
+        ]
+    rate = answer_rate(k) / 2**RATE_BITS
+    answered = sum(1 for count in found if count) / CHALLENGES
+    print(
+        f"  k = {k}: last table {entries / 2**k:.4f} of 2^k (rate {rate:.4f}),"
+        f" {sum(found) / CHALLENGES:.3f} proofs a challenge, {answered:.1%} of {CHALLENGES}"
+        f" answered ({1 - math.exp(-rate):.1%}), {children_cpu() - before:.0f} s of CPU",
+        flush=True,
+    )
+
+
 def main() -> int:
+    chosen = [int(k) for k in sys.argv[1:]]
+    print("answer rate, one plot each")
+    for k in chosen or [K]:
+        calibrating(k)
+    if chosen:
+        return 0
     seed = plot_seed(GENESIS, MINER, 0, K)
     with tempfile.TemporaryDirectory() as folder:
         path = plotting(Path(folder), seed)
