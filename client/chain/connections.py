@@ -264,7 +264,9 @@ class Connections:
     def _follow_choice(self) -> None:
         """Cut what belongs to nodes that are not used, and log what there is to tell."""
         self._wanted.set()
-        index = self.endpoints.in_use
+        before, index = self._used, self.endpoints.in_use
+        is_opening = before is None and math.isfinite(self.limits.connect_timeout_s)
+        tell = log.debug if is_opening else log.warning  # who opens with a deadline gets an error
         if index is not None and index != self._used:
             self.changes += self._used is not None
             with self._lock:
@@ -279,12 +281,13 @@ class Connections:
         while (effect := self.endpoints.next_effect()) is not None:
             match effect:
                 case Changed(url):
-                    log.warning("using another node", url=url)
+                    tell(
+                        "node can be used again" if index == before else "using another node",
+                        url=url,
+                    )
                 case Refused(url, standing, why):
                     log.warning("node refused", url=url, standing=standing.value, reason=why)
                 case NobodyUsable(why):
-                    is_told = self._used is None and math.isfinite(self.limits.connect_timeout_s)
-                    tell = log.debug if is_told else log.warning  # by the error at that time
                     tell("no node can be used, waiting for one", reason=why)
 
     async def _repeat(self, step: Callable[[int], T], limiter: anyio.CapacityLimiter) -> T:

@@ -32,6 +32,9 @@ def run(*arguments: str, **more: Any) -> Result:
         ["key", "generate", "--words", "13"],
         ["devnet", "up"],
         ["put", __file__, "--wait", "forever"],
+        ["network", "--rpc", "http://127.0.0.1:9944"],
+        ["network", "--rpc", "ws://a:1,ws://a:1"],
+        ["network", *(["--rpc", "ws://a:1"] * 9)],
     ],
 )
 def test_wrong_usage_is_2(arguments: list[str]) -> None:
@@ -69,6 +72,30 @@ def test_an_unreachable_node_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 1
     assert json.loads(result.stdout)["error"] == "ChainUnreachable"
     assert "--rpc" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"),
+    [
+        (["--rpc", "ws://127.0.0.1:1", "--rpc", "ws://127.0.0.1:2"], None),
+        (["--rpc", "ws://127.0.0.1:1,ws://127.0.0.1:2"], None),
+        ([], "ws://127.0.0.1:1,ws://127.0.0.1:2"),
+        (["--rpc", "ws://127.0.0.1:1,ws://127.0.0.1:2"], "ws://127.0.0.1:3"),
+    ],
+)
+def test_several_nodes_are_given_by_repeating_with_commas_or_by_the_variable(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], variable: str | None
+) -> None:
+    import client.chain.limits
+
+    quick = client.chain.limits.ChainLimits(connect_timeout_s=5.0)
+    monkeypatch.setattr("client.cli.session.command_limits", lambda: quick)
+    result = run("network", *arguments, "--json", env={"CESS_RPC": variable})
+    assert result.exit_code == 1
+    said = json.loads(result.stdout)["message"]
+    assert "ws://127.0.0.1:1" in said
+    assert "ws://127.0.0.1:2" in said
+    assert "ws://127.0.0.1:3" not in said
 
 
 def test_a_phrase_on_the_command_line_is_refused_and_not_repeated() -> None:
