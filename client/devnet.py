@@ -44,6 +44,7 @@ from client.processes import (
     wait_until_gone,
 )
 from client.validators import (
+    SOUGHT_PEERS,
     VALIDATORS_MAX,
     Seat,
     node_arguments,
@@ -387,7 +388,7 @@ class Devnet:
         deadline = time.monotonic() + self.plan.ready_timeout_s
         reported = 0.0
         missing: str | None = "no answer yet"
-        limits = ChainLimits(connect_timeout_s=10.0, request_timeout_s=10.0, connections_max=1)
+        limits = ChainLimits(connect_timeout_s=20.0, request_timeout_s=20.0, connections_max=1)
         while missing is not None:
             try:
                 async with ChainClient.open(url, limits=limits) as chain:
@@ -411,12 +412,12 @@ class Devnet:
         return now
 
     async def _is_in_step(self, chain: ChainClient) -> str | None:
-        """Whether a validator is connected with the others and sees blocks become final."""
-        others = self.plan.validators - 1
-        if others:
+        """Whether a validator is connected with others and sees blocks become final."""
+        sought = min(self.plan.validators - 1, SOUGHT_PEERS)
+        if sought:
             peers = int((await chain.rpc("system_health"))["peers"])
-            if peers < others:
-                return f"{peers} of {others} others are connected"
+            if peers < sought:
+                return f"{peers} others are connected, and {sought} are sought"
         number = int((await chain.header(await chain.finalized_head())).number)
         return None if number >= 1 else "no block is final yet"
 

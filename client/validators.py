@@ -5,7 +5,7 @@ They are those of ``cess chain-spec build --validators``: ``//Alice`` to ``//Fer
 both made at the first start and kept; ports are chosen anew at each start.
 
 Bounds: ``VALIDATORS_MAX``, because each is a process of a hundred megabytes that executes every
-block.
+block. A node seeks ``SOUGHT_PEERS`` others; with more validators not all are connected with all.
 """
 
 import json
@@ -19,6 +19,7 @@ from primitives.peer_id import peer_id_of
 from primitives.types import BABE_KEY_TYPE, GRANDPA_KEY_TYPE
 
 __all__ = [
+    "SOUGHT_PEERS",
     "VALIDATORS_MAX",
     "InvalidSpec",
     "Seat",
@@ -30,7 +31,9 @@ __all__ = [
     "write_boot_nodes",
 ]
 
-VALIDATORS_MAX: Final = 10
+VALIDATORS_MAX: Final = 32
+SOUGHT_PEERS: Final = 8
+"""As many peers a node dials by itself, see ``--out-peers``."""
 RPC_CONNECTIONS: Final = 2000
 SPEC_BYTES_MAX: Final = 64 << 20
 

@@ -26,7 +26,7 @@ def devnet() -> None:
     type=int,
     default=1,
     show_default=True,
-    help="1 to 10; one alone makes each block final at once, several vote.",
+    help="1 to 32; one alone makes each block final at once, several vote.",
 )
 @click.option("--miners", type=click.IntRange(0, 32), default=12, show_default=True)
 @click.option("--rpc-port", type=PORT, default=9944, show_default=True)

@@ -8,6 +8,7 @@ import pytest
 
 from chain_spec import presets
 from client.validators import (
+    SOUGHT_PEERS,
     VALIDATORS_MAX,
     InvalidSpec,
     node_arguments,
@@ -17,6 +18,7 @@ from client.validators import (
     validator_suri,
     write_boot_nodes,
 )
+from node.config import NetworkConfig
 from node.network.addresses import Address
 from primitives.crypto.keys import KeyPair
 from primitives.keystore import Keystore
@@ -26,6 +28,12 @@ def test_validators_are_those_of_the_chain_spec() -> None:
     for index in range(VALIDATORS_MAX):
         assert validator_suri(index) == presets.validator_suri(index)
     assert [validator_name(index) for index in (0, 5, 6)] == ["alice", "ferdie", "validator6"]
+
+
+def test_a_network_is_ready_with_as_many_peers_as_nodes_seek_and_nobody_is_refused() -> None:
+    config = NetworkConfig()
+    assert config.out_peers == SOUGHT_PEERS
+    assert config.in_peers >= VALIDATORS_MAX - 1
 
 
 def test_a_seat_has_its_own_keys_and_keeps_them(tmp_path: Path) -> None:
