@@ -38,7 +38,13 @@ def plan(tmp_path: Path, **changes: Any) -> DevnetPlan:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"validators": 0}, {"validators": VALIDATORS_MAX + 1}, {"miners": 33}, {"miners": -1}, {"rpc_port": 0}],
+    [
+        {"validators": 0},
+        {"validators": VALIDATORS_MAX + 1},
+        {"miners": 33},
+        {"miners": -1},
+        {"rpc_port": 0},
+    ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict[str, int]) -> None:
     with pytest.raises(DevnetFailed):
