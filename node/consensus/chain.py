@@ -152,6 +152,8 @@ class Chain:
         self._voters: OrderedDict[Hash, VoterSet] = OrderedDict()
         self._watch = EquivocationWatch()
         self._siblings = SiblingLimit()
+        self._newest: tuple[Hash, Header] | None = None
+        """What was inserted last: the next block is mostly upon it."""
         self.equivocations: deque[BlockEquivocation] = deque(maxlen=EQUIVOCATIONS_MAX)
         """Found and not taken yet."""
         self.lock = RLock()
@@ -328,7 +330,7 @@ class Chain:
         hash_ = header.hash()
         if self.database.header(hash_) is not None:
             return Imported(header, hash_, False, NO_ROUTE, (), is_new=False)
-        parent = self.header(header.parent_hash)
+        parent = self._parent(header.parent_hash)
         final = self.database.finalized().number
         if header.number <= final or header.parent_hash not in self.forks:
             raise InvalidBlock(f"block {header.number} is not above the finalised block at {final}")
@@ -365,6 +367,12 @@ class Chain:
         self._keep_voters(hash_, after)
         return self._insert(header, body, state, justification, is_deferred=is_deferred)
 
+    def _parent(self, hash_: Hash) -> Header:
+        newest = self._newest
+        if newest is not None and newest[0] == hash_ and hash_ in self.forks:
+            return newest[1]
+        return self.header(hash_)
+
     def _note(self, slot: int, author: bytes, header: Header) -> None:
         found = self._watch.note(slot, author, header)
         if found is not None:
@@ -395,6 +403,7 @@ class Chain:
             is_best=leads,
             is_deferred=is_deferred,
         )
+        self._newest = hash_, header
         with self.lock:
             self._add(self.forks, hash_, header)
         route = self._route(before, hash_) if leads else NO_ROUTE

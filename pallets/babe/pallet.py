@@ -240,7 +240,7 @@ class Babe(Pallet):
         is_first = not self.genesis_slot.exists()
         if not is_first and slot <= before:
             raise InvalidBlock(f"slot {slot} does not follow the parent's slot {before}")
-        output = self._output(claim, self.authorities_at(slot))
+        output = self._output(claim)
         is_due = self._begins_epoch(slot)
         self.current_slot.put(U64(slot))
         if is_first:
@@ -450,10 +450,10 @@ class Babe(Pallet):
         except DecodeError as error:
             raise InvalidBlock(f"the claim of a slot does not decode: {error}") from None
 
-    def _output(self, claim: BabePreDigest, epoch: SlotEpoch) -> RandomPoint | None:
+    def _output(self, claim: BabePreDigest) -> RandomPoint | None:
         if self._noted is not None and self._noted[0] == claim:
             return self._noted[1]
-        return check_claim(claim, epoch)
+        return check_claim(claim, self.authorities_at(claim.claimed_slot))
 
     def _keep(self, output: Randomness | None) -> None:
         """Keep the output of this block for those who draw by it."""

@@ -131,9 +131,9 @@ def test_a_note_of_another_claim_does_not_spare_the_check(slots):
     )
     runtime = slots.runtime
     runtime.babe.note_checked(good, output)
-    assert runtime.babe._output(good, epoch) is output
+    assert runtime.babe._output(good) is output
     with pytest.raises(InvalidBlock, match="not what its author's key gives"):
-        runtime.babe._output(forged, epoch)
+        runtime.babe._output(forged)
 
 
 def test_slots_rise_from_block_to_block(slots):
