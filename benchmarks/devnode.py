@@ -30,6 +30,7 @@ class Socket:
         self.stream = socket.create_connection(("127.0.0.1", port), timeout=START_S)
         self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray()
+        self._sending = threading.Lock()
         self.stream.sendall(
             b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -72,7 +73,12 @@ class Socket:
         return head + bytes(4) + text
 
     def send(self, text: bytes) -> None:
-        self.stream.sendall(self.frame(text))
+        self.put(self.frame(text))
+
+    def put(self, frame: bytes) -> None:
+        """Send a whole frame: one thread may send while another receives and answers pings."""
+        with self._sending:
+            self.stream.sendall(frame)
 
     def pop(self) -> bytes | None:
         """A text that has arrived."""
@@ -91,7 +97,7 @@ class Socket:
             kind, text = buffer[0] & 0x0F, bytes(buffer[at : at + size])
             del buffer[: at + size]
             if kind == 9:
-                self.stream.sendall(self.frame(text, 10))
+                self.put(self.frame(text, 10))
             elif kind == 8:
                 raise ConnectionError(f"the node closed the socket: {text!r}")
             else:

@@ -113,6 +113,8 @@ ABUSES = {
     b"Content-Length: 99999999999999\r\n\r\n",
     "a deep body": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: 500000\r\n\r\n" + b"[" * 500_000,
+    "a wide body": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 900001\r\n\r\n[" + b"{}," * 300_000,
     "a huge head": b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * 1_000_000,
     "binary": bytes(range(256)) * 400,
     "a socket of junk": b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: "
