@@ -8,6 +8,7 @@ nonce and a bad signature. The scripts are in ``clients``; they print what they 
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,3 +126,13 @@ def test_async_substrate_interface_works(node: LiveNode) -> None:
     assert "Invalid Transaction" in seen["stale"]
     assert "Invalid Transaction" in seen["forged"]
     assert round_trips(seen) == ROUND_TRIPS
+
+
+def test_async_substrate_interface_knows_a_discarded_state(tmp_path: Path) -> None:
+    kept = 8
+    with running(tmp_path, "--state-pruning", str(kept)) as found:
+        found.wait_height(2 * kept)
+        seen = run(python_command("async_pruned.py"), found.url)
+    for question in ("init", "query"):
+        assert seen[question].startswith("State discarded for 0x"), seen
+    assert seen["head"] == "accepted"
