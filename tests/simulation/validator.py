@@ -182,6 +182,8 @@ class Validator:
     def on_joined(self, peer: int, best: BlockId) -> None:
         self.sync.join(peer, best)
         self.send(peer, "vote", self.world.carried(self.voter.neighbour()), 30)
+        for message in self.voter.own_votes():
+            self.send(peer, "vote", self.world.carried(message), VOTE_BYTES)
 
     def on_left(self, peer: int) -> None:
         self.sync.leave(peer)
