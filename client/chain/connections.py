@@ -67,6 +67,7 @@ UNKNOWN_BLOCK = 4003
 """The error of a node that has no such block."""
 
 _DELAY_GROWTH = 2.0
+_PATIENCE_FACTOR = 3.0
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +90,7 @@ class Connections:
         self._idle: list[tuple[int, SubstrateInterface]] = []
         self._composer: tuple[int, SubstrateInterface] | None = None
         self._lookers: dict[int, SubstrateInterface] = {}
+        self._in_look: dict[int, SubstrateInterface] = {}
         self._open: dict[BoundedWebSocket, int] = {}
         self._closed = False
         self._lock = Lock()
@@ -239,27 +241,46 @@ class Connections:
 
     async def _look_at(self, looks: Sequence[Look]) -> None:
         found: list[Sighting | LookFailed] = []
+        began = anyio.current_time()
+        scopes = [anyio.CancelScope(deadline=began + self.limits.request_timeout_s) for _ in looks]
 
-        async def look_at(look: Look) -> None:
-            why = f"no answer in {self.limits.look_timeout_s:.0f} s"
-            with anyio.move_on_after(self.limits.look_timeout_s):
+        async def look_at(look: Look, scope: anyio.CancelScope) -> None:
+            why = ""
+            with scope:
                 try:
                     found.append(
                         await anyio.to_thread.run_sync(
                             self._look, look, limiter=self._looking, abandon_on_cancel=True
                         )
                     )
+                    hurry()
                     return
                 except (*LOST, SubstrateRequestException, DecodeError) as error:
                     why = str(error) or type(error).__name__
-            found.append(LookFailed(look, why))
+            self._give_up_look(look.index)
+            waited = anyio.current_time() - began
+            found.append(LookFailed(look, why or f"no answer in {waited:.0f} s"))
+
+        def hurry() -> None:
+            """One has answered: the others may take some times as long."""
+            took = anyio.current_time() - began
+            most = max(self.limits.look_timeout_s, _PATIENCE_FACTOR * took)
+            for scope in scopes:
+                scope.deadline = min(scope.deadline, began + most)
 
         async with anyio.create_task_group() as tasks:
-            for look in looks:
-                tasks.start_soon(look_at, look)
+            for look, scope in zip(looks, scopes, strict=True):
+                tasks.start_soon(look_at, look, scope)
         self.tell(Looked(tuple(found)))
         self._judged.set()
         self._judged = anyio.Event()
+
+    def _give_up_look(self, index: int) -> None:
+        """Let the thread of a look that hangs end."""
+        with self._lock:
+            connection = self._in_look.pop(index, None)
+        if connection is not None:
+            connection.websocket.cut()
 
     def _follow_choice(self) -> None:
         """Cut what belongs to nodes that are not used, and log what there is to tell."""
@@ -325,7 +346,9 @@ class Connections:
         with self._lock:
             connection = self._lookers.pop(look.index, None)
         if connection is None:
-            connection = self._connect(look.index, self.limits.look_timeout_s)
+            connection = self._connect(look.index)
+        with self._lock:
+            self._in_look[look.index] = connection
         try:
             started = time.monotonic()
             best = header_of_json(_ask(connection, "chain_getHeader"))
@@ -345,7 +368,8 @@ class Connections:
             self._shut(connection)
             raise
         with self._lock:
-            if not self._closed and look.index not in self._lookers:
+            is_awaited = self._in_look.pop(look.index, None) is connection
+            if is_awaited and not self._closed:
                 self._lookers[look.index] = connection
                 return found
         self._shut(connection)
@@ -404,7 +428,7 @@ class Connections:
 
     def _open_to(self, index: int) -> SubstrateInterface:
         """A new connection to the node in use."""
-        connection = self._connect(index, self.limits.request_timeout_s)
+        connection = self._connect(index)
         try:
             self.register(index, connection.websocket)
             genesis = hash_of_json(_ask(connection, "chain_getBlockHash", 0))
@@ -416,12 +440,12 @@ class Connections:
             raise _OtherChainError(f"it follows the chain with genesis 0x{genesis.hex()} now")
         return connection
 
-    def _connect(self, index: int, timeout_s: float) -> SubstrateInterface:
+    def _connect(self, index: int) -> SubstrateInterface:
         return SubstrateInterface(
             url=self.endpoints.urls[index],
             ss58_format=CESS_PREFIX,
             ws_options={
-                "timeout": timeout_s,
+                "timeout": self.limits.request_timeout_s,
                 "class_": bounded_class(self.limits.message_bytes_max),
             },
             auto_reconnect=False,

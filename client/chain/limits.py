@@ -32,7 +32,9 @@ class ChainLimits:
     """Between two looks at all nodes, when there are several."""
 
     look_timeout_s: float = 8.0
-    """A node that has not answered a look by then is unreachable."""
+    """A node that has not answered a look by then, while another one has, is unreachable.
+
+    When all are slow, it may take three times as long as the first that answers."""
 
     quick_look_s: float = 2.0
     """Heights of nodes that answered so soon are compared with one another."""
