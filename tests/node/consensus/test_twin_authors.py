@@ -21,6 +21,8 @@ from node.consensus.twins import (
 )
 from node.consensus.verification import slot_of
 from node.logging import configure
+from primitives.digest import Seal
+from primitives.errors import InvalidBlock
 from tests.node.net import ALICE, BOB, FIRST_SLOT, Net, new_net
 
 TWO = (ALICE, BOB)
@@ -168,6 +170,23 @@ def test_a_twins_block_stops_the_node_before_its_next_signature() -> None:
             slot=here.slot(here.chain.best_header(), slot_of(there.chain.best_header()) + 1)
         )
     assert here.chain.signed.last == -1, "because nothing was promised"
+
+
+def test_a_forged_seal_stops_nobody() -> None:
+    watch = TwinWatch()
+    here, there = watched(of_two=True, watch=watch), new_net(authorities=TWO, finalizes=False)
+    watch.meet([ALICE.public], FIRST_SLOT)
+    slot = there.slot(there.chain.best_header(), FIRST_SLOT + 4)
+    built, _ = there.author(slot=slot)
+    bare, seal = built.header.split_seal()
+    assert seal is not None
+    bad = bare.sealed(Seal(engine=seal.engine, data=bytes(64)))
+    for header in (bad, bare):
+        with pytest.raises(InvalidBlock):
+            here.chain.import_block(header, built.body, now_ms=slot * 1000)
+    assert watch.twin is None
+    here.import_(built)
+    assert watch.twin is not None
 
 
 def test_one_node_makes_nothing_final_beside_a_twin() -> None:
