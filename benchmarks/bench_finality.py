@@ -7,7 +7,8 @@ there; rounds are those of GRANDPA that this took, the one under way included. B
 that validator's sockets in both directions, blocks and votes and all, for each block and peer.
 Processor time is a validator's, as a part of one core, while nothing but blocks and votes goes on;
 that of a start is all until the second block is final. `--quick` measures the first network only,
-`--only N` those of N validators. Who cannot start in time on a machine that is busy says so.
+`--only N` those of N validators, `--peers N` has each of them connected with no more than N
+others (an even number, half of them dialled). Who cannot start in time on a machine that is busy says so.
 
 Healing: four validators on hosts of their own (network namespaces), split two and two by switches
 until neither half can make anything final, then joined. It needs root; without, it says so.
@@ -76,8 +77,10 @@ class Block:
 class Network:
     """The processes."""
 
-    def __init__(self, folder: Path, count: int, slot_ms: int) -> None:
+    def __init__(self, folder: Path, count: int, slot_ms: int, peers: int | None) -> None:
         self.count = count
+        self.sought = min(count - 1, SOUGHT_PEERS if peers is None else peers // 2)
+        limits = () if peers is None else (f"--in-peers={peers // 2}", f"--out-peers={peers // 2}")
         spec = folder / "spec.json"
         base = with_validators(dev(), count)
         constants = replace(
@@ -96,7 +99,7 @@ class Network:
         self.processes = []
         for seat in self.seats:
             arguments = [sys.executable, "-m", "client.cli", "node"]
-            arguments += node_arguments(seat, spec, is_alone=False)
+            arguments += [*node_arguments(seat, spec, is_alone=False), *limits]
             if seat is self.seats[0]:
                 arguments.remove("--no-prometheus")
                 arguments += ["--prometheus-port", str(self.metrics_port)]
@@ -120,7 +123,7 @@ class Network:
                 with Socket(self.seats[0].rpc_port) as socket:
                     peers = socket.ask("system_health")["peers"]
                     head = socket.ask("chain_getHeader", socket.ask("chain_getFinalizedHead"))
-                if peers >= min(self.count - 1, SOUGHT_PEERS) and int(head["number"], 16) >= 2:
+                if peers >= self.sought and int(head["number"], 16) >= 2:
                     return
             except OSError:
                 pass
@@ -184,11 +187,11 @@ def _round(questions: Socket) -> int:
     return int(state["best"]["round"])
 
 
-def measure(count: int, slot_ms: int) -> None:
+def measure(count: int, slot_ms: int, peers_max: int | None) -> None:
     name = f"{count:>10} {slot_ms / 1000:>5.0f} s"
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(Network(Path(folder), count, slot_ms)) as network,
+        closing(Network(Path(folder), count, slot_ms, peers_max)) as network,
     ):
         try:
             network.wait_until_connected()
@@ -292,6 +295,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the first network only")
     parser.add_argument("--only", type=int, help="networks of so many validators only")
+    parser.add_argument("--peers", type=int, help="so many peers of each at most")
     options = parser.parse_args()
     quick, only = options.quick, options.only
     raise_on_signals()  # so that nobody is left running
@@ -301,7 +305,7 @@ def main() -> None:
     )
     for count, slot_ms in NETWORKS[: 1 if quick else None]:
         if only in (None, count):
-            measure(count, slot_ms)
+            measure(count, slot_ms, options.peers)
     for count in SIMULATED[: 1 if quick else None]:
         if only in (None, count):
             simulate(count)
