@@ -5,11 +5,12 @@ Each is a context in which production code is changed, as in ``tests/attacks/bro
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import node.consensus.grandpa.voter as voter_module
-from node.consensus.fork_choice import ForkChoice
+from node.consensus.chain import Chain
+from node.consensus.fork_choice import ForkChoice, _Entry
 from node.consensus.grandpa import Voter
 from node.consensus.grandpa.chain_view import ChainView
 from node.consensus.grandpa.commits import justified_alone
@@ -17,8 +18,11 @@ from node.consensus.grandpa.voters import Voters
 from node.consensus.signed_slots import SignedSlots
 from primitives import justification
 from primitives.grandpa import Block
+from primitives.header import Header
+from primitives.types import Hash
 from tests.simulation import syncing
 from tests.simulation.disk import SimDisk
+from tests.simulation.faults import is_primary
 from tests.simulation.ideal import patched
 from tests.simulation.tiny import TinyExecutive
 from tests.simulation.validator import SlotFile, Validator, VoteFile
@@ -78,6 +82,56 @@ def ignored_finality() -> Iterator[None]:
         return self.best
 
     with patched([(ForkChoice, "finalize", finalize)]):
+        yield
+
+
+@dataclass(frozen=True)
+class _Weighed(_Entry):
+    primaries: int = 0
+
+    @property
+    def rank(self) -> tuple[int, ...]:  # type: ignore[override]
+        return self.primaries, self.number, -self.order
+
+
+@contextmanager
+def most_primaries() -> Iterator[None]:
+    """BABE's rule: the best chain is that with the most primary slots, then the highest."""
+    real_insert, real_add = Chain._insert, Chain._add
+    weight = [0]
+
+    def primaries(forks: ForkChoice, hash_: Hash) -> int:
+        return getattr(forks._entries[hash_], "primaries", 0)
+
+    def insert(self: Chain, header: Header, *arguments: Any, **named: Any) -> Any:
+        weight[0] = int(is_primary(header))
+        return real_insert(self, header, *arguments, **named)
+
+    def add_header(forks: ForkChoice, hash_: Hash, header: Header) -> None:
+        weight[0] = int(is_primary(header))
+        real_add(forks, hash_, header)
+
+    def would_lead(self: ForkChoice, parent: Hash) -> bool:
+        best = self.best
+        offered = primaries(self, parent) + weight[0], self._entries[parent].number + 1
+        return offered > (primaries(self, best.hash), best.number)
+
+    def add(self: ForkChoice, hash_: Hash, parent: Hash, **changes: bool) -> bool:
+        below, leads = self._entries[parent], self.would_lead(parent)
+        real_fork_add(self, hash_, parent, **changes)
+        count = primaries(self, parent) + weight[0]
+        self._entries[hash_] = _Weighed(parent, below.number + 1, self._order, count)
+        return leads
+
+    real_fork_add = ForkChoice.add
+    with patched(
+        [
+            (Chain, "_insert", insert),
+            (Chain, "_add", staticmethod(add_header)),
+            (ForkChoice, "would_lead", would_lead),
+            (ForkChoice, "add", add),
+        ]
+    ):
         yield
 
 

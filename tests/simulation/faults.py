@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from node.consensus.grandpa import Received
-from node.consensus.slots import claim_slot
+from node.consensus.slots import SlotClaim, claim_slot
 from node.consensus.verification import slot_of
-from primitives.digest import Other, Seal
+from primitives.digest import BABE_ENGINE, BabePreDigest, Other, Primary, Seal
 from primitives.grandpa import (
     Block,
     GossipMessage,
@@ -23,7 +23,7 @@ from primitives.grandpa import (
     sign_vote,
 )
 from primitives.header import Header
-from primitives.scale import U64
+from primitives.scale import U64, decode
 from primitives.types import Hash
 from tests.simulation.network import FAIR, Weather
 
@@ -50,6 +50,8 @@ TREASONS = ("double_author", "withhold", "double_vote", "fork_vote", "liar", "si
 TWO_FACED = "two_faced"
 """Votes for whatever anybody cut off builds: of use only to more traitors than a set tolerates."""
 TWO_FACED_MS = 1000
+CHOOSY = "choosy"
+"""Builds beside a block whose draw it dislikes, where it has a chance to leave it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,22 @@ def _apart(groups: tuple[int, ...]) -> list[tuple[int, int]]:
     return [(one, two) for one in count for two in count if groups[one] != groups[two]]
 
 
+def author_of(header: Header) -> int:
+    """Who made a block, by its place in the epoch's list."""
+    return _pre_digest(header).author
+
+
+def is_primary(header: Header) -> bool:
+    """Whether a block's slot was won by its author, and not given to it."""
+    return isinstance(_pre_digest(header), Primary)
+
+
+def _pre_digest(header: Header) -> BabePreDigest:
+    data = header.digest.pre_runtime(BABE_ENGINE)
+    assert data is not None, "because a genesis is not asked about"
+    return decode(BabePreDigest, data)
+
+
 class Traitor:
     """What a Byzantine node does with what its cores order."""
 
@@ -199,6 +217,11 @@ class Traitor:
         self.draw = random.Random(seed)
         self.withheld = 0
         self.lies = 0
+        self.own_head: Header | None = None
+        self.disliked: list[Header] = []
+        """Blocks of others with bad draws upon which it should have built."""
+        self.beside: dict[Header, bool] = {}
+        """Those that it built beside, and whether it had the next slot too."""
 
     def has(self, treason: str) -> bool:
         return treason in self.treasons
@@ -223,6 +246,30 @@ class Traitor:
         self.lies += 1
         node.sync.own(imported.header, imported.hash, is_best=imported.is_best)
         return built.header
+
+    def parent(self, best: Header, claim: SlotClaim) -> Header:
+        """What a choosy author builds upon: its own fork, or beside a block that it dislikes.
+
+        It tries that where it can win: by a primary slot against a secondary one, if such a block
+        weighs more, or by having the next slot too.
+        """
+        node, own = self.node, self.own_head
+        if not self.has(CHOOSY) or best == own:
+            return best
+        if own is not None and own.number >= best.number and own.hash() in node.chain.forks:
+            return own
+        self.own_head = None
+        if best.number == 0 or author_of(best) == claim.authority_index or best.hash()[0] & 1:
+            return best
+        self.disliked.append(best)
+        if node.database.finalized().number >= best.number:
+            return best
+        slot = claim.slot + 1
+        has_next = claim_slot(slot, node.chain.epoch_after(best, slot), [node.babe]) is not None
+        if has_next or (isinstance(claim.pre_digest, Primary) and not is_primary(best)):
+            self.beside[best] = has_next
+            return node.chain.header(best.parent_hash)
+        return best
 
     def vote(self, message: GossipMessage) -> bool:
         """Send this vote of ours, or others, to each as it pleases; True if that was done."""

@@ -227,6 +227,9 @@ class Validator:
     def seal(self, parent: Header, claim: SlotClaim) -> None:
         """Make the block of a slot."""
         slot = claim.slot
+        best = parent
+        if self.traitor is not None:
+            parent = self.traitor.parent(best, claim)
         try:
             _, imported = self.chain.build(
                 parent,
@@ -237,6 +240,8 @@ class Validator:
             )
         except SlotSigned:
             return
+        if self.traitor is not None and parent != best:
+            self.traitor.own_head = imported.header
         if not self.is_byzantine:
             self.world.checkers.on_seal(self.index, slot, bytes(imported.hash))
         self.world.note("authored", self.index, slot, imported.hash)
