@@ -204,8 +204,7 @@ class Miner:
         self.tell(idle.SpaceMeasured(free, free > 0, False))
 
     async def _look_at_finalized(self) -> None:
-        block = await self.node.finalized_head()
-        head = Head(int((await self.node.header(block)).number), block)
+        head = await self.chain.finalized()
         view = await self.chain.view(head)
         if view.info is None:
             return
@@ -248,14 +247,17 @@ class Miner:
                 self.tell(custody.LossReportEnded(fragment_hash, ended))
             case restoral.ClaimOrder() | restoral.Rebuild() | restoral.CompleteOrder():
                 await self._restore(effect)
-            case lifecycle.Register(endpoint, beneficiary, units, collateral):
-                ended = await self.chain.register(endpoint, beneficiary, collateral, units)
-                self.tell(lifecycle.LifecycleCallEnded(ended))
-            case lifecycle.AddCollateral(amount):
-                ended = await self.chain.add_collateral(amount)
-                self.tell(lifecycle.LifecycleCallEnded(ended))
-            case _:
+            case (
+                idle.MakePlot()
+                | idle.DeletePlot()
+                | idle.RequestCertificate()
+                | idle.ProveCertificate()
+                | idle.SubmitCertificate()
+                | idle.RetirePlots()
+            ):
                 await self._fill_space(effect)
+            case _:
+                await self._register(effect)
 
     # Audits.
 
@@ -465,18 +467,38 @@ class Miner:
                 else:
                     self.disk.plots.add(index)
                     self.tell(idle.PlotMade(index))
+                self._measure()
             case idle.DeletePlot(index):
                 self.disk.plots.discard(index)
                 self.tell(idle.PlotDeleted(index))
+                self._measure()
             case idle.ProveCertificate(seed, first, end):
                 await self._clock.sleep(self.draw.randint(200, 3000))
-                answers = self._idle_answers(seed, first, end, is_round=False)
-                self.tell(idle.CertificateProved(seed, answers))
+                try:
+                    answers = self._idle_answers(seed, first, end, is_round=False)
+                except CessError as error:
+                    self.tell(idle.CertificateFailed(seed, str(error)))
+                else:
+                    self.tell(idle.CertificateProved(seed, answers))
             case idle.RequestCertificate(count):
                 self.tell(idle.IdleCallEnded(await self.chain.request_certificate(count)))
             case idle.SubmitCertificate(answers):
                 self.tell(idle.IdleCallEnded(await self.chain.prove_certificate(answers)))
             case idle.RetirePlots(count):
                 self.tell(idle.IdleCallEnded(await self.chain.retire_plots(count)))
+
+    async def _register(self, effect: object) -> None:
+        match effect:
+            case lifecycle.Register(endpoint, beneficiary, units, collateral):
+                ended = await self.chain.register(endpoint, beneficiary, collateral, units)
+            case lifecycle.UpdateEndpoint(endpoint):
+                ended = await self.chain.update_endpoint(endpoint)
+            case lifecycle.UpdateBeneficiary(beneficiary):
+                ended = await self.chain.update_beneficiary(beneficiary)
+            case lifecycle.AddCollateral(amount):
+                ended = await self.chain.add_collateral(amount)
+            case lifecycle.IncreaseDeclaration(units):
+                ended = await self.chain.increase_declaration(units)
             case _:
                 raise AssertionError(f"no core gives the order {effect!r}")
+        self.tell(lifecycle.LifecycleCallEnded(ended))
