@@ -6,85 +6,89 @@ node is right for ever: pruning need not touch the cache.
 Branches are held as their records, which updates patch; what readers unpacked, leaves as well, is
 held as nodes. A leaf's record is not held: updates do not read it.
 
-Bounds: the cache holds about ``cache_bytes``, a quarter of it in nodes.
+Bounds: the cache holds about ``cache_bytes``, a part of it (``NODES_PART``) in nodes.
 """
 
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count, islice
+from threading import Lock
 from typing import Final, Generic, TypeVar
 
 from node.database.errors import corrupt
 from node.database.kv import KeyValue
 from node.database.layout import check_node_record, decode_node_record, node_key_of
 from primitives.trie import Node, Ref, TrieUpdate
-from primitives.trie.packed import is_leaf
+from primitives.trie.packed import LEAF_BYTE
 
-__all__ = ["NODE_CACHE_BYTES", "NodeStore"]
+__all__ = ["NODES_PART", "NODE_CACHE_BYTES", "NodeStore"]
 
-NODE_CACHE_BYTES: Final = 64 * 1024 * 1024
+NODE_CACHE_BYTES: Final = 96 * 1024 * 1024
+NODES_PART: Final = 6
+"""This part of the cache is for nodes that were unpacked, the rest for records."""
 
-_NODE_BYTES: Final = 300
+_NODE_BYTES: Final = 200
 _CHILD_BYTES: Final = 90
-_RECORD_BYTES: Final = 200
+_ENTRY_BYTES: Final = 200
+"""About what an entry takes beside its content."""
+_EVICTED_PART: Final = 64
+"""This part of the cache goes at once when it is full."""
 
 _Held = TypeVar("_Held")
 
 
-def _node_cost_bytes(node: Node) -> int:
+def _node_bytes(node: Node) -> int:
     """About what ``node`` takes in memory."""
-    cost = _NODE_BYTES + len(node.partial)
+    size = _NODE_BYTES + len(node.partial)
     if node.value is not None:
-        cost += len(node.value)
+        size += len(node.value)
     if node.children is not None:
-        cost += _CHILD_BYTES * (16 - node.children.count(None))
-    return cost
-
-
-def _record_cost_bytes(record: bytes) -> int:
-    """About what ``record`` and its key take in memory."""
-    return _RECORD_BYTES + len(record)
+        size += _CHILD_BYTES * (16 - node.children.count(None))
+    return size
 
 
 class _Cache(Generic[_Held]):
-    """In two halves: what was not read since the younger one filled up goes with the older one.
+    """What was put in lately, by hash and number.
 
-    Threads may race here: then something is held twice or dropped early, which is harmless.
+    An update puts new nodes in for those that it read, so what is used stays. Any thread may call.
     """
 
-    __slots__ = ("_cost", "_half_bytes", "_old", "_young", "_young_bytes")
+    __slots__ = ("_bytes", "_held", "_limit_bytes", "_lock", "_size", "find")
 
-    def __init__(self, limit_bytes: int, cost: Callable[[_Held], int]) -> None:
-        self._half_bytes = limit_bytes // 2
-        self._cost = cost
-        self._young: dict[bytes, _Held] = {}
-        self._old: dict[bytes, _Held] = {}
-        self._young_bytes = 0
+    def __init__(self, limit_bytes: int, size: Callable[[_Held], int]) -> None:
+        self._limit_bytes = limit_bytes
+        self._size = size
+        self._held: dict[bytes, _Held] = {}
+        self._bytes = 0
+        self._lock = Lock()
+        self.find = self._held.get
+        """What is held of a node, or None."""
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._held)
 
-    def find(self, ref: bytes) -> _Held | None:
-        """What is held of the node with this hash and number."""
-        held = self._young.get(ref)
-        if held is None:
-            held = self._old.get(ref)
-            if held is not None:
-                self.hold(ref, held)
-        return held
+    def hold(self, entries: Mapping[bytes, _Held]) -> None:
+        """Keep them, which are not held, within reach, instead of the oldest."""
+        held = self._held
+        with self._lock:
+            held.update(entries)
+            self._bytes += _ENTRY_BYTES * len(entries) + sum(map(self._size, entries.values()))
+            while self._bytes > self._limit_bytes and held:
+                self._drop(list(islice(held, 1 + len(held) // _EVICTED_PART)))
 
-    def hold(self, ref: bytes, held: _Held) -> None:
-        """Keep it within reach."""
-        self._young[ref] = held
-        self._young_bytes += self._cost(held)
-        if self._young_bytes > self._half_bytes:
-            self._old, self._young, self._young_bytes = self._young, {}, 0
+    def add(self, ref: bytes, held: _Held) -> None:
+        """Keep one within reach."""
+        if ref not in self._held:  # another thread may have been faster
+            self.hold({ref: held})
 
-    def drop(self, ref: bytes) -> None:
-        """Nobody will ask for it soon."""
-        held = self._young.pop(ref, None)
-        if held is not None:
-            self._young_bytes -= self._cost(held)
-        self._old.pop(ref, None)
+    def drop(self, refs: Iterable[bytes]) -> None:
+        """Nobody will ask for them soon."""
+        with self._lock:
+            self._drop(refs)
+
+    def _drop(self, refs: Iterable[bytes]) -> None:
+        held = self._held
+        gone = [held.pop(ref) for ref in refs if ref in held]
+        self._bytes -= _ENTRY_BYTES * len(gone) + sum(map(self._size, gone))
 
 
 class NodeStore:
@@ -92,8 +96,8 @@ class NodeStore:
 
     def __init__(self, kv: KeyValue, *, cache_bytes: int = NODE_CACHE_BYTES) -> None:
         self._kv = kv
-        self._nodes = _Cache[Node](cache_bytes // 4, _node_cost_bytes)
-        self._records = _Cache[bytes](cache_bytes - cache_bytes // 4, _record_cost_bytes)
+        self._nodes = _Cache[Node](cache_bytes // NODES_PART, _node_bytes)
+        self._records = _Cache[bytes](cache_bytes - cache_bytes // NODES_PART, len)
         self._numbers = count(1)
 
     def start_at(self, number: int) -> None:
@@ -125,13 +129,13 @@ class NodeStore:
 
     def find(self, ref: Ref) -> Node | None:
         """The node that ``ref`` names, None if it is not kept. Raises: StorageCorrupt."""
-        node = self._nodes.find(ref)
+        node: Node | None = self._nodes.find(ref)
         if node is None:
             record = self.find_record(ref)
             if record is None:
                 return None
             node = decode_node_record(ref, record)
-            self._nodes.hold(ref, node)
+            self._nodes.add(ref, node)
         return node
 
     def find_record(self, ref: bytes) -> bytes | None:
@@ -145,18 +149,15 @@ class NodeStore:
             if record is None:
                 return None
             check_node_record(ref, record)
-            if not is_leaf(ref):
-                self._records.hold(ref, record)
+            if ref[-1] < LEAF_BYTE:
+                self._records.add(ref, record)
         return record
 
     def hold(self, update: TrieUpdate) -> None:
         """Keep branches that were just written within reach, and removed ones out of it."""
-        for ref in update.removed:
-            if not is_leaf(ref):
-                self._records.drop(ref)
-        for ref, record in update.inserted.items():
-            if not is_leaf(ref):
-                self._records.hold(ref, record)
+        self._records.drop([ref for ref in update.removed if ref[-1] < LEAF_BYTE])
+        branches = {ref: one for ref, one in update.inserted.items() if ref[-1] < LEAF_BYTE}
+        self._records.hold(branches)
 
 
 def _gone(ref: bytes) -> Exception:

@@ -20,6 +20,7 @@ bytes, so nesting is shallow.
 Source: polkadot-spec, "State storage and the storage trie"; Substrate's layouts V0 and V1.
 """
 
+from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
 from hashlib import blake2b
@@ -41,6 +42,7 @@ __all__ = [
     "Node",
     "Ref",
     "decode_node",
+    "encode_branch",
     "encode_leaf",
     "encode_length",
     "encode_node",
@@ -176,38 +178,50 @@ def encode_leaf(key: bytes, count: int, value: bytes, *, by_hash: bool) -> bytes
     return _header(_LEAF, 63, count) + partial + encode_length(len(value)) + value
 
 
+def encode_branch(
+    partial: str,
+    bitmap: int,
+    value: bytes | None,
+    value_hash: bytes | None,
+    merkles: Iterable[bytes],
+) -> bytes:
+    """The bytes of a branch; ``merkles`` are its children's, in order of their slots."""
+    count = len(partial)
+    if value_hash is not None:
+        head = _header(_BRANCH_HASHED, 15, count)
+    else:
+        head = _header(_BRANCH if value is None else _BRANCH_VALUE, 63, count)
+    parts = [
+        head,
+        bytes.fromhex("0" + partial if count & 1 else partial),
+        bitmap.to_bytes(2, "little"),
+    ]
+    if value_hash is not None:
+        parts.append(value_hash)
+    elif value is not None:
+        parts += (encode_length(len(value)), value)
+    for merkle in merkles:
+        parts += (_SHORT[len(merkle)], merkle)
+    return b"".join(parts)
+
+
 def encode_node(node: Node) -> bytes:
     """The bytes of ``node``; children inside it must have their ``merkle``."""
     partial, children, value_hash = node.partial, node.children, node.value_hash
-    count = len(partial)
-    if children is None:
-        kind, room = (_LEAF, 63) if value_hash is None else (_LEAF_HASHED, 31)
-    elif value_hash is not None:
-        kind, room = _BRANCH_HASHED, 15
-    else:
-        kind, room = (_BRANCH if node.value is None else _BRANCH_VALUE), 63
-    parts = [_header(kind, room, count), bytes.fromhex("0" + partial if count & 1 else partial)]
     if children is not None:
         bitmap = 0
         merkles: list[bytes] = []
         for slot, child in enumerate(children):
             if child is not None:
                 bitmap |= 1 << slot
-                if type(child) is Ref:
-                    merkles.append(_HASHED + child[:HASH_BYTES])
-                    continue
-                merkle = child.merkle
-                merkles.append(_SHORT[len(merkle)])
-                merkles.append(merkle)
-        parts.append(bitmap.to_bytes(2, "little"))
+                merkles.append(child[:HASH_BYTES] if type(child) is Ref else child.merkle)
+        return encode_branch(partial, bitmap, node.value, value_hash, merkles)
+    count = len(partial)
+    path = bytes.fromhex("0" + partial if count & 1 else partial)
     if value_hash is not None:
-        parts.append(value_hash)
-    elif node.value is not None:
-        parts.append(encode_length(len(node.value)))
-        parts.append(node.value)
-    if children is not None:
-        parts += merkles
-    return b"".join(parts)
+        return _header(_LEAF_HASHED, 31, count) + path + value_hash
+    assert node.value is not None, "because a leaf has a value"
+    return _header(_LEAF, 63, count) + path + encode_length(len(node.value)) + node.value
 
 
 def decode_node(

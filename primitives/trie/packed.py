@@ -14,8 +14,9 @@ children are leaves, and need not read one to replace it.
 
 ``overwrite`` takes keys in order and walks the trie once, as a cursor: a branch is opened when the
 first key below it comes and closed after the last one. In between its bytes are patched in place,
-at offsets that follow from the bitmap, for most branches have all children by hash and no value.
-Keys that lead past any other node, or where the shape has to change, are handed back.
+at offsets that follow from the bitmap where all children are named by hash, as most are. Keys that
+lead past a branch with a value or to a node inside its parent, or where the shape has to change,
+are handed back.
 
 Bounds: as deep as the trie, nothing recurses. Cost: each node on the paths once.
 """
@@ -40,31 +41,35 @@ from primitives.trie.node import (
 
 __all__ = [
     "LEAF",
+    "LEAF_BYTE",
     "Entry",
     "Overwritten",
     "encoding_of",
-    "is_leaf",
     "numbers_of",
     "overwrite",
     "pack_record",
+    "record_of",
     "unpack_record",
 ]
 
 LEAF: Final = 1 << 63
 """In the number of a leaf."""
+LEAF_BYTE: Final = LEAF >> 56
+"""The last byte of a leaf's hash and number is this one or a higher one."""
 
 Entry = tuple[bytes, bytes, bytes]
 """A key, the value that it has, and the one that it gets."""
 
 _LENGTH_BYTES: Final = 4
-_LEAF_BYTE: Final = LEAF >> 56
 _BRANCH, _BRANCH_END, _ROOM = 0x80, 0xC0, 0x3F
 _BITMAP_BYTES: Final = 2
 _CHILD_BYTES: Final = 1 + HASH_BYTES
 
-_Open = tuple[bytearray, str, int, int, int, int, int]
+_Places = dict[int, tuple[int, int]]
+_Open = tuple[bytearray, str, int, int, int, _Places | None, int, int]
 """A branch that is being patched: its record, the whole path to it, where the numbers begin, where
-the children begin, which there are, and where hash and number are in its parent's record."""
+the children begin, which there are, where hash and number of each are if not in a row, and where
+its parent has hash and number of it."""
 
 
 class Overwritten(NamedTuple):
@@ -86,16 +91,16 @@ def numbers_of(refs: Collection[bytes]) -> tuple[int, ...]:
     return unpack(f"<{len(refs)}Q", b"".join([ref[HASH_BYTES:] for ref in refs]))
 
 
-def is_leaf(ref: bytes) -> bool:
-    """Whether the node with this hash and number is a leaf."""
-    return ref[-1] >= _LEAF_BYTE
+def record_of(encoding: bytes, numbers: Iterable[bytes], value: bytes) -> bytes:
+    """The record of a node: ``value`` is empty unless the encoding has it by hash."""
+    return b"".join((len(encoding).to_bytes(_LENGTH_BYTES, "little"), encoding, *numbers, value))
 
 
 def pack_record(encoding: bytes, node: Node) -> bytes:
     """The record of ``node``, which has this encoding."""
     numbers = [child[HASH_BYTES:] for child in node.children or () if type(child) is Ref]
     value = b"" if node.value_hash is None or node.value is None else node.value
-    return b"".join((len(encoding).to_bytes(_LENGTH_BYTES, "little"), encoding, *numbers, value))
+    return record_of(encoding, numbers, value)
 
 
 def encoding_of(record: bytes) -> bytes:
@@ -171,10 +176,12 @@ class _Cursor:
         path, stack = key.hex(), self.stack
         while len(stack) > 1 and not path.startswith(stack[-1][1]):
             self.close()
-        if not stack and (root.id == 0 or is_leaf(root) or not self._open(root, path, 0, 0, 0)):
+        if not stack and (
+            root.id == 0 or root[-1] >= LEAF_BYTE or not self._open(root, path, 0, 0, 0)
+        ):
             return False
         while True:
-            record, above, end, first, bitmap, _, _ = stack[-1]
+            record, above, end, first, bitmap, places, _, _ = stack[-1]
             depth = len(above)
             if depth >= len(path) or not path.startswith(above):
                 return False
@@ -182,13 +189,18 @@ class _Cursor:
             if not bitmap & bit:
                 return False
             index = (bitmap & (bit - 1)).bit_count()
-            hash_at = first + _CHILD_BYTES * index + 1
-            number_at = end + NUMBER_BYTES * index
+            if places is None:
+                hash_at = first + _CHILD_BYTES * index + 1
+                number_at = end + NUMBER_BYTES * index
+            elif index in places:
+                hash_at, number_at = places[index]
+            else:
+                return False
             child = bytes(
                 record[hash_at : hash_at + HASH_BYTES]
                 + record[number_at : number_at + NUMBER_BYTES]
             )
-            if child[-1] >= _LEAF_BYTE:
+            if child[-1] >= LEAF_BYTE:
                 break
             if not self._open(child, path, depth + 1, hash_at, number_at):
                 return False
@@ -237,16 +249,19 @@ class _Cursor:
         first = at + _BITMAP_BYTES
         count = bitmap.bit_count()
         end = first + _CHILD_BYTES * count
-        # A child inside the branch, which has no hash and no number, would make it shorter.
+        # A child inside the branch, which has no hash and no number, makes it shorter.
+        places = None
         if len(record) != end + NUMBER_BYTES * count:
-            return False
+            places, end = _places_of(record, first, count)
         self.removed.append(ref)
-        self.stack.append((bytearray(record), path[:depth], end, first, bitmap, hash_at, number_at))
+        self.stack.append(
+            (bytearray(record), path[:depth], end, first, bitmap, places, hash_at, number_at)
+        )
         return True
 
     def close(self) -> bytes:
         """Hash the last branch, whose children are right, and let its parent name the new one."""
-        changed, _, end, _, _, hash_at, number_at = self.stack.pop()
+        changed, _, end, _, _, _, hash_at, number_at = self.stack.pop()
         record = bytes(changed)
         merkle = hash_of(record[_LENGTH_BYTES:end])
         number = self._allocate().to_bytes(NUMBER_BYTES, "little")
@@ -257,3 +272,19 @@ class _Cursor:
             parent[hash_at : hash_at + HASH_BYTES] = merkle
             parent[number_at : number_at + NUMBER_BYTES] = number
         return ref
+
+
+def _places_of(record: bytes, at: int, count: int) -> tuple[_Places, int]:
+    """Where a branch has hashes and numbers of its children, by index, and where its numbers begin.
+
+    Children inside it have neither.
+    """
+    end = number_at = _LENGTH_BYTES + int.from_bytes(record[:_LENGTH_BYTES], "little")
+    places: _Places = {}
+    for index in range(count):
+        size = record[at] >> 2
+        if size == HASH_BYTES:
+            places[index] = at + 1, number_at
+            number_at += NUMBER_BYTES
+        at += 1 + size
+    return places, end

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from primitives.trie.build import build
 from primitives.trie.node import (
     EMPTY_NODE,
     HASH_BYTES,
@@ -272,6 +273,10 @@ class Trie:
                 entries.append((key, old, value))
         if not real:
             return TrieUpdate(self.root, {}, (), {}, ())
+        if self.root == EMPTY:
+            added = [(key, value) for key, value in shaping.items() if value is not None]
+            made = build(added, allocate, self._layout)
+            return TrieUpdate(made.root, made.inserted, (), real, tuple(made.placed))
         done = overwrite(self._nodes.record, self.root, entries, allocate, self._layout)
         shaping.update((key, value) for key, _, value in done.rest)
         if not shaping:
