@@ -58,11 +58,10 @@ def test_polkadot_api_works(node: LiveNode) -> None:
     assert seen["multi"] == 2
     assert seen["fee"]
     assert seen["class"] == "Normal"
-    assert [status for status in seen["statuses"] if status != "Broadcast"] == [
-        "Ready",
-        "InBlock",
-        "Finalized",
-    ]
+    # The client reads a block before it tells of it, and leaves out what is overtaken meanwhile:
+    # here a block is final at once. That the node says both is in the tests of the pool.
+    told = [status for status in seen["statuses"] if status not in ("Broadcast", "InBlock")]
+    assert told == ["Ready", "Finalized"]
     assert {"balances.Transfer", "system.ExtrinsicSuccess"} <= set(seen["events"])
     assert "system.ExtrinsicFailed" in seen["failed"]
     assert seen["moved"] == seen["subscription"] == TCESS
