@@ -96,13 +96,14 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Count draws that an author leaves out.")
     parser.add_argument("--hours", type=int, default=4, help="cluster-hours for each line")
+    parser.add_argument("--first", type=int, default=2, help="the first seed")
     options = parser.parse_args()
     print("authors, finality, rule: disliked; of those tried alone, in a row; left out")
     cases = [(4, finality) for finality in FINALITIES] + [(10, FINALITIES[-1])]
     for authors, finality in cases:
         for is_old_rule in (True, False):
             count = Count()
-            for seed in range(options.hours):
+            for seed in range(options.first, options.first + options.hours):
                 count += choose(finality, seed, HOUR_MS, authors, is_old_rule=is_old_rule)
             print(
                 f"{authors}, {finality.name}, {'most primary slots' if is_old_rule else 'highest'}"
