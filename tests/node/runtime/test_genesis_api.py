@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from node.runtime import genesis_api
+from node.runtime.genesis_api import CONFIG_BYTES_MAX
 from primitives.scale import Err, Ok, Result, decode, encode
 from tests.node.runtime.chain import Chain
 
@@ -40,3 +42,16 @@ def test_a_configuration_that_no_chain_begins_with_is_refused(change: str) -> No
     built = decode(BUILT, Chain().ask("GenesisBuilder_build_state", encode(bytes, data)))
     assert isinstance(built, Err)
     assert built.error
+
+
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_a_configuration_is_limited_before_it_is_parsed(
+    monkeypatch: pytest.MonkeyPatch, more: int, fits: bool
+) -> None:
+    config = preset(None)
+    assert config is not None
+    data = config + b" " * (CONFIG_BYTES_MAX - len(config) + more)
+    if not fits:
+        monkeypatch.setattr(genesis_api, "parse_document", lambda *_: pytest.fail("it was parsed"))
+    built = decode(BUILT, Chain().ask("GenesisBuilder_build_state", encode(bytes, data)))
+    assert isinstance(built, Ok if fits else Err)
