@@ -69,9 +69,11 @@ class DeferringKv:
                     is_last = False
                     break
             end = None if is_last else next(reversed(found))
-            for key, change in list(waiting.items()):
-                if key >= begin and key.startswith(prefix) and (end is None or key <= end):
-                    found[key] = change
+            found |= {
+                key: change
+                for key, change in list(waiting.items())
+                if key >= begin and key.startswith(prefix) and (end is None or key <= end)
+            }
             for key in sorted(found):
                 entry = found[key]
                 if entry is not None:
