@@ -512,8 +512,10 @@ class Voter:
 
     def _send_commit(self, peer: str, set_id: int) -> None:
         """Tell a peer what is final here, now and then."""
-        state, commit = self._peers[peer], self._commits.get(set_id)
-        if commit is not None and self._now >= state.commit_at_ms:
+        state, commit = self._peers.get(peer), self._commits.get(set_id)
+        if state is None or commit is None:
+            return  # a commit that waited may be of a peer that left
+        if self._now >= state.commit_at_ms:
             state.commit_at_ms = self._now + self._timing.repeat_ms
             self._effects.append(Send(peer, commit))
 

@@ -657,6 +657,17 @@ def test_a_peer_whose_finality_is_of_unknown_blocks_is_told_ours_now_and_then() 
         desk.tick(11 * T)
 
 
+def test_commits_of_a_peer_that_left_wait_and_tell_it_nothing() -> None:
+    desk = Desk(known=4)
+    desk.play_round(1, desk.a[2])
+    for number in (3, 4):
+        desk.hear(of_another_history(desk, number))
+    desk.voter.receive(PeerLeft(PEER), desk.now)
+    desk.orders()
+    assert not any(isinstance(order, Send) for order in desk.import_block(desk.a[4]))
+    assert desk.voter.statistics().waiting_commits == 2
+
+
 def test_a_voter_that_begins_anew_still_tells_what_its_last_round_finalized() -> None:
     desk = Desk()
     desk.play_round(1, desk.a[5])
