@@ -33,6 +33,7 @@ from node.consensus.grandpa import (
     VoterRecord,
 )
 from node.consensus.grandpa.chain_view import ChainView
+from node.consensus.grandpa.spreading import Spreading, relays_for
 from node.consensus.grandpa.store import VoteStore
 from node.consensus.shell import SECONDARY_DELAY
 from node.consensus.signed_slots import SignedSlots, SlotSigned
@@ -139,7 +140,11 @@ class Validator:
         self.inbox: deque[Input] = deque()
         self.is_draining = False
         self.untold: deque[Imported] = deque()
-        self.tick_at = self.voter_at = 0
+        self.tick_at = self.voter_at = self.leaves_at = 0
+        self.spreading: Spreading | None = None
+        if world.plan.is_wired:
+            draw = random.Random(f"{world.plan.seed} {self.index} {self.life}")
+            self.spreading = Spreading(world.plan.timing.gossip_ms, draw)
         self.set_id = -1
         self.signer: Any = None
         self.look(begin=True)
@@ -168,7 +173,9 @@ class Validator:
             return
         if kind == "vote":
             if isinstance(what, bytes):
-                what = decode_message(what)
+                data, what = what, decode_message(what)
+                if self.spreading is not None:
+                    self.spreading.heard(str(peer), data, what)
             if self.world.now < self.voter_at and ignores(self.voter, str(peer), what):
                 return
             self.tell(Received(str(peer), what))
@@ -181,12 +188,16 @@ class Validator:
 
     def on_joined(self, peer: int, best: BlockId) -> None:
         self.sync.join(peer, best)
+        if self.spreading is not None:
+            self.spreading.joined(str(peer), is_light=False)
         self.send(peer, "vote", self.world.carried(self.voter.neighbour()), 30)
         for message in self.voter.own_votes():
             self.send(peer, "vote", self.world.carried(message), VOTE_BYTES)
 
     def on_left(self, peer: int) -> None:
         self.sync.leave(peer)
+        if self.spreading is not None:
+            self.spreading.left(str(peer))
         self.tell(PeerLeft(str(peer)))
 
     # Blocks.
@@ -429,7 +440,23 @@ class Validator:
                     int(signed.vote.kind),
                     bytes(signed.vote.block.hash),
                 )
-        self.world.gossip(self, message, None if but is None else int(but), _size(message))
+        if self.spreading is None:
+            self.world.gossip(self, message, None if but is None else int(but), _size(message))
+        else:
+            self.spreading.relays_max = relays_for(len(self.voter._voters))
+            self.spreading.spread(message, self.world.now, is_ours=but is None)
+            self.post()
+
+    def post(self) -> None:
+        """Send what is due of what was given to the production's ``Spreading``."""
+        spreading, now = self.spreading, self.world.now
+        assert spreading is not None, "because nothing waits elsewhere"
+        for peer, data in spreading.take_due(now):
+            self.send(int(peer), "vote", data, len(data))
+        due = spreading.next_deadline()
+        if due is not None and not now < self.leaves_at <= due:
+            self.leaves_at = due
+            self.world.at(due, self, self.post)
 
     def after_final(self, finality: Finality) -> None:
         """Blocks became final."""

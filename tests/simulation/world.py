@@ -57,7 +57,7 @@ class Plan:
     traitors: tuple[tuple[int, tuple[str, ...]], ...] = ()
     faults: tuple[Fault, ...] = ()
     is_wired: bool = False
-    """Whether votes are encoded and decoded on their way."""
+    """Whether votes are encoded and decoded on their way, and ``Spreading`` sends them."""
     repeats_gossip: bool = False
     """Whether a vote is passed on to those whom it reached."""
     state_pruning: int = 64
