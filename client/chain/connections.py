@@ -242,7 +242,8 @@ class Connections:
     async def _look_at(self, looks: Sequence[Look]) -> None:
         found: list[Sighting | LookFailed] = []
         began = anyio.current_time()
-        scopes = [anyio.CancelScope(deadline=began + self.limits.request_timeout_s) for _ in looks]
+        most = max(self.limits.request_timeout_s, self.limits.look_timeout_s)
+        scopes = [anyio.CancelScope(deadline=began + most) for _ in looks]
 
         async def look_at(look: Look, scope: anyio.CancelScope) -> None:
             why = ""
@@ -445,7 +446,7 @@ class Connections:
             url=self.endpoints.urls[index],
             ss58_format=CESS_PREFIX,
             ws_options={
-                "timeout": self.limits.request_timeout_s,
+                "timeout": max(self.limits.request_timeout_s, self.limits.look_timeout_s),
                 "class_": bounded_class(self.limits.message_bytes_max),
             },
             auto_reconnect=False,

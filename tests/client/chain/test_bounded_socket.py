@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_an_endless_answer_is_given_up(node: Any) -> None:
-    limits = ChainLimits(request_timeout_s=2.0, message_bytes_max=100_000)
+    limits = ChainLimits(connect_timeout_s=60.0, request_timeout_s=2.0, message_bytes_max=100_000)
     async with ChainClient.open(node.url, limits=limits) as chain:
         node.on["chain_getHeader"] = lambda _: "x" * 200_000
         node.on["system_name"] = lambda _: "x" * 50_000

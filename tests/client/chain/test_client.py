@@ -1,6 +1,7 @@
 """Reading a chain through a node, and what happens when the node does not behave."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -130,7 +131,7 @@ async def test_a_lost_connection_is_made_again(node: Any) -> None:
 
 async def test_a_node_that_is_gone_is_named_within_the_deadline(node: Any) -> None:
     quick = ChainLimits(connect_timeout_s=1.0, request_timeout_s=1.0, reconnect_delay_min_s=0.01)
-    async with ChainClient.open(node.url, limits=quick) as chain:
+    async with ChainClient.open(node.url, limits=replace(quick, connect_timeout_s=60.0)) as chain:
         node.close()
         with pytest.raises(ChainUnreachable, match="cess node"):
             await chain.best_head()

@@ -113,7 +113,7 @@ async def test_a_node_that_hangs_is_left_and_whoever_waits_for_it_is_answered(pa
 
 
 async def test_with_all_nodes_down_a_request_names_each(pair: Pair) -> None:
-    limits = ChainLimits(request_timeout_s=1.0, reconnect_delay_min_s=0.01)
+    limits = replace(QUICK, request_timeout_s=1.0)
     async with ChainClient.open(pair.urls, limits=limits) as chain:
         pair.first.close()
         pair.second.close()
@@ -128,7 +128,7 @@ async def test_with_all_nodes_down_a_request_names_each(pair: Pair) -> None:
 
 async def test_a_node_of_another_chain_is_never_asked(pair: Pair) -> None:
     pair.second.on["chain_getBlockHash"] = lambda _params: "0x" + "77" * 32
-    limits = ChainLimits(request_timeout_s=1.0, reconnect_delay_min_s=0.01)
+    limits = replace(QUICK, request_timeout_s=1.0)
     async with ChainClient.open(pair.urls, limits=limits) as chain:
         assert chain.endpoints()[1].standing is Standing.other_chain
         pair.kill_first()
@@ -157,7 +157,7 @@ async def test_a_node_that_falls_behind_is_left(pair: Pair) -> None:
 async def test_a_node_that_answers_with_an_older_final_block_leads_nobody_back(
     pair: Pair, count: int
 ) -> None:
-    limits = ChainLimits(request_timeout_s=1.0, reconnect_delay_min_s=0.01)
+    limits = replace(QUICK, request_timeout_s=1.0)
     async with ChainClient.open(pair.urls[:count], limits=limits) as chain:
         newest = pair.first.blocks[6].header.hash()
         assert await chain.finalized_head() == newest
