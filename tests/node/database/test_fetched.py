@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from node.database import BlockId, BlockRefused, ChainDatabase, KeyValue, MemoryKv
+from node.database.deferred import DeferringKv
 from node.database.layout import NODE
 from primitives.header import Header
 from primitives.trie import root
@@ -88,8 +89,7 @@ def test_a_given_up_state_leaves_no_node_even_if_the_deletion_is_cut_off(
     assert database.begin_fetched_state(other).entry_count == 0
     assert kept_nodes(kv) == before
     database.add_fetched_state(PIECES[0], is_complete=False)
-    fail = _FailingAfter(kv, 1)
-    database._kv = fail
+    database._kv = DeferringKv(_FailingAfter(kv, 1))
     with pytest.raises(OSError, match="cut off"):
         database.drop_fetched_state()
     again = ChainDatabase(kv)

@@ -4,9 +4,10 @@ import pytest
 
 from node.database import Batch, MemoryKv
 from node.database.layout import put_nodes
-from node.database.nodes import NodeStore
+from node.database.nodes import NodeStore, _Cache
 from primitives.errors import StorageCorrupt
 from primitives.trie import EMPTY, Ref, Trie
+from primitives.trie.packed import LEAF_BYTE
 
 
 class CountingKv(MemoryKv):
@@ -43,6 +44,43 @@ def test_the_cache_stays_within_its_bytes() -> None:
             assert Trie(store, root).get(key) == b"v" * 50
         assert store.held_count * 200 <= 40_000 + 5_000
     assert kv.reads > len(keys)
+
+
+def test_records_that_an_update_replaces_leave_the_cache() -> None:
+    store, kv, root, keys = filled(10_000_000)
+    for round_ in range(20):
+        update = Trie(store, root).update(
+            dict.fromkeys(keys[::3], b"%d" % round_ * 40), store.allocate
+        )
+        batch = Batch()
+        put_nodes(batch, update.inserted)
+        kv.write(batch, sync=False)
+        store.hold(update)
+        root = update.root
+    records = store._records
+    branches = {ref for ref in update.inserted if ref[-1] < LEAF_BYTE}
+    assert branches <= set(records._held)
+    assert len(records) <= 2 * len(branches), "one version of each branch"
+    assert records._bytes == sum(200 + len(record) for record in records._held.values())
+    kv.reads = 0
+    again = Trie(store, root).update(
+        dict.fromkeys(keys[::3], b"x" * 40), store.allocate, {}.fromkeys(keys, b"19" * 40).get
+    )
+    assert again.root.merkle != root.merkle
+    assert kv.reads == 0, "no branch, and no leaf at all"
+
+
+def test_a_full_cache_gives_the_oldest_up_first() -> None:
+    cache = _Cache[bytes](3 * 300, len)
+    for index in range(3):
+        cache.add(b"%d" % index, bytes(100))
+    assert [cache.find(b"%d" % index) is not None for index in range(3)] == [True] * 3
+    cache.add(b"3", bytes(100))
+    assert [cache.find(b"%d" % index) is not None for index in range(4)] == [False, *[True] * 3]
+    cache.add(b"3", bytes(100))
+    assert (len(cache), cache._bytes) == (3, 900)
+    cache.add(b"large", bytes(5_000))
+    assert (len(cache), cache._bytes) == (0, 0)
 
 
 def test_a_cache_of_nothing_still_reads() -> None:
