@@ -438,11 +438,16 @@ def _place(context: click.Context, flags: dict[str, Any]) -> Any:
 @node.command("purge-chain")
 @_chain_options
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--forget-final",
+    is_flag=True,
+    help="Let this node make another history final: only where nobody relies on this one.",
+)
 @click.pass_context
-def purge_chain(context: click.Context, /, yes: bool, **flags: Any) -> None:
-    """Remove the chain's database; keys stay."""
+def purge_chain(context: click.Context, /, yes: bool, forget_final: bool, **flags: Any) -> None:
+    """Remove the chain's database; keys stay, and so does what this node signed."""
     with _errors():
-        from node.maintenance import purge
+        from node.maintenance import purge, remembered_final
 
         config = _place(context, flags)
         if not yes:
@@ -451,6 +456,16 @@ def purge_chain(context: click.Context, /, yes: bool, **flags: Any) -> None:
             )
         path = purge(config)
         click.echo(f"removed {path}" if path else "there is no database: nothing to remove")
+        final = remembered_final(config, forgets=forget_final)
+        if final is None:
+            return
+        if forget_final:
+            click.echo(f"forgot that block {final} and those below it are final")
+        else:
+            click.echo(
+                f"this node made blocks up to {final} final alone: on a chain without them it "
+                "makes none final; --forget-final changes that, where nobody relies on them"
+            )
 
 
 _pruning = click.option(

@@ -15,6 +15,7 @@ from typing import Final, TextIO
 from node.config import NodeConfig
 from node.consensus.chain import Chain
 from node.consensus.finality import FinalityKeys
+from node.consensus.grandpa.store import VoteStore
 from node.database import DatabaseFailed, LevelDb
 from node.genesis import load_spec
 from node.service import open_database
@@ -22,7 +23,7 @@ from primitives.errors import CessError, DecodeError, InvalidBlock
 from primitives.header import Header
 from primitives.types import Hash
 
-__all__ = ["export", "import_", "purge", "revert"]
+__all__ = ["export", "import_", "purge", "remembered_final", "revert"]
 
 LINE_CHARS_MAX: Final = 32 << 20
 
@@ -44,6 +45,20 @@ def purge(config: NodeConfig) -> Path | None:
     except OSError as error:
         raise DatabaseFailed(f"{path} cannot be removed: {error.strerror}") from error
     return path
+
+
+def remembered_final(config: NodeConfig, *, forgets: bool = False) -> int | None:
+    """Height of the last block that this node made final alone; None: it made none.
+
+    With ``forgets`` it may make another history final afterwards.
+
+    Raises: StorageCorrupt, CessError (the disk).
+    """
+    votes = VoteStore(config.votes_path(load_spec(config.chain).id))
+    alone = votes.alone
+    if alone is not None and forgets:
+        votes.forget_alone()
+    return None if alone is None else alone.number
 
 
 def export(config: NodeConfig, output: TextIO, first: int, last: int | None) -> int:

@@ -23,7 +23,6 @@ import structlog
 
 from node.consensus.authorities import check_set_change, epoch_for, set_change_of, voters_of
 from node.consensus.authorship import BuiltBlock, build_block
-from node.consensus.durable import VOTES_FILE_NAME
 from node.consensus.equivocations import (
     SIBLINGS_MAX,
     BlockEquivocation,
@@ -523,8 +522,8 @@ class Chain:
             log.error(
                 f"the keys of this node made block {last.number} (0x{last.hash.hex()}) final, and "
                 "it is not on this chain: nothing is made final before it is. Fetch the chain from "
-                "a node that has it; only if none has, and nobody relies on it, stop this node and "
-                f"remove the file {VOTES_FILE_NAME} beside its database"
+                "a node that has it; only if none has, and nobody relies on it, begin anew with "
+                "`cess node purge-chain --forget-final`"
             )
         return False
 

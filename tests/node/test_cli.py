@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from chain_spec.presets import dev
 from node import service
 from node.cli import chain_spec, node
 from node.config import NodeConfig
+from node.consensus.grandpa.store import VoteStore
+from primitives.grandpa import Block
 
 
 def run(*args: str) -> Any:
@@ -140,6 +143,19 @@ def test_files_are_exported_imported_reverted_and_purged(tmp_path: Path) -> None
     assert run("purge-chain", *place).exit_code == 1  # nobody said yes
     assert "removed" in run("purge-chain", "-y", *place).output
     assert "nothing to remove" in run("purge-chain", "-y", *place).output
+
+
+def test_what_was_made_final_alone_is_forgotten_only_when_told(tmp_path: Path) -> None:
+    place = ("--chain", "dev", "-d", str(tmp_path))
+    votes = NodeConfig(chain="dev", base_path=tmp_path).votes_path(dev().id)
+    votes.parent.mkdir(parents=True)
+    final = Block(b"\x01" * 32, 7)
+    VoteStore(votes).note_alone(final)
+    assert "up to 7 final alone" in run("purge-chain", "-y", *place).output
+    assert VoteStore(votes).alone == final
+    assert "forgot that block 7" in run("purge-chain", "-y", "--forget-final", *place).output
+    assert VoteStore(votes).alone is None
+    assert "final" not in run("purge-chain", "-y", *place).output
 
 
 def test_a_development_chain_has_no_files_of_its_own() -> None:

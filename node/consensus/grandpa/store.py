@@ -78,6 +78,14 @@ class VoteStore:
                 alone = _Alone(hash=Hash(block.hash), number=BlockNumber(block.number))
                 self._put(self._last, alone, "no block is made final")
 
+    def forget_alone(self) -> None:
+        """Begin another history: nobody relies on what the keys finalised, says the operator.
+
+        Raises: CessError (the disk).
+        """
+        with self._lock:
+            self._put(self._last, None, "nothing is forgotten")
+
     @property
     def last(self) -> VoterRecord | None:
         """The last record; None: this node has never voted."""
