@@ -96,7 +96,6 @@ from primitives.errors import DecodeError
 from primitives.header import Header
 from primitives.scale import U8, U32, U64, codec
 from primitives.trie import EMPTY, Ref, Trie, TrieUpdate, root
-from primitives.trie.packed import numbers_of
 from primitives.types import Hash
 
 __all__ = [
@@ -916,5 +915,5 @@ def _put_state(batch: Batch, block: Hash, update: TrieUpdate) -> None:
     key = STATE + block
     batch.put(key, seal(key, encode_root(update.root)))
     journal = JOURNAL + block
-    numbers = encode_journal(numbers_of(update.inserted), numbers_of(update.removed))
+    numbers = encode_journal(update.inserted, update.removed)
     batch.put(journal, seal(journal, numbers))

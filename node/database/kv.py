@@ -6,7 +6,7 @@ disk; readers in other threads see it before or after, never half; keys come in 
 Bounds: a batch lives in memory; ``iterate`` reads ``CHUNK_ENTRIES`` at a time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
 __all__ = ["CHUNK_ENTRIES", "Batch", "KeyValue"]
@@ -27,9 +27,9 @@ class Batch:
         """Set ``key``."""
         self.operations[key] = value
 
-    def put_all(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        """Set many keys."""
-        self.operations.update(entries)
+    def apply(self, changes: Mapping[bytes, bytes | None]) -> None:
+        """Set many keys, remove those with None."""
+        self.operations.update(changes)
 
     def delete(self, key: bytes) -> None:
         """Remove ``key``, if it is there."""

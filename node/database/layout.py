@@ -5,7 +5,7 @@ are BLAKE2b-64 of key and content, so that a flipped bit, or a value under anoth
 at the next read. Headers are checked against their own hash, trie nodes against their parent's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from struct import Struct, pack, unpack
 from typing import Final
@@ -182,13 +182,13 @@ def put_nodes(batch: Batch, records: Mapping[bytes, bytes]) -> None:
     """Keep trie nodes; ``records`` are by hash and number."""
     # As `node_key_of`, spelled out: a block writes thousands.
     end = HASH_BYTES - 1
-    batch.put_all([(NODE + ref[:end:-1], record) for ref, record in records.items()])
+    batch.apply({NODE + ref[:end:-1]: record for ref, record in records.items()})
 
 
 def delete_nodes(batch: Batch, numbers: Iterable[int]) -> None:
     """Delete the trie nodes with these numbers."""
-    for number in numbers:
-        batch.delete(NODE + _NODE_NUMBER.pack(number))
+    pack_number = _NODE_NUMBER.pack
+    batch.apply(dict.fromkeys([NODE + pack_number(number) for number in numbers]))
 
 
 def mark_key(number: int) -> bytes:
@@ -221,9 +221,15 @@ def decode_root(content: bytes) -> Ref:
     return Ref(content)
 
 
-def encode_journal(inserted: tuple[int, ...], removed: tuple[int, ...]) -> bytes:
-    """The trie nodes that a block wrote and those that it no longer reaches."""
-    return pack(f"<I{len(inserted)}Q{len(removed)}Q", len(inserted), *inserted, *removed)
+def encode_journal(inserted: Collection[bytes], removed: Collection[bytes]) -> bytes:
+    """The trie nodes that a block wrote and those that it no longer reaches.
+
+    Given by hash and number, of which it has the numbers.
+    """
+    parts = [pack("<I", len(inserted))]
+    parts += [ref[HASH_BYTES:] for ref in inserted]
+    parts += [ref[HASH_BYTES:] for ref in removed]
+    return b"".join(parts)
 
 
 def decode_journal(content: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
