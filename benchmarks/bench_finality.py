@@ -8,7 +8,8 @@ that validator's sockets in both directions, blocks and votes and all, for each 
 Processor time is a validator's, as a part of one core, while nothing but blocks and votes goes on;
 that of a start is all until the second block is final. `--quick` measures the first network only,
 `--only N` those of N validators, `--peers N` has each of them connected with no more than N
-others (an even number, half of them dialled). Who cannot start in time on a machine that is busy says so.
+others (an even number, half of them dialled). Who cannot start in time on a machine that is busy
+says so.
 
 Healing: four validators on hosts of their own (network namespaces), split two and two by switches
 until neither half can make anything final, then joined. It needs root; without, it says so.
