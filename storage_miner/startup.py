@@ -18,14 +18,15 @@ from typing import Any
 import structlog
 import trio
 
-from client.chain import ChainClient, ChainLimits
+from client.chain import ChainClient, ChainLimits, ChainUnreachable
 from primitives.crypto.keys import KeyPair
 from primitives.crypto.ss58 import ss58_encode
 
 from .app import FragmentApp
-from .chain import ClientChain
+from .chain import ClientChain, MinerChain
 from .config import MinerConfig
 from .errors import MinerError
+from .facts import ChainFacts
 from .http_server import HttpServer
 from .lifecycle import Wish
 from .prover_pool import open_pool
@@ -33,6 +34,7 @@ from .service import Daemon
 from .store import Volumes, open_volumes
 
 BACKLOG = 128
+FACTS_RETRY_S = 2.0
 GRACE_S = 5.0
 STALL_TIMEOUT_MS = 30_000
 """A reader that takes nothing for so long loses its connection; the kernel sees to it, because the
@@ -84,7 +86,7 @@ async def _serve(
     opening = ChainClient.open(config.rpc, limits=LIMITS, genesis=genesis)
     async with opening as client, open_pool(config.workers) as pool:
         chain = ClientChain(client, key)
-        facts = await chain.facts()
+        facts = await facts_of(chain)
         volumes.bind(facts.genesis, key.account_id)
         daemon = Daemon(
             account=key.account_id,
@@ -127,6 +129,16 @@ async def _serve(
                 while daemon.transfers.uploads:
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
+
+
+async def facts_of(chain: MinerChain) -> ChainFacts:
+    """The chain's constants, as soon as a node tells them: reading its metadata takes a while."""
+    while True:
+        try:
+            return await chain.facts()
+        except ChainUnreachable as error:
+            log.warning("waiting for the chain's constants", error=str(error))
+            await trio.sleep(FACTS_RETRY_S)
 
 
 def listen(host: str, port: int) -> socket.socket:
