@@ -44,6 +44,16 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
     return a, b
 
 
+def test_volumes_know_their_chain_once_they_are_bound(tmp_path: Path) -> None:
+    """So that of several nodes those of another chain are refused before anything is asked."""
+    plans = [VolumePlan(tmp_path / "a", CAPACITY), VolumePlan(tmp_path / "b", CAPACITY)]
+    with open_volumes(plans, NOW) as volumes:
+        assert volumes.genesis is None
+        volumes.bind(*MINE)
+    with open_volumes(plans, NOW) as volumes:
+        assert volumes.genesis == MINE[0]
+
+
 # Placement.
 
 
