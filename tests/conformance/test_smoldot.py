@@ -174,10 +174,12 @@ def test_it_follows_changes_of_the_voters(old: Served) -> None:
 
 
 def test_it_follows_a_change_of_the_voters_that_it_sees_come(tmp_path: Path) -> None:
-    with served(tmp_path, 45, PORT + 3, rotations=1) as at:
+    # As few blocks as can be warped over: the change comes 60 slots after the first of them, and
+    # the client is to be there before.
+    with served(tmp_path, RATHER_MORE_THAN_SMOLDOT_SKIPS - 5, PORT + 3, rotations=1) as at:
         new = VOTERS[0]
         at.node.ask("author_insertKey", "gran", "//Alice//0", f"0x{new.public.hex()}")
-        found = at.follow(finals=25)
+        found = at.follow(finals=35)
         check(found, at)
         sets = [
             at.node.ask("state_call", "GrandpaApi_current_set_id", "0x", each)
