@@ -189,6 +189,8 @@ class World:
         self.heal_from = self.now
         self.heal_target = self.checkers.highest
         patience = HEAL_ROUNDS * round_ms(self.plan.timing)
+        if self.plan.weather.loss:
+            patience += self.plan.timing.repeat_ms  # what is lost even in fair weather comes again
         if self.plan.is_betrayed:
             self.at(self.now + patience, None, self.checkers.on_met)
         else:
