@@ -230,7 +230,8 @@ class ScriptedNode:
         return found[:count]
 
     def _state_call(self, params: list[Any]) -> str:
-        return "0x" + params[0].encode().hex()
+        method: str = params[0]
+        return f"0x{method.encode().hex()}"
 
     def _system_accountNextIndex(self, params: list[Any]) -> int:
         return self.nonces.get(params[0], 0)
