@@ -193,7 +193,7 @@ class RpcContext:
 
     def at(self, hash_: Hash | None) -> Hash:
         """The block that a call is about: the best one unless it names another."""
-        return self.database.best().hash if hash_ is None else hash_
+        return self.database.settled_best().hash if hash_ is None else hash_
 
     def header(self, hash_: Hash | None) -> Header | None:
         """A header; None if the block is not known."""

@@ -409,7 +409,7 @@ class Dispatcher:
 
     def _moment(self) -> Moment:
         database = self._context.database
-        return database.best().hash, database.finalized().hash
+        return database.settled_best().hash, database.finalized().hash
 
     def _keep(self, method: Method, params: bytes, moment: Moment, answer: bytes) -> None:
         """Keep an answer, unless the block that it does not know of may come."""

@@ -47,7 +47,7 @@ def _hash_at(ctx: RpcContext, number: object) -> str | None:
 def get_block_hash(ctx: RpcContext, number: object = None) -> Json:
     """The hash at a height, the hashes at several, or the best one."""
     if number is None:
-        return to_hex(ctx.database.best().hash)
+        return to_hex(ctx.database.settled_best().hash)
     if isinstance(number, list):
         if len(number) > NUMBERS_MAX:
             raise invalid_params(f"at most {NUMBERS_MAX} heights")
@@ -101,7 +101,7 @@ async def subscribe_new_heads(ctx: RpcContext, sink: Sink) -> None:
     """Each block that becomes the best one, the current one first."""
     with ctx.announcements.listen() as events:
         await sink.accept()
-        sink.send(await _header(ctx, ctx.database.best().hash))
+        sink.send(await _header(ctx, ctx.database.settled_best().hash))
         async for event in events:
             if not isinstance(event, Finalized) and event.is_best:
                 sink.send(header_json(event.header))
@@ -116,7 +116,7 @@ async def subscribe_all_heads(ctx: RpcContext, sink: Sink) -> None:
     """Each imported block, the best one first."""
     with ctx.announcements.listen() as events:
         await sink.accept()
-        sink.send(await _header(ctx, ctx.database.best().hash))
+        sink.send(await _header(ctx, ctx.database.settled_best().hash))
         async for event in events:
             if not isinstance(event, Finalized) and event.is_new:
                 sink.send(header_json(event.header))

@@ -104,7 +104,7 @@ def _snapshot(ctx: RpcContext, *, with_runtime: bool) -> _Snapshot:
             blocks.append(Reported(child, parent, number + 1, runtime))
             heights[child] = number + 1
     runtime = _runtime(ctx, last.hash) if with_runtime else None
-    return _Snapshot(final, runtime, blocks, database.best().hash)
+    return _Snapshot(final, runtime, blocks, database.settled_best().hash)
 
 
 def _growing(heights: dict[Hash, int]) -> Iterable[tuple[Hash, int]]:

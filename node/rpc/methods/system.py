@@ -165,7 +165,7 @@ def node_roles(ctx: RpcContext) -> Json:
 @rpc_method("system_syncState", quick=True)
 def sync_state(ctx: RpcContext) -> Json:
     """Where the node started, is, and is going to."""
-    best = ctx.database.best().number
+    best = ctx.database.settled_best().number
     highest = best if ctx.sync is None else max(best, ctx.sync.best_seen())
     return {"startingBlock": ctx.starting_block, "currentBlock": best, "highestBlock": highest}
 

@@ -37,7 +37,7 @@ class Node(Threads):
     def database(self) -> "Node":
         return self
 
-    def best(self) -> _Block:
+    def settled_best(self) -> _Block:
         return _Block(self.head)
 
     def finalized(self) -> _Block:

@@ -2,12 +2,13 @@
 
 import pytest
 
+from pallets.system import System
 from primitives.errors import RpcError
 from primitives.extrinsic import extrinsic_hash
 from primitives.header import Header
 from primitives.justification import GrandpaJustification
 from tests.node.bench import Bench, run
-from tests.node.net import FIRST_SLOT, Net
+from tests.node.net import FIRST_SLOT, Net, new_net
 
 
 def hex_of(data: bytes) -> str:
@@ -106,3 +107,26 @@ def test_the_hash_of_a_header_is_that_of_its_parts(net: Net) -> None:
         assert extrinsic_hash(b"") != imported.hash
 
     run(net, test)
+
+
+def test_what_a_crash_may_lose_is_not_told(net: Net) -> None:
+    """A block that waits to be synced with others: who heard of it would miss it afterwards."""
+    other = new_net(finalizes=False)
+    database = other.chain.database
+
+    async def test(bench: Bench) -> None:
+        built, _ = net.author(slot=FIRST_SLOT)
+        moment = FIRST_SLOT * net.duration_ms
+        other.chain.import_block(built.header, built.body, now_ms=moment, is_deferred=True)
+        assert database.best().number == 1
+        for is_told in (False, True):
+            header = await bench.ask("chain_getHeader")
+            state = await bench.ask("system_syncState")
+            head = hex_of(built.header.hash() if is_told else database.genesis_hash)
+            assert int(header["number"], 16) == state["currentBlock"] == int(is_told)
+            assert await bench.ask("chain_getHead") == head
+            version = await bench.ask("state_getStorage", hex_of(System.number.key()))
+            assert (version is not None) == is_told
+            database.settle()
+
+    run(other, test)
