@@ -4,9 +4,9 @@ No network and no pool. Each transfer goes from an account of its own to a rando
 accounts that exist, and the chain lies in LevelDB on disk. A block is executed, its state root
 computed, and both are written by one synced batch with finality and pruning. `known` is a block
 whose signatures the pool has checked before, as when a node authors. `--large` adds 10^6 keys.
-The store is opened again after the genesis, whose one batch LevelDB else goes on sorting for long,
-and WARM_BLOCKS blocks come first. At the end: what a block costs at each size against the smallest,
-by the clock and by CPU time, which a busy machine disturbs less.
+The store is opened again after the genesis and WARM_BLOCKS blocks come first, so caches are nearly
+cold, and LevelDB may still be sorting a large genesis in its own thread. At the end: what a block
+costs at each size against the smallest, by the clock and by CPU time, which has that thread in it.
 """
 
 import argparse
