@@ -196,15 +196,19 @@ def round_of(
         if not made.is_relevant(signed) or not verify_vote(signed, number, set_id):
             raise BadCommit
     _check_known([made.base], chain)
+    left: Block | None = None
     for signed in votes:
         block = signed.vote.block
         is_here = chain.number_of(block.hash) == block.number
         is_left = not is_here and made.base.number < block.number <= final_number
         if not is_here and not is_left:
             raise UnknownBlocks(block)  # more may be final for the sender, who need not know it
+        left = block if is_left else left
         if isinstance(made.add(signed, for_base=is_left), AlreadyKnown | None):
             raise BadCommit
     if not made.state.is_completable:
+        if left is not None:
+            raise UnknownBlocks(left)  # it may be where that block hung, which is not known here
         raise BadCommit
     return made
 

@@ -458,7 +458,7 @@ class Voter:
             self._on_commit(peer, message)
         early = self._early
         if early is not None and early.block == hash_:
-            self._take_over(early.peer, early.message)
+            self._take_over(early.peer, early.message, is_late=True)
 
     def _on_commit(self, peer: str, message: CommitMessage) -> None:
         if int(message.commit.target_number) <= self._finalized.number:
@@ -565,8 +565,11 @@ class Voter:
         self._asked = None
         self._take_over(peer, message)
 
-    def _take_over(self, peer: str, message: CatchUpMessage) -> None:
-        """Go on after the round whose state this is, now or when its blocks are here."""
+    def _take_over(self, peer: str, message: CatchUpMessage, *, is_late: bool = False) -> None:
+        """Go on after the round whose state this is, now or when its blocks are here.
+
+        ``is_late``: it waited, and what became final meanwhile is not its sender's fault.
+        """
         self._early = None
         if int(message.catch_up.round) < self._play.votes.number:
             return
@@ -579,7 +582,8 @@ class Voter:
                 final_number=self._finalized.number,
             )
         except BadCommit:
-            self._accuse(peer, Offence.BAD_CATCH_UP)
+            if not is_late:
+                self._accuse(peer, Offence.BAD_CATCH_UP)
             return
         except UnknownBlocks as unknown:
             self._early = _EarlyState(peer, message, unknown.block.hash)

@@ -123,6 +123,21 @@ def test_a_vote_for_a_block_that_finality_left_before_it_came_here_stops_nobody(
     assert taken.state == made.state
 
 
+def test_who_sends_a_round_that_needs_a_block_that_finality_left_is_not_at_fault() -> None:
+    parting = max((one for one in A if one in B), key=lambda block: block.number)
+    assert parting.number > 0
+    made = Round(3, A[0], VOTERS, view())
+    for kind, targets in (
+        (VoteKind.PREVOTE, (A[5], A[5], B[4])),
+        (VoteKind.PRECOMMIT, (parting,) * 3),
+    ):
+        for who, block in enumerate(targets):
+            made.add(sign_vote(make_vote(kind, block), 3, 0, pairs(4)[who]))
+    assert made.state.finalized == parting
+    with pytest.raises(UnknownBlocks):
+        round_of(catch_up_of(made), 0, VOTERS, view(*A), final_number=B[4].number)
+
+
 def test_a_vote_that_names_a_wrong_height_changes_nothing_for_others_of_its_block() -> None:
     """A traitor signs the hash of a block to come, at a height that is final already."""
     made = Round(3, A[0], VOTERS, view())
