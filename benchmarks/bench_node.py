@@ -19,127 +19,14 @@ import threading
 import time
 from collections.abc import Sequence
 
-from benchmarks.devnode import DevNode, Socket, call, dev_node
-from node.runtime import CessRuntime
-from node.runtime.version import VERSION
+from benchmarks.devnode import Socket, call, dev_node
+from benchmarks.transfers import ALICE, VALUE, Chain, Load, signed_transfers
 from primitives.crypto.keys import KeyPair
-from primitives.era import Era
-from primitives.extrinsic import Implicit, MultiAddressId, sign_extrinsic
-from primitives.types import AccountId, Balance, Hash
+from primitives.types import Balance
 
-SENDERS = 200
 FLOODERS = 48
 FLOOD_BATCH = 500
 INCLUDED_MAX = 3
-ENDOWMENT = Balance(1_000 * 10**18)
-VALUE = Balance(10**15)
-ALICE = KeyPair.from_suri("//Alice")
-
-
-class Chain:
-    """The node as its users see it."""
-
-    def __init__(self, node: DevNode) -> None:
-        self.node = node
-        self.asking = Socket(node.port)
-        genesis = Hash(bytes.fromhex(self.asking.ask("chain_getBlockHash", 0)[2:]))
-        self.implicit = Implicit(
-            spec_version=VERSION.spec_version,
-            transaction_version=VERSION.transaction_version,
-            genesis_hash=genesis,
-            birth_hash=genesis,
-        )
-
-    def transfer(self, pair: KeyPair, nonce: int, dest: AccountId, value: Balance) -> str:
-        make = CessRuntime.calls().make
-        account = MultiAddressId(value=dest)
-        encoded = make("Balances", "transfer_keep_alive", dest=account, value=value).encode()
-        signed = sign_extrinsic(encoded, pair, nonce, 0, Era.immortal(), self.implicit)
-        return f"0x{signed.hex()}"
-
-    def height(self) -> int:
-        head = self.asking.ask("chain_getFinalizedHead")
-        return int(self.asking.ask("chain_getHeader", head)["number"], 16)
-
-    def transfers_in(self, number: int) -> int:
-        """Signed extrinsics of a final block."""
-        block = self.asking.ask("chain_getBlock", self.asking.ask("chain_getBlockHash", number))
-        return len(block["block"]["extrinsics"]) - 1
-
-    def endow(self, accounts: Sequence[AccountId]) -> None:
-        """Give each of these something, and wait until that is final."""
-        start = self.height()
-        for nonce, account in enumerate(accounts):
-            self.asking.ask(
-                "author_submitExtrinsic", self.transfer(ALICE, nonce, account, ENDOWMENT)
-            )
-        found = 0
-        while found < len(accounts):
-            time.sleep(0.1)
-            for number in range(start + 1, (end := self.height()) + 1):
-                found += self.transfers_in(number)
-            start = max(start, end)
-
-
-class Load:
-    """Submits, and follows what becomes final."""
-
-    def __init__(self, chain: Chain, texts: Sequence[bytes], waiting: int) -> None:
-        self.chain = chain
-        self.texts = texts
-        self.waiting = waiting
-        self.refused: list[object] = []
-        self.answered = 0
-        self.sent_at: list[float] = []
-        self.blocks: list[int] = []
-        self.latencies: list[float] = []
-        self.final = 0
-        self.room = threading.Semaphore(waiting)
-
-    def run(self) -> float:
-        """Seconds from the first submission to the last transfer's finality."""
-        height = self.chain.height()
-        with Socket(self.chain.node.port) as submitting:
-            threads = [
-                threading.Thread(target=self.submit, args=(submitting,), daemon=True),
-                threading.Thread(target=self.read, args=(submitting,), daemon=True),
-            ]
-            start = time.perf_counter()
-            for thread in threads:
-                thread.start()
-            while self.final + len(self.refused) < len(self.texts):
-                time.sleep(0.05)
-                for number in range(height + 1, (end := self.chain.height()) + 1):
-                    self.count(self.chain.transfers_in(number))
-                height = max(height, end)
-            spent = time.perf_counter() - start
-            for thread in threads:
-                thread.join()
-        return spent
-
-    def count(self, transfers: int) -> None:
-        now = time.perf_counter()
-        if not transfers:
-            return
-        self.blocks.append(transfers)
-        # Blocks take transfers nearly in the order of submission, so this is nearly each one's own.
-        self.latencies += [now - at for at in self.sent_at[self.final : self.final + transfers]]
-        self.final += transfers
-        self.room.release(transfers)
-
-    def submit(self, socket: Socket) -> None:
-        for text in self.texts:
-            self.room.acquire()
-            self.sent_at.append(time.perf_counter())
-            socket.send(text)
-
-    def read(self, socket: Socket) -> None:
-        while self.answered < len(self.texts):
-            answer = socket.receive()
-            self.answered += 1
-            if "error" in answer:
-                self.refused.append(answer["error"])
-                self.room.release()
 
 
 class Flood:
@@ -262,18 +149,11 @@ def main() -> int:
     options = parser.parse_args()
     flags = [] if options.workers is None else ["--signature-workers", options.workers]
     rng = random.Random(7)
-    pairs = [KeyPair.from_seed(rng.randbytes(32)) for _ in range(SENDERS)]
     with dev_node(*flags) as node:
         chain = Chain(node)
         if options.junk:
             return flood(chain, options.junk, rng)
-        chain.endow([pair.account_id for pair in pairs])
-        texts = []
-        for number in range(options.transfers):
-            nonce, at = divmod(number, SENDERS)
-            dest = pairs[rng.randrange(SENDERS)].account_id
-            signed = chain.transfer(pairs[at], nonce, dest, VALUE)
-            texts.append(call("author_submitExtrinsic", signed, number=number))
+        texts = signed_transfers(chain, options.transfers, rng)
         before, cpu = node.memory_mib("VmRSS"), node.cpu_s()
         load = Load(chain, texts, options.waiting)
         spent = load.run()

