@@ -5,8 +5,12 @@ block every `BLOCK_S` seconds; py-evm (Python, in memory) as a library in one pr
 eth-tester, which makes a block of each transfer, in one process and behind a WebSocket. All
 transfers are signed before the clock runs, and over a WebSocket all are submitted by the same
 client: `submitted` is until the last is answered, `included` until the last is in a block, `final`
-until that block is; of a library only the second has a meaning. Ours may have `WAITING` on their
-way, the others all. A peer's transfer is a bare one of ether.
+until that block is; of a library only the second has a meaning. `cpu` is what the chain's processes
+spent on each transfer. Ours may have `WAITING` on their way, the others all. A peer's transfer is a
+bare one of ether.
+
+Our rate is what the weight of a block lets in, while the processor is partly idle; a peer's is what
+its processor can do.
 
 The peers are installed under the virtual environment at the first run, in the versions and with the
 hashes that are in `benchmarks/peers`. One that cannot be installed is named and left out.
@@ -27,7 +31,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.devnode import Socket, call, dev_node
+from benchmarks.devnode import DevNode, Socket, call, dev_node
 from benchmarks.transfers import Chain, Load, signed_transfers
 from tests.conformance.environments.build import NotInstalledError, interpreter, node_modules
 
@@ -51,6 +55,7 @@ class Row:
     name: str
     transfers: int
     included: float
+    cpu_ms: float
     submitted: float | None = None
     final: float | None = None
 
@@ -58,9 +63,13 @@ class Row:
 class EvmChain:
     """A peer as its users see it; what is included is as final as it will be."""
 
-    def __init__(self, port: int, asking: Socket) -> None:
-        self.port = port
+    def __init__(self, node: DevNode, asking: Socket) -> None:
+        self.node = node
         self._asking = asking
+
+    @property
+    def port(self) -> int:
+        return self.node.port
 
     def best(self) -> int:
         return int(self._asking.ask("eth_blockNumber"), 16)
@@ -84,10 +93,11 @@ def peer(port: int, *command: str | Path) -> Iterator[EvmChain]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            text=True,
         )
         try:
             with connected(port, process) as asking:
-                yield EvmChain(port, asking)
+                yield EvmChain(DevNode(process, port), asking)
         finally:
             process.terminate()
             try:
@@ -97,7 +107,7 @@ def peer(port: int, *command: str | Path) -> Iterator[EvmChain]:
                 process.wait()
 
 
-def connected(port: int, process: "subprocess.Popen[bytes]") -> Socket:
+def connected(port: int, process: subprocess.Popen[str]) -> Socket:
     """A socket to the process as soon as it listens."""
     end_s = time.monotonic() + START_S
     while process.poll() is None and time.monotonic() < end_s:
@@ -111,7 +121,9 @@ def connected(port: int, process: "subprocess.Popen[bytes]") -> Socket:
 def loaded(name: str, chain: Chain | EvmChain, texts: Sequence[bytes], waiting: int) -> Row:
     """Submit all of them, and what became of them in a second."""
     load = Load(chain, texts, waiting)
+    before_s = chain.node.cpu_s()
     final_s = load.run()
+    cpu_s = chain.node.cpu_s() - before_s
     if load.refused or load.included != len(texts):
         raise RuntimeError(
             f"{name}: {load.included} of {len(texts)} included, "
@@ -121,6 +133,7 @@ def loaded(name: str, chain: Chain | EvmChain, texts: Sequence[bytes], waiting: 
         name,
         load.final,
         load.included / load.included_s,
+        1e3 * cpu_s / load.final,
         load.final / load.submitted_s,
         load.final / final_s if isinstance(chain, Chain) else None,
     )
@@ -168,10 +181,11 @@ def anvil(count: int) -> list[Row]:
 
 def libraries(count: int, one_by_one: int) -> list[Row]:
     spent = json.loads(evm("process", count, one_by_one))
-    return [
-        Row("py-evm, in process", count, count / spent["py-evm"]),
-        Row("eth-tester, in process", one_by_one, one_by_one / spent["eth-tester"]),
-    ]
+    rows = []
+    for name, done in (("py-evm", count), ("eth-tester", one_by_one)):
+        wall_s, cpu_s = spent[name]
+        rows.append(Row(f"{name}, in process", done, done / wall_s, 1e3 * cpu_s / done))
+    return rows
 
 
 def served(count: int) -> list[Row]:
@@ -184,20 +198,24 @@ def served(count: int) -> list[Row]:
 def table(rows: Sequence[Row]) -> str:
     """All in one; the ratio is of our final transfers, the strictest of ours, to those included."""
     own = next((row.final for row in rows if row.final is not None), None)
-    lines = [f"{'transfers per second':<26}   count submitted  included     final  ours final / it"]
+    lines = [
+        f"{'transfers per second':<26}   count submitted  included     final   cpu, ms"
+        "  ours final / it"
+    ]
     for row in rows:
         rates = "".join(
             f"{'-' if rate is None else f'{rate:,.0f}':>10}"
             for rate in (row.submitted, row.included, row.final)
         )
         ratio = "" if own is None or row.final is not None else f"{own / row.included:>15.2f}x"
-        lines.append(f"{row.name:<26}{row.transfers:>8,}{rates}{ratio}")
+        lines.append(f"{row.name:<26}{row.transfers:>8,}{rates}{row.cpu_ms:>10.2f}{ratio}")
     return "\n".join(lines)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--transfers", type=int, default=10_000, help="to ours and to anvil")
+    parser.add_argument("--transfers", type=int, default=10_000, help="to ours")
+    parser.add_argument("--anvil", type=int, default=30_000, help="to anvil: it is quicker")
     parser.add_argument("--executed", type=int, default=4_000, help="by py-evm in blocks")
     parser.add_argument("--one-by-one", type=int, default=1_000, help="to eth-tester")
     options = parser.parse_args()
@@ -205,7 +223,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     jobs: list[Callable[[], list[Row]]] = [
         lambda: ours(options.transfers),
-        lambda: anvil(options.transfers),
+        lambda: anvil(options.anvil),
         lambda: libraries(options.executed, options.one_by_one),
         lambda: served(options.one_by_one),
     ]

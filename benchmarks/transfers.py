@@ -136,12 +136,13 @@ class Load:
                 if self.spent() > LOAD_S:
                     raise TimeoutError(f"{self.final} of {len(self.texts)} in {LOAD_S:.0f} s")
                 time.sleep(POLL_S)
-                for number in range(best + 1, (end := self.chain.best()) + 1):
+                # Asked in this order, no block is final before it is counted as included.
+                final, newest = self.chain.height(), self.chain.best()
+                for number in range(best + 1, newest + 1):
                     self.include(self.chain.transfers_in(number))
-                best = max(best, end)
-                for number in range(height + 1, (end := self.chain.height()) + 1):
+                for number in range(height + 1, final + 1):
                     self.count(self.chain.transfers_in(number))
-                height = max(height, end)
+                best, height = max(best, newest), max(height, final)
             spent = self.spent()
             for thread in threads:
                 thread.join()

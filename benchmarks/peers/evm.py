@@ -1,10 +1,10 @@
 """py-evm and eth-tester, and signatures for every EVM peer: bench_peers runs it where they are.
 
 `sign COUNT CHAIN` prints signed transfers in hex, the senders by turns. `process COUNT TESTED`
-prints as JSON the seconds of py-evm, which executes and mines COUNT transfers in blocks of `BLOCK`,
-and of eth-tester, which takes TESTED one by one, each into a block of its own as it does by
-default; both in this process. `serve PORT` is JSON-RPC over WebSocket around eth-tester: it has
-none itself.
+prints as JSON the seconds and the processor's seconds of py-evm, which executes and mines COUNT
+transfers in blocks of `BLOCK`, and of eth-tester, which takes TESTED one by one, each into a block
+of its own as it does by default; both in this process. `serve PORT` is JSON-RPC over WebSocket
+around eth-tester: it has none itself.
 """
 
 import json
@@ -51,27 +51,38 @@ def backend() -> PyEVMBackend:
     return PyEVMBackend.from_mnemonic(PHRASE, num_accounts=SENDERS, hd_path=PATH)
 
 
-def mined(count: int) -> float:
-    """Seconds in which py-evm decodes, executes and mines this many."""
+class Spent:
+    """Seconds and the processor's seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter(), time.process_time()
+
+    def so_far(self) -> tuple[float, float]:
+        wall, cpu = self._start
+        return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def mined(count: int) -> tuple[float, float]:
+    """What py-evm spends to decode, execute and mine this many."""
     raw = [bytes.fromhex(text[2:]) for text in signed(count, CHAIN_ID)]
     chain = backend().chain
-    start = time.perf_counter()
+    clock = Spent()
     for at in range(0, count, BLOCK):
         builder = chain.get_vm().get_transaction_builder()
         chain.mine_all([builder.decode(each) for each in raw[at : at + BLOCK]])
-    spent = time.perf_counter() - start
+    spent = clock.so_far()
     assert chain.get_vm().state.get_balance(bytes.fromhex(RECIPIENT[2:])) == count
     return spent
 
 
-def tested(count: int) -> float:
-    """Seconds in which eth-tester takes this many."""
+def tested(count: int) -> tuple[float, float]:
+    """What eth-tester spends to take this many."""
     texts = signed(count, CHAIN_ID)
     tester = EthereumTester(backend())
-    start = time.perf_counter()
+    clock = Spent()
     for text in texts:
         tester.send_raw_transaction(text)
-    spent = time.perf_counter() - start
+    spent = clock.so_far()
     assert tester.get_balance(RECIPIENT) == count
     return spent
 
