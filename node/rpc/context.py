@@ -23,6 +23,7 @@ from primitives.types import Hash
 
 __all__ = [
     "READERS_MAX",
+    "RUNNERS_MAX",
     "NetworkView",
     "RpcContext",
     "SyncView",
@@ -36,6 +37,10 @@ T = TypeVar("T")
 READERS_MAX: Final = 4
 """Threads in which calls and subscriptions of all connections read: one thread computes at a time,
 so more of them would only slow down the one that makes blocks."""
+
+RUNNERS_MAX: Final = 1
+"""Threads in which the runtime is executed for callers. Such a call may take as long as a block;
+with one at a time, making blocks has its share of the interpreter, and reads do not wait."""
 
 LOOKUPS_MAX: Final = 4096
 """Questions to one runtime that only read."""
@@ -148,12 +153,19 @@ class RpcContext:
     """Authoring keys that are not in the keystore."""
     readers: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(READERS_MAX))
     """Threads of callers are their own, so that consensus never waits for one of them."""
+    runners: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(RUNNERS_MAX))
     lookups: LookupRuntime = field(default_factory=LookupRuntime)
 
     async def read(self, function: Callable[..., T], *arguments: object) -> T:
         """Run ``function`` in one of the readers' threads; a caller who is gone does not wait."""
         return await trio.to_thread.run_sync(
             function, *arguments, limiter=self.readers, abandon_on_cancel=True
+        )
+
+    async def execute(self, function: Callable[..., T], *arguments: object) -> T:
+        """As ``read``, for what executes the runtime: in the runners' thread."""
+        return await trio.to_thread.run_sync(
+            function, *arguments, limiter=self.runners, abandon_on_cancel=True
         )
 
     @property

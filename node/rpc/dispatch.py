@@ -3,10 +3,11 @@
 ``Dispatcher.answer`` serves HTTP and WebSocket alike; only a session (a WebSocket) can subscribe.
 A session's ``nursery`` holds its subscriptions, so they end with it.
 
-Bounds: reading calls of all connections share ``context.READERS_MAX`` threads; messages under way
-have ``UNDER_WAY_BYTES_MAX`` together, unless there is only one; what is above that, or has too many
-values, is refused unparsed; a batch ends with an error as soon
-as its answers are longer than one may be; see ``subscriptions`` and ``jsonrpc`` for the rest.
+Bounds: reading calls of all connections share ``context.READERS_MAX`` threads, and those that
+execute the runtime ``context.RUNNERS_MAX``; messages under way have ``UNDER_WAY_BYTES_MAX``
+together, unless there is only one; what is above that, or has too many values, is refused unparsed;
+a batch ends with an error as soon as its answers are longer than one may be; see ``subscriptions``
+and ``jsonrpc`` for the rest.
 """
 
 from collections.abc import Awaitable, Callable
@@ -442,10 +443,11 @@ class Dispatcher:
         if method.is_quick(arguments):
             await trio.lowlevel.checkpoint()
             return self._read(method, arguments)
+        work = self._context.execute if method.executes else self._context.read
         if not (method.stable and is_small):
-            return await self._context.read(self._read, method, arguments)
+            return await work(self._read, method, arguments)
         moment = self._moment()
-        answer = await self._context.read(self._read, method, arguments)
+        answer = await work(self._read, method, arguments)
         params = _encoded_params(asked)
         if params is not None and moment == self._moment():
             self._keep(method, params, moment, answer)

@@ -184,6 +184,7 @@ class Method:
     per_connection: bool = False
     quick: bool | Callable[..., bool] = False
     stable: bool = False
+    executes: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -251,8 +252,12 @@ def rpc_method(
     per_connection: bool = False,
     quick: bool | Callable[..., bool] = False,
     stable: bool = False,
+    executes: bool = False,
 ) -> Callable[[Callable[..., Any]], Method]:
-    """Make a function the method ``name``. ``unsafe`` ones are refused on public ports."""
+    """Make a function the method ``name``. ``unsafe`` ones are refused on public ports.
+
+    ``executes``: it runs the runtime, for as long as a block may take; one at a time does.
+    """
 
     def make(function: Callable[..., Any]) -> Method:
         assert inspect.iscoroutinefunction(function) or not per_connection, (
@@ -271,6 +276,7 @@ def rpc_method(
             per_connection,
             quick,
             stable,
+            executes,
         )
 
     return make

@@ -72,7 +72,7 @@ def body(ctx: RpcContext, hash_: Hash) -> Json:
     return None if found is None else [to_hex(data) for data in found]
 
 
-@rpc_method("archive_v1_call")
+@rpc_method("archive_v1_call", executes=True)
 def call(ctx: RpcContext, hash_: Hash, function: str, call_parameters: bytes = b"") -> Json:
     """Ask the runtime of a block; null if the block is not known."""
     if ctx.database.header(hash_) is None:

@@ -229,6 +229,11 @@ class _Work:
         await self._session.wait_room(self._subscription)
         return await self._ctx.read(ask)
 
+    async def execute(self, ask: Callable[[], T]) -> T:
+        """The same for what executes the runtime."""
+        await self._session.wait_room(self._subscription)
+        return await self._ctx.execute(ask)
+
     async def wait_continue(self) -> None:
         """Say that there is more, and wait until the client wants it."""
         go = trio.Event()
@@ -308,7 +313,8 @@ async def call(
     core.check_pinned(hash_)
 
     async def work(doing: _Work) -> None:
-        output = await doing.read(lambda: apis(ctx.runtime(hash_)).call(function, call_parameters))
+        runtime = ctx.runtime
+        output = await doing.execute(lambda: apis(runtime(hash_)).call(function, call_parameters))
         await doing.finish("operationCallDone", output=to_hex(output))
 
     return _begin(ctx, caller, follow_subscription, 1, work)

@@ -105,7 +105,7 @@ def _is_lookup(method: str, *_rest: object) -> bool:
     return method in LOOKUPS
 
 
-@rpc_method("state_call", aliases=("state_callAt",), quick=_is_lookup, stable=True)
+@rpc_method("state_call", aliases=("state_callAt",), quick=_is_lookup, stable=True, executes=True)
 def call(ctx: RpcContext, method: str, data: bytes = b"", hash_: Hash | None = None) -> Json:
     """Ask the runtime a question by name."""
     is_lookup = method in LOOKUPS  # and therefore on the loop

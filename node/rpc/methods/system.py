@@ -184,7 +184,7 @@ async def account_next_index(ctx: RpcContext, account: AccountId) -> Json:
     return nonce
 
 
-@rpc_method("system_dryRun", aliases=("system_dryRunAt",), unsafe=True)
+@rpc_method("system_dryRun", aliases=("system_dryRunAt",), unsafe=True, executes=True)
 def dry_run(ctx: RpcContext, extrinsic: bytes, hash_: Hash | None = None) -> Json:
     """Apply an extrinsic upon a block and throw the result away; how it ended, SCALE encoded."""
     at = ctx.at(hash_)

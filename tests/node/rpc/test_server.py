@@ -4,6 +4,7 @@ import math
 import types
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from threading import Event, Semaphore
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from node.rpc import jsonrpc as jsonrpc_module
 from node.rpc import server as server_module
 from node.rpc import subscriptions as subscriptions_module
 from node.rpc import websocket as websocket_module
+from node.rpc.context import RUNNERS_MAX, RpcContext
 from node.rpc.dispatch import Dispatcher, Session, Sink
 from node.rpc.jsonrpc import Json, Limits
 from node.rpc.registry import Registry, rpc_method, rpc_subscription
@@ -72,6 +74,18 @@ def unsafe(_ctx: object) -> Json:
     return True
 
 
+GATE = Event()
+RUNNING = Semaphore(0)
+
+
+@rpc_method("t_execute", executes=True)
+def execute(_ctx: object) -> Json:
+    """As long as a block."""
+    RUNNING.release()
+    GATE.wait(10)
+    return True
+
+
 @rpc_subscription("t_count", event="t_counted", unsubscribe="t_stop")
 async def count(_ctx: object, sink: Sink, upto: int, refuse: bool = False) -> None:
     """Numbers, as fast as they go."""
@@ -86,7 +100,9 @@ async def count(_ctx: object, sink: Sink, upto: int, refuse: bool = False) -> No
 
 
 MODULE = types.ModuleType("t")
-MODULE.__dict__.update(echo=echo, large=large, huge=huge, fail=fail, unsafe=unsafe, count=count)
+MODULE.__dict__.update(
+    echo=echo, large=large, huge=huge, fail=fail, unsafe=unsafe, count=count, execute=execute
+)
 
 
 class Threads:
@@ -94,6 +110,9 @@ class Threads:
 
     async def read(self, function: Callable[..., Json], *arguments: object) -> Json:
         return await trio.to_thread.run_sync(function, *arguments)
+
+    execute = RpcContext.execute
+    runners = trio.CapacityLimiter(RUNNERS_MAX)
 
 
 @asynccontextmanager
@@ -555,6 +574,25 @@ def test_a_slow_reader_loses_events_not_the_node() -> None:
             while answer.get("id") != "stop":
                 answer = await socket.message()
             assert answer["result"] is False
+
+    run(main)
+
+
+def test_what_executes_the_runtime_does_so_one_at_a_time_and_reads_do_not_wait() -> None:
+    async def main() -> None:
+        answers: list[Json] = []
+        async with serving() as server, trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                answers.append((await post(server, call("t_execute")))[1]["result"])
+
+            for _ in range(5):
+                nursery.start_soon(ask)
+            assert await trio.to_thread.run_sync(lambda: RUNNING.acquire(timeout=10))
+            assert (await post(server, call("t_large", 3)))[1]["result"] == "xxx"
+            assert not RUNNING.acquire(blocking=False)  # the others wait
+            GATE.set()
+        assert answers == [True] * 5
 
     run(main)
 
