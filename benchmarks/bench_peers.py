@@ -9,8 +9,8 @@ until that block is; of a library only the second has a meaning. `cpu` is what t
 spent on each transfer. Ours may have `WAITING` on their way, the others all. A peer's transfer is a
 bare one of ether.
 
-Our rate is what the weight of a block lets in, while the processor is partly idle; a peer's is what
-its processor can do.
+Our blocks are as full as their weight lets them be, while the processor is partly idle; the rate of
+a peer is what the processor can do. So the two ratios say different things.
 
 The peers are installed under the virtual environment at the first run, in the versions and with the
 hashes that are in `benchmarks/peers`. One that cannot be installed is named and left out.
@@ -196,19 +196,19 @@ def served(count: int) -> list[Row]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """All in one; the ratio is of our final transfers, the strictest of ours, to those included."""
-    own = next((row.final for row in rows if row.final is not None), None)
-    lines = [
-        f"{'transfers per second':<26}   count submitted  included     final   cpu, ms"
-        "  ours final / it"
-    ]
+    """All in one; `rate` is ours final to its included, `cpu` is our time to its, for a transfer."""
+    own = next((row for row in rows if row.final is not None), None)
+    heads = f"{'count':>8}{'submitted':>10}{'included':>10}{'final':>10}{'cpu, ms':>10}"
+    lines = [f"{'transfers per second':<26}{heads}   ours / it: rate   cpu"]
     for row in rows:
         rates = "".join(
             f"{'-' if rate is None else f'{rate:,.0f}':>10}"
             for rate in (row.submitted, row.included, row.final)
         )
-        ratio = "" if own is None or row.final is not None else f"{own / row.included:>15.2f}x"
-        lines.append(f"{row.name:<26}{row.transfers:>8,}{rates}{row.cpu_ms:>10.2f}{ratio}")
+        ratios = ""
+        if own is not None and own.final is not None and row is not own:
+            ratios = f"{own.final / row.included:>18.2f}{own.cpu_ms / row.cpu_ms:>6.2f}"
+        lines.append(f"{row.name:<26}{row.transfers:>8,}{rates}{row.cpu_ms:>10.2f}{ratios}")
     return "\n".join(lines)
 
 
@@ -221,21 +221,23 @@ def main() -> int:
     options = parser.parse_args()
     # A child is stopped on the way out, so a polite end has to take that way.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    jobs: list[Callable[[], list[Row]]] = [
-        lambda: ours(options.transfers),
-        lambda: anvil(options.anvil),
-        lambda: libraries(options.executed, options.one_by_one),
-        lambda: served(options.one_by_one),
-    ]
+    jobs: dict[str, Callable[[], list[Row]]] = {
+        "cess": lambda: ours(options.transfers),
+        "anvil": lambda: anvil(options.anvil),
+        "py-evm and eth-tester": lambda: libraries(options.executed, options.one_by_one),
+        "eth-tester by RPC": lambda: served(options.one_by_one),
+    }
     rows: list[Row] = []
     failed = False
-    for job in jobs:
+    for name, job in jobs.items():
         try:
             rows += job()
         except NotInstalledError as error:
-            print(f"left out, because it cannot be installed: {error}", flush=True)
+            print(f"{name}: left out, because it cannot be installed here", flush=True)
+            print(error, file=sys.stderr)
         except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-            print(f"failed: {error}", flush=True)
+            print(f"{name}: failed with {type(error).__name__}", flush=True)
+            print(error, file=sys.stderr)
             failed = True
     print(table(rows))
     return 1 if failed else 0

@@ -2,7 +2,8 @@
 
 What is installed is written down exactly: ``python.txt`` and ``node.txt`` for pip with hashes
 (Node.js comes as a wheel), ``package-lock.json`` for npm with integrities. Nothing runs at
-installation. An environment is keyed by these files, so a change of one makes another.
+installation. An environment is keyed by these files, so a change of one makes another. Benchmarks
+keep the peers that they measure in the same way, in a group of their own.
 
 To renew: edit the versions, then ``pip-compile --generate-hashes`` or ``npm install
 --package-lock-only --omit-lockfile-registry-resolved``.
