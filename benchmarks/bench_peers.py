@@ -196,7 +196,7 @@ def served(count: int) -> list[Row]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """All in one; `rate` is ours final to its included, `cpu` is our time to its, for a transfer."""
+    """All in one; `rate` is ours final by its included, `cpu` our time for each by its."""
     own = next((row for row in rows if row.final is not None), None)
     heads = f"{'count':>8}{'submitted':>10}{'included':>10}{'final':>10}{'cpu, ms':>10}"
     lines = [f"{'transfers per second':<26}{heads}   ours / it: rate   cpu"]
