@@ -24,7 +24,7 @@ from primitives.types import Hash
 
 GENESIS = Hash(b"\x01" * 32)
 BEST = Hash(b"\x02" * 32)
-PATIENCE_S = 8.0
+PATIENCE_S = 30.0
 
 
 def key(number: int) -> NodeKey:
