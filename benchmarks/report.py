@@ -1,8 +1,10 @@
 """Run every benchmark and write docs/benchmarks.md with the machine and the version it ran on.
 
 `make bench` runs this file. Each `bench_*.py` is a script that prints one table of ratios measured
-in that run; name some to run only those: `python -m benchmarks.report scale trie`. A script that
-fails or does not end keeps its section, which says so.
+in that run; name some to run only those and to replace only their sections:
+`python -m benchmarks.report scale trie`. Each section says when and at which commit it was
+measured, and is written at once. A script that fails or does not end keeps its section, which says
+so.
 """
 
 import argparse
@@ -47,6 +49,11 @@ def version() -> str:
     return done.stdout.strip()
 
 
+def when() -> str:
+    """The day and the commit of a measurement."""
+    return f"on {dt.date.today()} at {version()}"
+
+
 def run(script: Path) -> tuple[str | None, str]:
     """What went wrong, None if nothing did; and what the script printed."""
     print(f"== {script.stem}", flush=True)
@@ -73,9 +80,30 @@ def run(script: Path) -> tuple[str | None, str]:
     return problem, text.strip()
 
 
-def section(name: str, problem: str | None, text: str) -> str:
+def section(name: str, problem: str | None, text: str, measured: str) -> str:
+    """A section of the page, without an empty line at its end."""
     warning = "" if problem is None else f"**{problem}**\n\n"
-    return f"## {name}\n\n`python -m benchmarks.report {name}`\n\n{warning}```text\n{text}\n```\n"
+    return (
+        f"## {name}\n\n`python -m benchmarks.report {name}`, {measured}\n\n"
+        f"{warning}```text\n{text}\n```"
+    )
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """The sections of a page by their names."""
+    found = {}
+    for part in page.split("\n## ")[1:]:
+        found[part.split("\n", 1)[0]] = "## " + part.rstrip("\n")
+    return found
+
+
+def page_of(sections: dict[str, str]) -> str:
+    """The page with these sections, in the order of their names."""
+    head = (
+        f"# Benchmarks\n\nMeasured by `make bench`: {machine()}.\n"
+        "Shared machines are noisy: trust ratios within one table, not seconds.\n"
+    )
+    return "\n".join([head, *(f"{text}\n" for _, text in sorted(sections.items()))])
 
 
 def main() -> int:
@@ -85,20 +113,16 @@ def main() -> int:
     scripts = sorted(HERE.glob("bench_*.py"))
     if chosen:
         scripts = [script for script in scripts if script.stem.removeprefix("bench_") in chosen]
-    measured = version()  # before the page is written, which is a change
-    sections, failed = [], []
+    measured = when()  # before the page is written, which is a change
+    kept = sections_of(PAGE.read_text()) if chosen and PAGE.exists() else {}
+    failed = []
     for script in scripts:
+        name = script.stem.removeprefix("bench_")
         problem, text = run(script)
         if problem is not None:
             failed.append(script.stem)
-        sections.append(section(script.stem.removeprefix("bench_"), problem, text))
-    if not chosen:
-        head = (
-            "# Benchmarks\n\n"
-            f"Measured on {dt.date.today()} by `make bench` at {measured}: {machine()}.\n"
-            "Shared machines are noisy: trust ratios within one table, not seconds.\n\n"
-        )
-        PAGE.write_text(head + "\n".join(sections))
+        kept[name] = section(name, problem, text, measured)
+        PAGE.write_text(page_of(kept))
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks import report
 
+NOW = "on a day at a commit"
+
 
 @pytest.fixture
 def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -15,6 +17,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     here.mkdir()
     monkeypatch.setattr(report, "HERE", here)
     monkeypatch.setattr(report, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(report, "when", lambda: NOW)
     return here
 
 
@@ -31,7 +34,7 @@ def test_a_failed_benchmark_keeps_its_section_and_says_so(
     (scripts / "bench_poor.py").write_text("print('half')\nraise SystemExit(3)\n")
     status, page = written(monkeypatch)
     assert status == 1
-    assert "## good\n\n`python -m benchmarks.report good`\n\n```text\n1 MB/s\n```" in page
+    assert f"## good\n\n`python -m benchmarks.report good`, {NOW}\n\n```text\n1 MB/s\n```" in page
     assert "**Failed with status 3.**\n\n```text\nhalf\n```" in page
 
 
@@ -49,8 +52,22 @@ def test_a_benchmark_that_does_not_end_is_stopped_and_the_others_are_kept(
     assert "1 MB/s" in page
 
 
-def test_a_few_benchmarks_do_not_replace_the_page(
+def test_a_few_benchmarks_replace_their_sections_only(
     scripts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (scripts / "bench_good.py").write_text("print('1 MB/s')\n")
-    assert written(monkeypatch, "good") == (0, "")
+    for name in ("first", "good", "last"):
+        (scripts / f"bench_{name}.py").write_text(f"print('{name}: 1 MB/s')\n")
+    _, before = written(monkeypatch)
+    (scripts / "bench_good.py").write_text("print('2 MB/s')\n")
+    status, after = written(monkeypatch, "good")
+    assert status == 0
+    assert after == before.replace("good: 1 MB/s", "2 MB/s") != before
+    (scripts / "bench_later.py").write_text("print('new')\n")
+    _, page = written(monkeypatch, "later")
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        "## first",
+        "## good",
+        "## last",
+        "## later",
+    ]
+    assert page.startswith(after[: after.index("## first")])
