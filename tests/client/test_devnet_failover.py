@@ -23,8 +23,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 VALIDATORS = 4
 MINERS = 12
 PATIENCE_S = 600
-FILE_BYTES = 10 << 20
-"""Three segments on the development chain: three fragments for each miner."""
+FILE_BYTES = 24 << 20
+"""Six segments on the development chain: six fragments for each miner, which it commits to for the
+better part of a minute."""
+AUDIT_WAIT_S = 10
+"""How long to wait, once fragments are on their way, for a moment in which an audit is open too."""
 LINES_MAX = 3
 """One change of the node is the rule; on a crowded machine a slow node is left now and then."""
 
@@ -97,7 +100,7 @@ def test_the_loss_of_the_node_in_use_costs_neither_a_file_nor_a_fine(
         lambda: len(found := users_of(network, alice["rpc"])) >= MINERS // VALIDATORS and found
     )
     document(
-        *("territory", "mint", "--name", "default", "--size", "1", "--days", "1"),
+        *("territory", "mint", "--name", "default", "--size", "1", "--days", "30"),
         *("--suri", "//Alice", "--rpc", urls),
     )
     before = document("network", "--rpc", rest)
@@ -112,13 +115,18 @@ def test_the_loss_of_the_node_in_use_costs_neither_a_file_nor_a_fine(
     ) as put:
         try:
             found = [status(miner["endpoint"]) for miner in users]
-            wait_until(
-                lambda: any(
-                    state["deals"]["assigned"] and state["audits"]["open"]
-                    for state in (status(miner["endpoint"]) for miner in users)
-                )
-            )
-            assert put.poll() is None, "the file is not stored yet"
+            assigned_at: list[float] = []
+
+            def is_at_work() -> bool:
+                assert put.poll() is None, "the file is not stored yet"
+                states = [status(miner["endpoint"]) for miner in users]
+                busy = [state for state in states if state["deals"]["assigned"]]
+                if busy:
+                    assigned_at.append(time.monotonic())
+                is_late = bool(busy) and time.monotonic() - assigned_at[0] > AUDIT_WAIT_S
+                return is_late or any(state["audits"]["open"] for state in busy)
+
+            wait_until(is_at_work)
             os.kill(alice["pid"], signal.SIGKILL)
             said, errors = put.communicate(timeout=PATIENCE_S)
         finally:
