@@ -100,7 +100,7 @@ def test_the_loss_of_the_node_in_use_costs_neither_a_file_nor_a_fine(
         lambda: len(found := users_of(network, alice["rpc"])) >= MINERS // VALIDATORS and found
     )
     document(
-        *("territory", "mint", "--name", "default", "--size", "1", "--days", "30"),
+        *("territory", "mint", "--name", "default", "--size", "96", "--days", "30"),
         *("--suri", "//Alice", "--rpc", urls),
     )
     before = document("network", "--rpc", rest)
@@ -118,7 +118,7 @@ def test_the_loss_of_the_node_in_use_costs_neither_a_file_nor_a_fine(
             assigned_at: list[float] = []
 
             def is_at_work() -> bool:
-                assert put.poll() is None, "the file is not stored yet"
+                assert put.poll() is None, put.communicate()
                 states = [status(miner["endpoint"]) for miner in users]
                 busy = [state for state in states if state["deals"]["assigned"]]
                 if busy:
