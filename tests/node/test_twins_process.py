@@ -24,7 +24,7 @@ QUIET_S = 6
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validators]:
     folder: Path = tmp_path_factory.mktemp("twins")
-    found = Validators(folder, rpc_port=34_510, p2p_port=34_520)
+    found = Validators(folder, rpc_port=31_640, p2p_port=31_670)
     try:
         yield found
     finally:
