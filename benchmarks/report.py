@@ -102,6 +102,7 @@ def page_of(sections: dict[str, str]) -> str:
     head = (
         f"# Benchmarks\n\nMeasured by `make bench`: {machine()}.\n"
         "Shared machines are noisy: trust ratios within one table, not seconds.\n"
+        "A section without a date was measured before the others.\n"
     )
     return "\n".join([head, *(f"{text}\n" for _, text in sorted(sections.items()))])
 
