@@ -55,6 +55,7 @@ BLOCKS = {1000: 40, 6000: 10}
 RPC_PORT = 31_650
 P2P_PORT = 31_700
 START_S = 120.0
+OBSERVE_S = 180.0
 HEAL_S = 300.0
 STOP_S = 30.0
 SIMULATED = (4, 7, 21)
@@ -157,7 +158,11 @@ class Network:
 
 
 def observe(network: Network, count: int) -> list[Block]:
-    """The next blocks at the first validator, until all of them are final."""
+    """The next blocks at the first validator, until all of them are final.
+
+    Raises: TimeoutError after ``OBSERVE_S``.
+    """
+    deadline = time.monotonic() + OBSERVE_S
     port = network.seats[0].rpc_port
     blocks: dict[int, Block] = {}
     with Socket(port) as events, Socket(port) as questions:
@@ -171,6 +176,8 @@ def observe(network: Network, count: int) -> list[Block]:
             if "params" not in found:
                 continue
             now = time.monotonic()
+            if now > deadline:
+                raise TimeoutError(f"not all of {count} blocks were final after {OBSERVE_S:.0f} s")
             height = int(found["params"]["result"]["number"], 16)
             round_ = _round(questions)
             methods.setdefault(found["method"], "")
@@ -201,7 +208,11 @@ def measure(count: int, slot_ms: int, peers_max: int | None) -> None:
             return
         started = network.cpu_s()
         before, cpu, began = network.traffic(), network.cpu_s(), time.monotonic()
-        blocks = observe(network, BLOCKS[slot_ms])
+        try:
+            blocks = observe(network, BLOCKS[slot_ms])
+        except TimeoutError as error:
+            print(f"{name}   not measured: {error}", flush=True)
+            return
         seconds = time.monotonic() - began
         moved, used = network.traffic() - before, network.cpu_s() - cpu
         peers, memory = network.peers(), network.memory_mib()
